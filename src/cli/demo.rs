@@ -1,0 +1,19 @@
+//! `virtapi demo`
+
+use super::Result;
+use super::database::with_database;
+use crate::config::Flags;
+use crate::demo::{Outcome, load};
+
+pub(super) fn run(flags: &Flags) -> Result<()> {
+    let loaded = super::settings(flags)?;
+    let outcome = with_database(&loaded.settings, async |url| {
+        crate::db::migrate(url).await?;
+        Ok(load(&loaded.settings, url).await?)
+    })?;
+    match outcome {
+        Outcome::Loaded(count) => println!("loaded {count} objects"),
+        Outcome::NotEmpty => println!("the database is not empty: nothing was loaded"),
+    }
+    Ok(())
+}

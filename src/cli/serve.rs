@@ -1,0 +1,137 @@
+//! `virtapi serve`: from settings to a server that listens, and from a signal to one that has stopped in good order.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
+use std::time::Duration;
+
+use rocket::error::ErrorKind;
+use rocket::fairing::AdHoc;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::Result;
+use super::database::{Database, runtime};
+use crate::config::{Flags, Settings};
+use crate::drain::UnderWay;
+
+/// How long what is left on the runtime gets after the last request.
+const LEFTOVERS: Duration = Duration::from_secs(1);
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Load a small demo fleet first, if the database is empty
+    #[arg(long)]
+    demo: bool,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+pub(super) fn run(args: &Args) -> Result<()> {
+    let settings = super::settings(&args.flags)?.settings;
+    let runtime = runtime(&settings)?;
+    // Before anything is started: a signal that comes meanwhile is kept for later.
+    let stop = runtime.block_on(async { Stop::listen() })?;
+    let database = Database::open(&settings)?;
+    let outcome = runtime.block_on(serve(&settings, &database, args.demo, stop));
+    runtime.shutdown_timeout(LEFTOVERS);
+    database.close(outcome)
+}
+
+async fn serve(settings: &Settings, database: &Database, demo: bool, mut stop: Stop) -> Result<()> {
+    tokio::select! {
+        biased;
+        () = stop.asked() => return Ok(()),
+        ready = prepare(settings, database.url(), demo) => ready?,
+    }
+    let under_way = UnderWay::default();
+    let place = database.describe();
+    let server = crate::rocket(settings, database.url())
+        .attach(under_way.clone())
+        .attach(AdHoc::on_liftoff("Announcement", move |rocket| {
+            let at = SocketAddr::new(rocket.config().address, rocket.config().port);
+            Box::pin(async move { announce(at, &place, demo) })
+        }))
+        .ignite()
+        .await
+        .map_err(|error| explain(settings, &error))?;
+    let shutdown = server.shutdown();
+    let mut running = pin!(server.launch());
+    tokio::select! {
+        ended = &mut running => return ended.map(drop).map_err(|error| explain(settings, &error)),
+        () = stop.asked() => {}
+    }
+    tracing::info!(requests = under_way.count(), "stopping when the requests under way are answered");
+    shutdown.notify();
+    tokio::select! {
+        // It gives up on what takes longer than the grace period.
+        ended = &mut running => ended.map(drop).map_err(|error| explain(settings, &error)),
+        () = under_way.none() => Ok(()),
+        () = stop.asked() => Err("stopped at once by a second signal; requests under way were cut off".into()),
+    }
+}
+
+/// Brings the database to where the server can use it.
+async fn prepare(settings: &Settings, url: &str, demo: bool) -> Result<()> {
+    crate::db::migrate(url).await?;
+    if demo {
+        crate::demo::load(settings, url).await?;
+    }
+    Ok(())
+}
+
+/// Says where the server is; with the demo fleet, also what to try on it.
+fn announce(at: SocketAddr, database: &str, demo: bool) {
+    let at = SocketAddr::new(reachable(at.ip()), at.port());
+    let mut text = format!("virtapi listens on http://{at}/ ({database})\n");
+    if demo {
+        text += &format!(
+            "Open http://{at}/v1/ in a browser, or try:\n\
+             \x20 curl 'http://{at}/v1/vms?cores__gte=2&embed=hypervisor&fields=name,cores,hypervisor'\n\
+             \x20 curl http://{at}/puppet/enc/hv01.example.com\n\
+             \x20 curl http://{at}/salt/pillar/st01.example.com\n"
+        );
+    }
+    let mut out = std::io::stdout();
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        tracing::warn!("cannot say where the server is: {error}");
+    }
+}
+
+/// An address that a client on this machine can use.
+fn reachable(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        address => address,
+    }
+}
+
+/// Rocket's errors say little on their own.
+fn explain(settings: &Settings, error: &rocket::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    let at = SocketAddr::new(settings.address, settings.port);
+    match error.kind() {
+        ErrorKind::Bind(cause) => format!("cannot listen on {at}: {cause}").into(),
+        ErrorKind::Shutdown(..) => "the grace period ended; requests still under way were cut off".into(),
+        _ => error.to_string().into(),
+    }
+}
+
+/// The wish of somebody outside that the server ends.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Each signal counts once.
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The settings of the server: where each comes from, what it may be, and what is wrong with it.
+//!
+//! Flags win over the environment, the environment over the file, the file over the defaults. This module knows nothing
+//! of what the settings are used for, and nothing else in the program reads the environment for a setting.
+
+mod layers;
+mod values;
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use figment::{Figment, providers::Serialized};
+use rocket::data::{ByteUnit, ToByteUnit};
+use serde::{Deserialize, Serialize};
+
+pub use layers::{Flags, Problem};
+pub use values::{DatabaseUrl, LogFormat, LogLevel};
+
+/// What the server runs with. `docs/settings.md` describes each field; a test keeps the two together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where to listen.
+    pub address: IpAddr,
+    /// The TCP port; 0 takes any free one.
+    pub port: u16,
+    /// Holds the private Postgres.
+    pub data_dir: PathBuf,
+    /// An existing database. Without it, a private Postgres is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_url: Option<DatabaseUrl>,
+    /// Where the programs of Postgres are, when they are not where they usually are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres_bin: Option<PathBuf>,
+    /// How many connections to the database this process keeps.
+    pub pool_size: usize,
+    /// Threads that answer requests.
+    pub workers: usize,
+    /// The longest request body that is read.
+    pub request_body_limit: ByteUnit,
+    /// How many seconds requests under way get to finish when the server is told to stop.
+    pub shutdown_grace: u32,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// The least important log lines that are written.
+    pub log_level: LogLevel,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            address: Ipv4Addr::LOCALHOST.into(),
+            port: 8000,
+            data_dir: Path::new("data").to_owned(),
+            database_url: None,
+            postgres_bin: None,
+            pool_size: 4 * cores,
+            workers: cores,
+            request_body_limit: 8.mebibytes(),
+            shutdown_grace: 30,
+            log_format: LogFormat::Text,
+            log_level: LogLevel::Info,
+        }
+    }
+}
+
+impl Settings {
+    /// The part that Rocket takes.
+    #[must_use]
+    pub fn rocket(&self) -> rocket::Config {
+        rocket::Config {
+            address: self.address,
+            port: self.port,
+            workers: self.workers,
+            ident: rocket::config::Ident::none(),
+            // Agents behind a proxy come back to the same connection after seconds, not at once.
+            keep_alive: 60,
+            log_level: rocket::config::LogLevel::Off,
+            cli_colors: false,
+            shutdown: rocket::config::Shutdown {
+                // The command that serves watches the signals itself, from before the start.
+                ctrlc: false,
+                signals: HashSet::new(),
+                grace: self.shutdown_grace,
+                mercy: 1,
+                ..rocket::config::Shutdown::default()
+            },
+            ..rocket::Config::release_default()
+        }
+    }
+}
+
+/// Settings, and where each of them comes from.
+pub struct Loaded {
+    /// What to run with.
+    pub settings: Settings,
+    figment: Figment,
+}
+
+impl Loaded {
+    /// What set this setting, in words for people.
+    #[must_use]
+    pub fn source(&self, key: &str) -> String {
+        self.figment.find_metadata(key).map_or_else(|| "default".to_owned(), |found| layers::describe(found, key))
+    }
+}
+
+/// Reads all the settings.
+///
+/// # Errors
+/// When one is unknown, of the wrong type, or out of range; the problem names it and where it was set.
+pub fn load(flags: &Flags, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Loaded, Problem> {
+    let environment = layers::Environment::read(environment)?;
+    let mut figment = Figment::from(Serialized::defaults(Settings::default()));
+    if let Some(file) = flags.config.as_deref().or(environment.config_file()) {
+        figment = figment.merge(layers::file(file)?);
+    }
+    let figment = figment.merge(environment).merge(flags);
+    let settings: Settings = figment.extract().map_err(|error| Problem::from_figment(&error))?;
+    let loaded = Loaded { settings, figment };
+    loaded.check()?;
+    Ok(loaded)
+}
+
+impl Loaded {
+    /// What types alone cannot say.
+    fn check(&self) -> Result<(), Problem> {
+        let s = &self.settings;
+        let bodies = 1.kibibytes()..=1.gibibytes();
+        self.check_that("pool_size", (1..=1000).contains(&s.pool_size), "must be 1 to 1000")?;
+        self.check_that("workers", (1..=1024).contains(&s.workers), "must be 1 to 1024")?;
+        self.check_that("request_body_limit", bodies.contains(&s.request_body_limit), "must be 1 KiB to 1 GiB")?;
+        self.check_that("shutdown_grace", s.shutdown_grace <= 3600, "must be at most 3600 (an hour)")?;
+        self.check_that("data_dir", !s.data_dir.as_os_str().is_empty(), "must not be empty")?;
+        match s.database_url.as_ref().map(DatabaseUrl::problem) {
+            Some(Some(problem)) => self.check_that("database_url", false, &problem),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_that(&self, key: &str, holds: bool, rule: &str) -> Result<(), Problem> {
+        if holds { Ok(()) } else { Err(Problem::value(key, &self.source(key), rule)) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! The three places that override the defaults (flags, environment, file), and how a problem in one of them is told.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use figment::error::Kind;
+use figment::providers::{Format, Serialized, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Metadata, Profile, Provider, Source};
+use rocket::data::ByteUnit;
+use serde::Serialize;
+
+use super::{LogFormat, LogLevel};
+
+/// The settings as flags. Each is also a key of the file, and `VIRTAPI_` with its name in capitals in the environment.
+#[derive(Clone, Debug, Default, Serialize, clap::Args)]
+#[serde(default)]
+#[command(next_help_heading = "Settings (flags win over the environment, the environment over the file)")]
+pub struct Flags {
+    /// File of settings, in TOML [env: VIRTAPI_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Address to listen on [env: VIRTAPI_ADDRESS] [default: 127.0.0.1]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// Port to listen on, 0 for any free one [env: VIRTAPI_PORT] [default: 8000]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Directory of the private Postgres [env: VIRTAPI_DATA_DIR] [default: data]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// Use this database and start no private one [env: VIRTAPI_DATABASE_URL or DATABASE_URL]
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_url: Option<String>,
+    /// Directory of the programs initdb and postgres [env: VIRTAPI_POSTGRES_BIN] [default: the newest installed]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub postgres_bin: Option<PathBuf>,
+    /// Connections to the database [env: VIRTAPI_POOL_SIZE] [default: 4 a core]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool_size: Option<usize>,
+    /// Threads that answer requests [env: VIRTAPI_WORKERS] [default: 1 a core]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workers: Option<usize>,
+    /// Longest request body, such as 500kB or 8MiB [env: VIRTAPI_REQUEST_BODY_LIMIT] [default: 8MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_body_limit: Option<ByteUnit>,
+    /// Seconds that requests under way get to finish at a stop [env: VIRTAPI_SHUTDOWN_GRACE] [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shutdown_grace: Option<u32>,
+    /// How log lines look [env: VIRTAPI_LOG_FORMAT] [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_format: Option<LogFormat>,
+    /// The least important log lines to write [env: VIRTAPI_LOG_LEVEL] [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_level: Option<LogLevel>,
+}
+
+/// A size with or without a unit.
+fn size(text: &str) -> Result<ByteUnit, String> {
+    text.parse().map_err(|error: <ByteUnit as std::str::FromStr>::Err| error.to_string())
+}
+
+/// Every setting's name.
+pub(super) const KEYS: [&str; 11] = [
+    "address", "port", "data_dir", "database_url", "postgres_bin", "pool_size", "workers", "request_body_limit",
+    "shutdown_grace", "log_format", "log_level",
+];
+
+/// Settings whose values are taken as they stand: a directory may well be called `1e3`.
+const VERBATIM: [&str; 3] = ["data_dir", "database_url", "postgres_bin"];
+
+/// Variables that begin like settings, and belong to others: the command that talks to a server.
+const NOT_SETTINGS: &str = "VIRTAPI_ENC_";
+
+const FLAGS: &str = "flag";
+const ENVIRONMENT: &str = "environment";
+
+impl Provider for Flags {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(FLAGS)
+    }
+
+    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
+        Serialized::defaults(self).data()
+    }
+}
+
+/// The settings that the environment gives.
+pub(super) struct Environment {
+    values: Dict,
+    config_file: Option<PathBuf>,
+}
+
+impl Environment {
+    /// Takes what is meant for us, and refuses what looks as if it were.
+    pub fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, Problem> {
+        let variables = ours(variables)?;
+        let mut read = Self { values: Dict::new(), config_file: None };
+        if let Some(url) = variables.get("DATABASE_URL").filter(|url| !url.is_empty()) {
+            read.values.insert("database_url".to_owned(), Value::from(url.as_str()));
+        }
+        for (name, text) in &variables {
+            let Some(key) = name.strip_prefix("VIRTAPI_").map(str::to_ascii_lowercase) else { continue };
+            if name == "VIRTAPI_CONFIG" {
+                read.config_file = Some(PathBuf::from(text));
+            } else if KEYS.contains(&key.as_str()) {
+                let value = if VERBATIM.contains(&key.as_str()) { Value::from(text.as_str()) } else { parse(text) };
+                read.values.insert(key, value);
+            } else if !name.starts_with(NOT_SETTINGS) {
+                return Err(Problem::unknown(&format!("environment variable {name}")));
+            }
+        }
+        Ok(read)
+    }
+
+    /// The file of settings that the environment names.
+    pub fn config_file(&self) -> Option<&Path> {
+        self.config_file.as_deref()
+    }
+}
+
+/// The variables that concern us, as text and in order.
+fn ours(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<BTreeMap<String, String>, Problem> {
+    let ours = |name: &str| name.starts_with("VIRTAPI_") || name == "DATABASE_URL";
+    let named = variables.into_iter().filter_map(|(name, text)| Some((name.into_string().ok()?, text)));
+    named
+        .filter(|(name, _)| ours(name))
+        .map(|(name, text)| match text.into_string() {
+            Ok(text) => Ok((name, text)),
+            Err(_) => Err(Problem(format!("wrong setting (environment variable {name}): is not UTF-8"))),
+        })
+        .collect()
+}
+
+/// A number where it is one: figment reads TOML's values, and never fails.
+fn parse(text: &str) -> Value {
+    text.parse().unwrap_or_else(|never: std::convert::Infallible| match never {})
+}
+
+impl Provider for Environment {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(ENVIRONMENT)
+    }
+
+    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
+        Ok(Profile::Default.collect(self.values.clone()))
+    }
+}
+
+/// The settings of a file.
+pub(super) fn file(path: &Path) -> Result<impl Provider + use<>, Problem> {
+    // Figment takes a missing file for an empty one.
+    let unreadable = |error| Problem(format!("the settings file {} cannot be read: {error}", path.display()));
+    std::fs::metadata(path).map_err(unreadable)?;
+    Ok(Toml::file_exact(path))
+}
+
+/// Where a setting was set.
+pub(super) fn describe(found: &Metadata, key: &str) -> String {
+    match (&found.source, found.name.as_ref()) {
+        (Some(Source::File(path)), _) => path.display().to_string(),
+        (_, FLAGS) => format!("flag --{}", key.replace('_', "-")),
+        (_, ENVIRONMENT) if key == "database_url" => {
+            "environment variable DATABASE_URL or VIRTAPI_DATABASE_URL".to_owned()
+        }
+        (_, ENVIRONMENT) => format!("environment variable VIRTAPI_{}", key.to_ascii_uppercase()),
+        _ => "default".to_owned(),
+    }
+}
+
+/// A wrong setting, in one sentence.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Problem(String);
+
+impl Problem {
+    pub(super) fn value(key: &str, source: &str, rule: &str) -> Self {
+        Self(format!("wrong setting {key} ({source}): {rule}"))
+    }
+
+    fn unknown(what: &str) -> Self {
+        Self(format!("unknown setting: {what}; the settings are {}", KEYS.join(", ")))
+    }
+
+    /// Figment's first error, in our words.
+    pub(super) fn from_figment(error: &figment::Error) -> Self {
+        let key = error.path.join(".");
+        let source = error.metadata.as_ref().map_or_else(|| "default".to_owned(), |found| describe(found, &key));
+        match &error.kind {
+            Kind::UnknownField(name, _) => Self::unknown(&format!("{name} ({source})")),
+            _ if key.is_empty() => Self(format!("the settings cannot be read ({source}): {}", error.kind)),
+            kind => Self::value(&key, &source, &kind.to_string()),
+        }
+    }
+}

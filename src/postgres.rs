@@ -21,7 +21,10 @@ use user::User;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no Postgres.
-    #[error("Postgres is not installed: install it with `{}`, or set DATABASE_URL to a database that exists", programs::INSTALL)]
+    #[error(
+        "Postgres is not installed: install it with `{}`, or set DATABASE_URL to a database that exists",
+        programs::INSTALL
+    )]
     NotInstalled,
     /// The setting names a directory without the programs.
     #[error("the setting postgres_bin is wrong: there are no programs initdb and postgres in {}", .0.display())]
@@ -108,7 +111,7 @@ impl Private {
             Some(server) => server,
             None => control::start(&cluster, settings.pool_size)?,
         };
-        let url = cluster.url(&server.socket_dir, server.port);
+        let url = Cluster::url(&server.socket_dir, server.port);
         drop(turn);
         Ok(Self { cluster, server, url, share })
     }

@@ -24,7 +24,11 @@ pub fn init(settings: &Settings) -> Result<(), SetGlobalDefaultError> {
         LogFormat::Json => tracing::subscriber::set_global_default(lines.json().flatten_event(true).finish())?,
     }
     std::panic::set_hook(Box::new(|panic| {
-        tracing::error!(place = panic.location().map(ToString::to_string), "panicked: {}", panic.payload_as_str().unwrap_or("?"));
+        tracing::error!(
+            place = panic.location().map(ToString::to_string),
+            "panicked: {}",
+            panic.payload_as_str().unwrap_or("?")
+        );
     }));
     Ok(())
 }

@@ -17,6 +17,15 @@ use crate::drain::UnderWay;
 /// How long what is left on the runtime gets after the last request.
 const LEFTOVERS: Duration = Duration::from_secs(1);
 
+/// Three commands that show something on the demo fleet.
+const TO_TRY: &str = "
+Open http://{at}/v1/ in a browser, or try:
+
+  curl 'http://{at}/v1/vms?cores__gte=2&embed=hypervisor&fields=name,cores,hypervisor'
+  curl http://{at}/puppet/enc/hv01.example.com
+  curl http://{at}/salt/pillar/st01.example.com
+";
+
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Load a small demo fleet first, if the database is empty
@@ -82,17 +91,10 @@ async fn prepare(settings: &Settings, url: &str, demo: bool) -> Result<()> {
 /// Says where the server is; with the demo fleet, also what to try on it.
 fn announce(at: SocketAddr, database: &str, demo: bool) {
     let at = SocketAddr::new(reachable(at.ip()), at.port());
-    let mut text = format!("virtapi listens on http://{at}/ ({database})\n");
-    if demo {
-        text += &format!(
-            "Open http://{at}/v1/ in a browser, or try:\n\
-             \x20 curl 'http://{at}/v1/vms?cores__gte=2&embed=hypervisor&fields=name,cores,hypervisor'\n\
-             \x20 curl http://{at}/puppet/enc/hv01.example.com\n\
-             \x20 curl http://{at}/salt/pillar/st01.example.com\n"
-        );
-    }
+    let to_try = if demo { TO_TRY.replace("{at}", &at.to_string()) } else { String::new() };
     let mut out = std::io::stdout();
-    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    let said = writeln!(out, "virtapi listens on http://{at}/ ({database})\n{to_try}").and_then(|()| out.flush());
+    if let Err(error) = said {
         tracing::warn!("cannot say where the server is: {error}");
     }
 }

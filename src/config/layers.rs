@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::{LogFormat, LogLevel};
 
 /// The settings as flags. Each is also a key of the file, and `VIRTAPI_` with its name in capitals in the environment.
+#[expect(clippy::doc_markdown, reason = "these lines are the text of --help, which knows no Markdown")]
 #[derive(Clone, Debug, Default, Serialize, clap::Args)]
 #[serde(default)]
 #[command(next_help_heading = "Settings (flags win over the environment, the environment over the file)")]
@@ -76,8 +77,17 @@ fn size(text: &str) -> Result<ByteUnit, String> {
 
 /// Every setting's name.
 pub(super) const KEYS: [&str; 11] = [
-    "address", "port", "data_dir", "database_url", "postgres_bin", "pool_size", "workers", "request_body_limit",
-    "shutdown_grace", "log_format", "log_level",
+    "address",
+    "port",
+    "data_dir",
+    "database_url",
+    "postgres_bin",
+    "pool_size",
+    "workers",
+    "request_body_limit",
+    "shutdown_grace",
+    "log_format",
+    "log_level",
 ];
 
 /// Settings whose values are taken as they stand: a directory may well be called `1e3`.

@@ -69,7 +69,8 @@ fn client(settings: &Settings) -> Result<Client, String> {
         .redirect(redirect::Policy::none())
         .user_agent(concat!("virtapi-enc/", env!("CARGO_PKG_VERSION")));
     if let Some(path) = &settings.ca {
-        let authorities = Certificate::from_pem_bundle(&read_file("ca", path)?).map_err(|error| says("ca", path, &error))?;
+        let authorities =
+            Certificate::from_pem_bundle(&read_file("ca", path)?).map_err(|error| says("ca", path, &error))?;
         if authorities.is_empty() {
             return Err(says("ca", path, &"no certificate in it"));
         }
@@ -79,7 +80,8 @@ fn client(settings: &Settings) -> Result<Client, String> {
         let mut pem = read_file("cert", cert)?;
         pem.push(b'\n');
         pem.extend(read_file("key", key)?);
-        builder = builder.identity(Identity::from_pem(&pem).map_err(|error| says("cert and key", cert, &chain(&error)))?);
+        builder =
+            builder.identity(Identity::from_pem(&pem).map_err(|error| says("cert and key", cert, &chain(&error)))?);
     }
     builder.build().map_err(|error| format!("cannot start: {}", chain(&error)))
 }
@@ -113,7 +115,8 @@ async fn read(origin: &str, mut response: Response, conditional: bool) -> Result
         _ if status.is_server_error() => return Err(Failure::Away(format!("{origin} answered {status}"))),
         _ => return Err(Failure::Refused(format!("{origin} answered {status}"))),
     }
-    let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
+    let header =
+        |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
     let content_type = header(CONTENT_TYPE).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let known = ["application/yaml", "application/x-yaml", "text/yaml", "application/json"];

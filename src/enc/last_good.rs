@@ -75,7 +75,8 @@ impl Copies {
         let create = DirBuilder::new().recursive(true).mode(0o700).create(&self.dir);
         create.map_err(|error| format!("{}: {error}", self.dir.display()))?;
         self.check_owner()?;
-        let kept = LastGood { url: self.url.clone(), etag: good.etag.clone(), document: good.document.clone(), ..*good };
+        let kept =
+            LastGood { url: self.url.clone(), etag: good.etag.clone(), document: good.document.clone(), ..*good };
         let text = serde_json::to_vec(&kept).map_err(|error| self.says(&error))?;
         let draft = self.file.with_extension(format!("{}.draft", std::process::id()));
         self.write(&draft, &text).map_err(|error| format!("{}: {error}", draft.display()))

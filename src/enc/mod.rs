@@ -76,7 +76,8 @@ fn classify(settings: &Settings, certname: &str, warn: &mut dyn FnMut(String)) -
             None => return Err("the server answered 304 to a question that had no condition".into()),
         },
         Err(Failure::Away(reason)) => {
-            let (document, age) = bridge(kept, settings.max_age, asked_at).map_err(|no_copy| format!("{reason}; {no_copy}"))?;
+            let (document, age) =
+                bridge(kept, settings.max_age, asked_at).map_err(|no_copy| format!("{reason}; {no_copy}"))?;
             warn(format!("{reason}; serving the copy that was confirmed {age} s ago"));
             return Document::parse(&document, certname)?.print(settings.no_environment);
         }

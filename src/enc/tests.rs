@@ -178,7 +178,11 @@ fn text_that_is_not_utf_8_is_refused() {
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         read_request(&mut stream);
-        stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Type: text/yaml\r\n\r\n{\"classes\":{},\"parameters\":{\"\xff\":1}}").unwrap();
+        stream
+            .write_all(
+                b"HTTP/1.0 200 OK\r\nContent-Type: text/yaml\r\n\r\n{\"classes\":{},\"parameters\":{\"\xff\":1}}",
+            )
+            .unwrap();
     });
     assert!(ask(&args).0.unwrap_err().contains("not UTF-8"));
 }
@@ -294,7 +298,8 @@ fn a_token_goes_along_and_the_path_of_the_server_stays() {
 
 #[test]
 fn a_certname_cannot_leave_its_place_in_the_path() {
-    let settings = Settings::resolve(&args("http://127.0.0.1:1", Path::new("/nonexistent")), Path::new("/nonexistent")).unwrap();
+    let settings =
+        Settings::resolve(&args("http://127.0.0.1:1", Path::new("/nonexistent")), Path::new("/nonexistent")).unwrap();
     assert_eq!(settings.document_url("a%2e?#b c").unwrap().path(), "/puppet/enc/a%252e%3F%23b%20c");
     for certname in ["", ".", "..", "a/b", "a\nb", "ä"] {
         assert!(settings.document_url(certname).is_err(), "{certname:?}");

@@ -58,7 +58,7 @@ impl Cluster {
     }
 
     /// How to reach the database behind this socket.
-    pub fn url(&self, socket_dir: &Path, port: u16) -> DatabaseUrl {
+    pub fn url(socket_dir: &Path, port: u16) -> DatabaseUrl {
         let quoted = socket_dir.display().to_string().replace('\\', "\\\\").replace('\'', "\\'");
         DatabaseUrl::from(format!("host='{quoted}' port={port} user={NAME} dbname={NAME}"))
     }

@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use super::cluster::{Cluster, last_lines};
 use super::Error;
+use super::cluster::{Cluster, last_lines};
 
 /// How long a start or a stop may take. Recovery after a crash reads up to a gigabyte of log.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The number in the name of the socket.
@@ -135,7 +135,8 @@ pub(super) fn start(cluster: &Cluster, pool_size: usize) -> Result<Server, Error
     ] {
         command.arg("-c").arg(setting);
     }
-    let mut child = command.spawn().map_err(|error| Error::Failed { program: "postgres", output: error.to_string() })?;
+    let mut child =
+        command.spawn().map_err(|error| Error::Failed { program: "postgres", output: error.to_string() })?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         if child.try_wait().map_err(Error::at(cluster.dir()))?.is_some() {
@@ -219,7 +220,8 @@ mod tests {
         let file = PidFile::parse(TEXT).expect("is whole");
         assert_eq!((file.pid.as_raw_nonzero().get(), file.port, &*file.status), (4711, 5432, "ready"));
         assert_eq!(file.socket_dir, Path::new("/srv/pg"));
-        for wrong in ["", "4711\n/srv/pg\n", &TEXT.replace("4711", "0"), &TEXT.replace("4711", "-1"), &TEXT.replace("4711", "x")]
+        for wrong in
+            ["", "4711\n/srv/pg\n", &TEXT.replace("4711", "0"), &TEXT.replace("4711", "-1"), &TEXT.replace("4711", "x")]
         {
             assert_eq!(PidFile::parse(wrong), None, "{wrong:?}");
         }

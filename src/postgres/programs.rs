@@ -41,7 +41,8 @@ fn candidates() -> Vec<PathBuf> {
 
 /// The directories that a place with a `*` stands for.
 fn versions_of(place: &str) -> Vec<PathBuf> {
-    let (parent, name) = place.split_once('*').map_or((place, ""), |(before, _)| before.rsplit_once('/').unwrap_or((before, "")));
+    let (parent, name) =
+        place.split_once('*').map_or((place, ""), |(before, _)| before.rsplit_once('/').unwrap_or((before, "")));
     let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
     let named = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(name));
     named.map(|entry| entry.path().join("bin")).collect()
@@ -78,7 +79,8 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         std::fs::create_dir_all(dir).expect("creates");
         for name in ["initdb", "postgres"] {
-            std::fs::write(dir.join(name), format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n")).expect("writes");
+            std::fs::write(dir.join(name), format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n"))
+                .expect("writes");
             std::fs::set_permissions(dir.join(name), std::fs::Permissions::from_mode(0o755)).expect("sets");
         }
     }

@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn users_are_found_by_their_whole_name() {
-        let passwd = "root:x:0:0::/root:/bin/sh\npostgresql:x:7:7::/:/bin/sh\npostgres:x:101:104:Admin,,,:/var:/bin/bash\n";
+        let passwd =
+            "root:x:0:0::/root:/bin/sh\npostgresql:x:7:7::/:/bin/sh\npostgres:x:101:104:Admin,,,:/var:/bin/bash\n";
         assert_eq!(entry(passwd, "postgres"), Some(User::Other { name: "postgres".into(), uid: 101, gid: 104 }));
         assert_eq!(entry(passwd, "nobody"), None);
     }

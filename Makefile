@@ -1,0 +1,52 @@
+# Everything that is done with the source: `make run` to try it, `make test` before a change is proposed.
+
+SHELL := /bin/sh
+# What cargo builds: `dev` starts soonest; `make run PROFILE=release` serves fastest.
+PROFILE ?= dev
+CARGO_DENY := cargo deny --log-level error
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test test-full check rust-test bench advisories fmt clean setup-run setup-test
+
+help: ## Say what can be done
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+run: setup-run ## Install what is missing, build, and serve a demo fleet on 127.0.0.1:8000
+	@cargo build --profile $(PROFILE) --locked
+	@exec target/$(patsubst dev,debug,$(PROFILE))/virtapi serve --demo $(ARGS)
+
+build: setup-run ## Build the program for production: target/dist/virtapi
+	cargo build --profile dist --locked
+
+test: setup-test check rust-test ## Install what the tests need, and run them all, with real agents
+	@echo "all passed"
+
+check: ## Formatting, lints, documentation, licences
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+	$(CARGO_DENY) check licenses bans sources
+
+rust-test:
+	cargo test --locked
+
+test-full: setup-test ## Also what takes minutes: puppetserver with real certificates, JRuby
+	VIRTAPI_TEST_FULL=1 cargo test --locked -- --include-ignored
+
+bench: ## Measure against nginx and pgbench, side by side
+	scripts/bench
+
+advisories: setup-test ## Known security problems of the dependencies; fetches the advisory database
+	$(CARGO_DENY) check advisories
+
+fmt: ## Format the source
+	cargo fmt
+
+clean: ## Remove what was built; the demo's data stays in ./data
+	cargo clean
+
+setup-run:
+	@scripts/setup-run
+
+setup-test: setup-run
+	@scripts/setup-test

@@ -1,0 +1,2 @@
+# @summary A size in bytes.
+type Virtapi::Bytes = Integer[0]

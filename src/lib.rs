@@ -1,32 +1,40 @@
-//! virtapi.
+//! virtapi: the source of truth for hypervisors, Ceph nodes and VMs, and the documents that Puppet and Salt read. One
+//! file per resource, and everything else written once over [`resources::KINDS`]; see ARCHITECTURE.md.
 
+mod auth;
+mod change;
 pub mod cli;
+mod column;
 pub mod config;
+mod count;
+pub mod db;
 pub mod demo;
+mod dependents;
 mod drain;
+mod embed;
 pub mod enc;
+mod error;
+mod etag;
+mod html;
+mod http;
+mod kind;
+mod lists;
+mod natural_key;
+pub mod openapi;
 pub mod postgres;
+mod puppet;
+mod query;
+mod refs;
+mod render;
+mod resource;
+mod resources;
+mod salt;
+mod schema;
+mod server;
+mod sql;
 pub mod telemetry;
+mod types;
+mod value_type;
+mod yaml_safe;
 
-/// The schema.
-pub mod db {
-    /// Stub.
-    ///
-    /// # Errors
-    /// Never.
-    pub async fn migrate(_: &str) -> Result<(), std::io::Error> {
-        Ok(())
-    }
-}
-
-/// Stub.
-#[must_use]
-pub fn rocket(settings: &config::Settings, _: &str) -> rocket::Rocket<rocket::Build> {
-    rocket::custom(settings.rocket())
-}
-
-/// Stub.
-#[must_use]
-pub fn openapi() -> serde_json::Value {
-    serde_json::Value::Null
-}
+pub use server::rocket;

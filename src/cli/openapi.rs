@@ -3,6 +3,6 @@
 use super::Result;
 
 pub(super) fn run() -> Result<()> {
-    println!("{}", serde_json::to_string_pretty(&crate::openapi())?);
+    println!("{}", serde_json::to_string_pretty(&crate::openapi::document())?);
     Ok(())
 }

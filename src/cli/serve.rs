@@ -54,7 +54,7 @@ async fn serve(settings: &Settings, database: &Database, demo: bool, mut stop: S
     }
     let under_way = UnderWay::default();
     let place = database.describe();
-    let server = crate::rocket(settings, database.url())
+    let server = crate::rocket(settings, database.url())?
         .attach(under_way.clone())
         .attach(AdHoc::on_liftoff("Announcement", move |rocket| {
             let at = SocketAddr::new(rocket.config().address, rocket.config().port);

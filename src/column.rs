@@ -1,0 +1,152 @@
+//! The columns of a kind: one list that drives validation, filters, sorting, `fields`, cursors, references, CSV, forms
+//! and OpenAPI. It knows names and types, and neither rows nor requests.
+
+use serde_json::Value;
+
+use crate::kind::Kind;
+use crate::value_type::Type;
+
+/// A column as the API shows it.
+#[derive(Clone, Copy)]
+pub struct Column {
+    /// Its name in the API. A reference `node` is the column `node_id` of the table.
+    pub name: &'static str,
+    /// What it holds.
+    pub ty: Type,
+    /// Whether a client may set it.
+    pub writable: bool,
+    /// Whether a client must set it.
+    pub required: bool,
+    /// The smallest and largest number that it may hold.
+    pub range: Option<(i64, i64)>,
+    /// Whether the object belongs to what this column refers to, and is deleted with it.
+    pub belongs: bool,
+    /// Whether the reference is cleared when what it refers to is deleted.
+    pub clears: bool,
+    /// What it means, in a sentence, for forms and OpenAPI.
+    pub about: &'static str,
+}
+
+impl Column {
+    /// The first column of every kind.
+    pub const ID: Self = Self::server("id", Type::Int).about("Set by the server.");
+    /// When the object was created.
+    pub const CREATED_AT: Self = Self::server("created_at", Type::Time).about("When it was created.");
+    /// When the object was last changed.
+    pub const UPDATED_AT: Self = Self::server("updated_at", Type::Time).about("When it was last changed.");
+
+    /// A column that clients set, or leave out.
+    pub const fn new(name: &'static str, ty: Type) -> Self {
+        Self { name, ty, writable: true, required: false, range: None, belongs: false, clears: false, about: "" }
+    }
+
+    /// A column that only the server sets.
+    pub const fn server(name: &'static str, ty: Type) -> Self {
+        Self { writable: false, ..Self::new(name, ty) }
+    }
+
+    /// Must be given.
+    #[must_use]
+    pub const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    /// Holds a number from `low` to `high`.
+    #[must_use]
+    pub const fn between(self, low: i64, high: i64) -> Self {
+        Self { range: Some((low, high)), ..self }
+    }
+
+    /// Refers to what the object belongs to, and goes with (`ON DELETE CASCADE`).
+    #[must_use]
+    pub const fn belongs(self) -> Self {
+        Self { belongs: true, ..self }
+    }
+
+    /// Is cleared when what it refers to is deleted (`ON DELETE SET NULL`).
+    #[must_use]
+    pub const fn clears(self) -> Self {
+        Self { clears: true, ..self }
+    }
+
+    /// Means this.
+    #[must_use]
+    pub const fn about(self, about: &'static str) -> Self {
+        Self { about, ..self }
+    }
+
+    /// The column with this name.
+    pub fn named(columns: &'static [Self], name: &str) -> Option<&'static Self> {
+        columns.iter().find(|column| column.name == name)
+    }
+
+    /// Whether it is a column of the table, and not a list that is kept elsewhere.
+    pub fn is_stored(&self) -> bool {
+        !matches!(self.ty, Type::Many(_) | Type::Owned(_))
+    }
+
+    /// The kind that it refers to, if it is one reference.
+    pub fn target(&self) -> Option<&'static dyn Kind> {
+        if let Type::Ref(kind) = self.ty { Some(kind) } else { None }
+    }
+
+    /// The kind that it refers to, whether by one reference or by a list of them.
+    pub fn any_target(&self) -> Option<&'static dyn Kind> {
+        match self.ty {
+            Type::Ref(kind) => Some(kind),
+            Type::Many(link) => Some(link.kind),
+            Type::Owned(owned) => Some(owned.kind),
+            _ => None,
+        }
+    }
+
+    /// Its name in the table, quoted.
+    pub fn sql_name(&self) -> String {
+        let suffix = if matches!(self.ty, Type::Ref(_)) { "_id" } else { "" };
+        format!("\"{}{suffix}\"", self.name)
+    }
+
+    /// What is wrong with a value that a client sent, references aside.
+    pub fn check(&self, value: &Value) -> Result<(), String> {
+        if value.is_null() {
+            return if self.required { Err("is required".into()) } else { Ok(()) };
+        }
+        self.ty.check(value)?;
+        match (self.range, value.as_f64()) {
+            (Some((low, high)), Some(number)) if number < as_float(low) || number > as_float(high) => Err(match high {
+                i64::MAX => format!("must be at least {low}"),
+                _ => format!("must be between {low} and {high}"),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// What an HTML form's text means.
+    pub fn form_value(&self, text: &str) -> Value {
+        match self.ty {
+            _ if text.is_empty() => Value::Null,
+            Type::Int => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
+            Type::Float => text.parse::<f64>().map_or_else(|_| text.into(), Value::from),
+            Type::Json => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
+            _ => text.into(),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the bounds of columns are small, or the largest number there is")]
+fn as_float(bound: i64) -> f64 {
+    bound as f64
+}
+
+/// A value as one line of text: a cell of CSV or HTML, a part of a cursor.
+#[must_use]
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        // A reference shows its natural key: `{"id", key, "href"}`.
+        Value::Object(object) if object.contains_key("href") => object.values().nth(1).map_or_else(String::new, text),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
+}

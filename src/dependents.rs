@@ -1,0 +1,93 @@
+//! What hangs on an object: what goes with it when it is deleted, and what keeps it from being deleted.
+
+use diesel::sql_types::{BigInt, Text};
+use diesel_async::RunQueryDsl;
+
+use crate::column::Column;
+use crate::db::Tx;
+use crate::embed;
+use crate::error::{Error, Result};
+use crate::kind::Kind;
+use crate::sql::{Sql, Statement};
+use crate::value_type::Type;
+use crate::{natural_key, resources::KINDS};
+
+/// Objects of one kind that hang on another.
+pub struct Dependents {
+    /// Their kind.
+    pub kind: &'static dyn Kind,
+    /// Whether they are deleted with it. Otherwise they keep it from being deleted.
+    pub goes_with: bool,
+    /// Their ids and natural keys.
+    pub objects: Vec<(i64, String)>,
+}
+
+/// How many are named in an error.
+const NAMED: usize = 5;
+
+/// All that hangs on an object, and on what goes with it.
+pub async fn of(tx: &Tx, kind: &'static dyn Kind, id: i64) -> Result<Vec<Dependents>> {
+    let mut found = Vec::new();
+    let mut waiting = vec![(kind, vec![id.to_string()])];
+    while let Some((kind, ids)) = waiting.pop() {
+        for (_, user, column) in embed::reverse(kind) {
+            let objects = referring(tx, user, &format!("{} = ", column.sql_name()), ids.clone()).await?;
+            if column.belongs && !objects.is_empty() {
+                waiting.push((user, objects.iter().map(|(id, _)| id.to_string()).collect()));
+            }
+            add(&mut found, user, column, objects);
+        }
+        for (user, column, link) in lists_of(kind) {
+            let through = format!("id IN (SELECT {} FROM {} WHERE {} = ", link.own, link.table, link.other);
+            let objects = referring(tx, user, &through, ids.clone()).await?;
+            add(&mut found, user, column, objects);
+        }
+    }
+    Ok(found)
+}
+
+fn add(found: &mut Vec<Dependents>, kind: &'static dyn Kind, column: &Column, objects: Vec<(i64, String)>) {
+    if !objects.is_empty() && !column.clears {
+        found.push(Dependents { kind, goes_with: column.belongs, objects });
+    }
+}
+
+/// The kinds that have this one in a list.
+fn lists_of(
+    kind: &'static dyn Kind,
+) -> impl Iterator<Item = (&'static dyn Kind, &'static Column, &'static crate::value_type::Link)> {
+    KINDS.iter().flat_map(move |&user| {
+        user.columns().iter().filter_map(move |column| match column.ty {
+            Type::Many(link) if link.kind.name() == kind.name() => Some((user, column, link)),
+            _ => None,
+        })
+    })
+}
+
+async fn referring(tx: &Tx, user: &dyn Kind, condition: &str, ids: Vec<String>) -> Result<Vec<(i64, String)>> {
+    let key = natural_key::text_sql(user, "named");
+    let sql = Sql::new(format!("SELECT named.id, {key} FROM {} AS named WHERE named.{condition}", user.table()));
+    let close = if condition.contains('(') { ")" } else { "" };
+    let statement: Statement<(BigInt, Text)> = sql.any(ids, "int8").text(close).text(" ORDER BY 1").into();
+    Ok(statement.load(&mut tx.conn()).await?)
+}
+
+/// Refuses to delete what is in use, and says by what.
+pub async fn refuse_if_used(tx: &Tx, kind: &'static dyn Kind, id: i64) -> Result<()> {
+    let gone = of(tx, kind, id).await?;
+    let goes_too = |user: &dyn Kind, id: i64| {
+        gone.iter().any(|d| d.goes_with && d.kind.name() == user.name() && d.objects.iter().any(|(own, _)| *own == id))
+    };
+    let mut users = Vec::new();
+    for dependents in gone.iter().filter(|dependents| !dependents.goes_with) {
+        let keeps = dependents.objects.iter().filter(|(id, _)| !goes_too(dependents.kind, *id));
+        let names: Vec<&str> = keeps.map(|(_, name)| name.as_str()).collect();
+        if !names.is_empty() {
+            let shown = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+            let more = if names.len() > NAMED { ", …" } else { "" };
+            let count = names.len();
+            users.push((String::new(), format!("is still used by {count} {}: {shown}{more}", dependents.kind.name())));
+        }
+    }
+    if users.is_empty() { Ok(()) } else { Err(Error::Conflict(users)) }
+}

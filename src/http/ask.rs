@@ -1,0 +1,122 @@
+//! What a request says, body aside. A guard that fails loses its error to the catchers, so handlers take `Result<…>`.
+
+use rocket::http::uri::{Segments, fmt::Path};
+use rocket::http::{RawStr, Status};
+use rocket::request::{FromParam, FromRequest, FromSegments, Outcome, Request};
+
+use crate::auth::Actor;
+use crate::error::{Error, Result};
+use crate::http::format::{Format, stem};
+use crate::{kind::Kind, resources};
+
+/// `/v1/<kind>`
+pub struct Named(pub &'static dyn Kind);
+
+impl FromParam<'_> for Named {
+    type Error = Error;
+    fn from_param(name: &str) -> Result<Self> {
+        resources::kind(stem(name)).map(Self).ok_or(Error::NotFound)
+    }
+}
+
+/// `/v1/<kind>/<key..>`: an id or a natural key, which may have a slash in it.
+pub struct Key(pub String);
+
+impl FromSegments<'_> for Key {
+    type Error = Error;
+    fn from_segments(segments: Segments<'_, Path>) -> Result<Self> {
+        let parts: Vec<&str> = segments.collect();
+        let key = parts.join("/");
+        // A key that cannot be stored names nothing.
+        if key.contains('\0') { Err(Error::NotFound) } else { Ok(Self(stem(&key).to_owned())) }
+    }
+}
+
+/// The name of a node, as an agent gives it.
+pub struct CertName(pub String);
+
+impl CertName {
+    /// An agent that does not know its own name asks for nobody.
+    pub fn missing() -> Error {
+        Error::Malformed("the name of the node is missing".into())
+    }
+}
+
+impl FromSegments<'_> for CertName {
+    type Error = Error;
+    fn from_segments(segments: Segments<'_, Path>) -> Result<Self> {
+        let parts: Vec<&str> = segments.collect();
+        let name = parts.join("/");
+        match name.as_str() {
+            "" => Err(Self::missing()),
+            _ if name.contains('\0') => Err(Error::NotFound),
+            _ => Ok(Self(name)),
+        }
+    }
+}
+
+/// Everything but the path and the body.
+pub struct Ask {
+    /// On whose behalf.
+    pub actor: Actor,
+    /// What the client wants to read.
+    pub format: Format,
+    /// The path, for links to the same place.
+    pub path: String,
+    /// The query parameters, `dry_run` left out.
+    pub pairs: Vec<(String, String)>,
+    /// Do everything but commit.
+    pub dry_run: bool,
+    /// What the client believes to be there.
+    pub if_match: Option<String>,
+    /// By which a repeated request is known.
+    pub idempotency_key: Option<String>,
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Ask {
+    type Error = Error;
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Error> {
+        match Self::read(request) {
+            Ok(ask) => Outcome::Success(ask),
+            Err(error) => Outcome::Error((Status::new(error.status()), error)),
+        }
+    }
+}
+
+impl Ask {
+    fn read(request: &Request<'_>) -> Result<Self> {
+        let header = |name| request.headers().get_one(name).map(str::to_owned);
+        let query = request.uri().query().map_or("", |query| query.as_str());
+        let mut pairs = pairs(query)?;
+        let mut dry_run = false;
+        for (name, value) in pairs.extract_if(.., |(name, _)| name == "dry_run") {
+            dry_run = value.parse().map_err(|_| Error::Parameter(name, "must be true or false".into()))?;
+        }
+        Ok(Self {
+            actor: Actor::anonymous(),
+            format: Format::of(request)?,
+            path: request.uri().path().to_string(),
+            pairs,
+            dry_run,
+            if_match: header("If-Match"),
+            idempotency_key: header("Idempotency-Key"),
+        })
+    }
+}
+
+/// `a=1&b=2`, percent-encoded UTF-8.
+pub fn pairs(text: &str) -> Result<Vec<(String, String)>> {
+    let decode = |part: &str| {
+        let spaced = part.replace('+', " ");
+        let decoded = RawStr::new(&spaced).percent_decode().map(std::borrow::Cow::into_owned);
+        decoded.map_err(|_| Error::Malformed(format!("{part:?} is not percent-encoded UTF-8")))
+    };
+    let parts = text.split('&').filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            Ok((decode(name)?, decode(value)?))
+        })
+        .collect()
+}

@@ -1,0 +1,64 @@
+//! What answers when no route does: the same problem document as anywhere else.
+
+use rocket::http::{Header, Status};
+use rocket::{Catcher, Request, catch, catchers};
+use serde_json::json;
+
+use crate::error::Error;
+use crate::http::format::Format;
+use crate::http::reply::Reply;
+use crate::http::request_id::RequestId;
+
+/// No route, or none for this method.
+#[catch(404)]
+fn no_route(request: &Request<'_>) -> Error {
+    let allowed = allowed_methods(request);
+    if allowed.is_empty() { Error::NotFound } else { Error::MethodNotAllowed(allowed.join(", ")) }
+}
+
+/// What Rocket itself refuses.
+#[catch(default)]
+fn other(status: Status, request: &Request<'_>) -> Reply {
+    let id = RequestId::of(request);
+    let title = status.reason_lossy();
+    let body = json!({"type": "about:blank", "title": title, "status": status.code, "detail": title,
+        "errors": [], "instance": format!("urn:virtapi:request:{id}")});
+    let format = Format::of(request).unwrap_or(Format::Json);
+    let headers = if status.code == 503 { vec![Header::new("Retry-After", "1")] } else { vec![] };
+    Reply { headers, ..Reply::new(status.code, format, body) }
+}
+
+/// The methods that some route has for this path.
+fn allowed_methods(request: &Request<'_>) -> Vec<&'static str> {
+    let path: Vec<&str> = request.uri().path().as_str().split('/').filter(|part| !part.is_empty()).collect();
+    let mut found: Vec<&str> = request
+        .rocket()
+        .routes()
+        .filter(|route| matches(route.uri.path(), &path))
+        .map(|route| route.method.as_str())
+        .collect();
+    if found.contains(&"GET") {
+        found.push("HEAD");
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Whether a route's path (`/v1/<kind>/<key..>`) covers this one.
+fn matches(pattern: &str, path: &[&str]) -> bool {
+    let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
+    if parts.len() == 1 && parts[0].ends_with("..>") {
+        // A route for everything says nothing about this path.
+        return false;
+    }
+    let rest = parts.last().is_some_and(|part| part.ends_with("..>"));
+    let fixed = if rest { &parts[..parts.len() - 1] } else { &parts[..] };
+    let fits = if rest { path.len() > fixed.len() } else { path.len() == fixed.len() };
+    fits && fixed.iter().zip(path).all(|(part, given)| part.starts_with('<') || part == given)
+}
+
+/// For the whole server.
+pub fn catchers() -> Vec<Catcher> {
+    catchers![no_route, other]
+}

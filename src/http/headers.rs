@@ -1,0 +1,43 @@
+//! Headers that every answer has, and the count of answers.
+
+use rocket::fairing::{Fairing, Info, Kind};
+use rocket::http::{ContentType, Header};
+use rocket::{Request, Response};
+
+use crate::http::request_id::RequestId;
+
+/// Adds the headers. Pages get those that protect a browser; documents for agents stay lean.
+pub struct Headers;
+
+/// What a page may load: its own style, and nothing from elsewhere.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
+    connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+#[rocket::async_trait]
+impl Fairing for Headers {
+    fn info(&self) -> Info {
+        Info { name: "headers", kind: Kind::Response }
+    }
+
+    async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
+        let status = response.status().code;
+        // Counted by class of status only: a label per path would grow without bound.
+        let class = match status {
+            0..300 => "2xx",
+            300..400 => "3xx",
+            400..500 => "4xx",
+            _ => "5xx",
+        };
+        metrics::counter!("virtapi_http_responses_total", "status" => class).increment(1);
+        response.set_header(Header::new("X-Content-Type-Options", "nosniff"));
+        if response.content_type() == Some(ContentType::HTML) {
+            response.set_header(Header::new("Content-Security-Policy", CONTENT_SECURITY_POLICY));
+            response.set_header(Header::new("Referrer-Policy", "same-origin"));
+        }
+        if status >= 400 {
+            let id = RequestId::of(request).to_owned();
+            tracing::info!(request = id, method = %request.method(), uri = %request.uri(), status, "refused");
+            response.set_header(Header::new("X-Request-Id", id));
+        }
+    }
+}

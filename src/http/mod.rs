@@ -1,0 +1,13 @@
+//! HTTP: requests in, answers out. It knows kinds and documents, and no table.
+
+pub mod ask;
+pub mod body;
+pub mod fallback;
+pub mod format;
+pub mod headers;
+pub mod health;
+pub mod idempotency;
+pub mod reply;
+pub mod request_id;
+pub mod resources;
+pub mod tree;

@@ -1,0 +1,134 @@
+//! One answer in several formats: JSON, MessagePack, YAML, CSV, HTML.
+
+use rocket::http::{ContentType, Header, Status};
+use rocket::request::Request;
+use rocket::response::{Responder, Response, Result as Answer};
+use serde_json::Value;
+use std::io::Cursor;
+
+use crate::column::{Column, text};
+use crate::error::Error;
+use crate::http::format::Format;
+use crate::http::request_id::RequestId;
+use crate::{db::Failure, etag, html, kind::Kind, yaml_safe};
+
+/// An answer, not yet in any format.
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// How it is to be shown.
+    pub format: Format,
+    /// A list with `items`, an object, a problem; null for nothing.
+    pub body: Value,
+    /// The kind, if it is about one.
+    pub kind: Option<&'static dyn Kind>,
+    /// The first part of the entity tag, if it is about one object.
+    pub tag: Option<String>,
+    /// More headers.
+    pub headers: Vec<Header<'static>>,
+}
+
+impl Reply {
+    /// An answer about nothing in particular.
+    pub fn new(status: u16, format: Format, body: Value) -> Self {
+        Self { status, format, body, kind: None, tag: None, headers: vec![] }
+    }
+
+    /// The items of a list, or the one object.
+    pub fn items(&self) -> &[Value] {
+        self.body["items"].as_array().map_or(std::slice::from_ref(&self.body), Vec::as_slice)
+    }
+
+    /// The columns that are shown: those of every item.
+    pub fn columns(&self) -> Vec<&'static Column> {
+        let all = self.kind.map_or(&[][..], Kind::columns);
+        all.iter().filter(|column| self.items().iter().all(|item| item.get(column.name).is_some())).collect()
+    }
+
+    /// A table; of an answer that is none, the fields of one object.
+    fn csv(&self) -> Result<Vec<u8>, Failure> {
+        let (mut table, columns) = (csv::Writer::from_writer(Vec::new()), self.columns());
+        let names: Vec<&str> = match self.kind {
+            Some(_) => columns.iter().map(|column| column.name).collect(),
+            None => self.body.as_object().into_iter().flat_map(|fields| fields.keys().map(String::as_str)).collect(),
+        };
+        if !names.is_empty() {
+            table.write_record(&names)?;
+        }
+        for item in self.items() {
+            table.write_record(names.iter().map(|name| cell(&item[*name])))?;
+        }
+        Ok(table.into_inner()?)
+    }
+
+    fn encode(&self, request: &Request<'_>) -> Result<(ContentType, Vec<u8>), Failure> {
+        Ok(match self.format {
+            Format::Html => (ContentType::HTML, html::page(self, request)?.into_bytes()),
+            // A problem is no table.
+            Format::Csv if self.status < 400 => (ContentType::CSV, self.csv()?),
+            Format::MsgPack => (ContentType::new("application", "msgpack"), rmp_serde::to_vec_named(&self.body)?),
+            Format::Yaml => (ContentType::new("application", "yaml"), yaml_safe::to_vec_pretty(&self.body)?),
+            _ if self.status >= 400 => {
+                (ContentType::new("application", "problem+json"), serde_json::to_vec(&self.body)?)
+            }
+            _ => (ContentType::JSON, serde_json::to_vec(&self.body)?),
+        })
+    }
+}
+
+/// A program that reads CSV as a spreadsheet must not take a text for a formula (OWASP, CSV injection).
+fn cell(value: &Value) -> String {
+    let text = text(value);
+    if value.is_string() && text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
+}
+
+impl<'r> Responder<'r, 'static> for Reply {
+    fn respond_to(self, request: &'r Request<'_>) -> Answer<'static> {
+        let mut response = Response::build();
+        response.status(Status::new(self.status)).raw_header("Vary", "Accept");
+        if !self.body.is_null() {
+            let (content_type, bytes) = match self.encode(request) {
+                Ok(encoded) => encoded,
+                Err(error) => {
+                    tracing::error!(error = &*error, "an answer could not be written");
+                    return Err(Status::InternalServerError);
+                }
+            };
+            if let Some(object) = &self.tag {
+                let tag = format!("\"{object}.{}\"", etag::digest(&bytes));
+                let known = request.headers().get_one("If-None-Match").is_some_and(|given| etag::names(given, &tag));
+                if self.status == 200 && known {
+                    return response.status(Status::NotModified).raw_header("ETag", tag).ok();
+                }
+                response.raw_header("ETag", tag);
+            }
+            response.header(content_type).sized_body(bytes.len(), Cursor::new(bytes));
+        }
+        for header in self.headers {
+            response.header_adjoin(header);
+        }
+        response.ok()
+    }
+}
+
+impl<'r> Responder<'r, 'static> for Error {
+    fn respond_to(self, request: &'r Request<'_>) -> Answer<'static> {
+        let id = RequestId::of(request);
+        match &self {
+            Self::Internal(source) => tracing::error!(error = &**source, request = id, "internal error"),
+            Self::Away(source) => tracing::warn!(error = &**source, request = id, "the database is away"),
+            _ => {}
+        }
+        // A client that wants what nobody has still gets to know why.
+        let format = Format::of(request).unwrap_or(Format::Json);
+        let mut problem = self.problem();
+        problem["instance"] = format!("urn:virtapi:request:{id}").into();
+        let mut reply = Reply::new(self.status(), format, problem);
+        match &self {
+            Self::Away(_) => reply.headers.push(Header::new("Retry-After", "1")),
+            Self::MethodNotAllowed(allowed) => reply.headers.push(Header::new("Allow", allowed.clone())),
+            _ => {}
+        }
+        reply.respond_to(request)
+    }
+}

@@ -1,0 +1,222 @@
+//! The routes of the inventory: six for all kinds, each one question or one transaction.
+
+use rocket::http::Header;
+use rocket::{Route, State, delete, get, patch, post, put, routes};
+use serde_json::{Value, json};
+
+use crate::change::{self, Action, Change};
+use crate::db::{Db, Tx};
+use crate::error::{Error, Result};
+use crate::http::ask::{Ask, Key, Named};
+use crate::http::body::Body;
+use crate::http::format::Format;
+use crate::http::idempotency;
+use crate::http::reply::Reply;
+use crate::query::{MAX_LIMIT, Query};
+use crate::{count, etag, kind, kind::Kind, natural_key, refs, resources::KINDS};
+
+/// Links to everything.
+#[get("/")]
+fn root(ask: Result<Ask>) -> Result<Reply> {
+    let ask = ask?;
+    Query::none(&ask.pairs)?;
+    let mut links: serde_json::Map<String, Value> =
+        KINDS.iter().map(|kind| (kind.name().to_owned(), json!(format!("/v1/{}", kind.name())))).collect();
+    for (name, path) in [
+        ("openapi", "/api-docs"),
+        ("docs", "/docs"),
+        ("health", "/health"),
+        ("ready", "/ready"),
+        ("metrics", "/metrics"),
+    ] {
+        links.insert(name.into(), path.into());
+    }
+    Ok(Reply::new(200, ask.format, json!({"links": links})))
+}
+
+#[get("/<kind>", rank = 10)]
+async fn list(kind: Result<Named>, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
+    let (Named(kind), ask) = (kind?, ask?);
+    let asked = Query::parse(kind, &ask.pairs)?;
+    let (items, total, cursor) = db.read(ask.actor.clone(), async |tx| page(tx, kind, &asked).await).await?;
+    let here = |pairs: &[(String, String)]| match serde_urlencoded::to_string(pairs) {
+        Ok(query) if !query.is_empty() => format!("{}?{query}", ask.path),
+        _ => ask.path.clone(),
+    };
+    let (mut links, mut headers) = (json!({"self": here(&ask.pairs), "next": null}), vec![]);
+    if let Some(cursor) = cursor {
+        let mut pairs: Vec<_> = ask.pairs.iter().filter(|(name, _)| name != "cursor").cloned().collect();
+        pairs.push(("cursor".into(), cursor));
+        let next = here(&pairs);
+        headers.push(Header::new("Link", format!("<{next}>; rel=\"next\"")));
+        links["next"] = next.into();
+    }
+    let mut body = json!({"items": items, "total": total.count, "links": links});
+    if total.is_estimate {
+        body["total_is_estimate"] = true.into();
+    }
+    Ok(Reply { kind: Some(kind), headers, ..Reply::new(200, ask.format, body) })
+}
+
+/// Some objects as they are shown, how many there are, and the cursor that continues.
+async fn page(tx: &Tx, kind: &'static dyn Kind, asked: &Query) -> Result<(Vec<Value>, count::Total, Option<String>)> {
+    let (mut items, total) = tokio::try_join!(kind.list(tx, asked), count::total(tx, kind, asked))?;
+    let limit = usize::try_from(asked.limit).unwrap_or_default();
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let cursor = items.last().filter(|_| more).map(|last| asked.cursor(last));
+    show(tx, kind, &mut items, asked).await?;
+    Ok((items, total, cursor))
+}
+
+/// References as references, and only the fields that were asked for.
+async fn show(tx: &Tx, kind: &'static dyn Kind, items: &mut [Value], asked: &Query) -> Result<()> {
+    refs::expand(tx, kind, items, &asked.embed).await?;
+    if !asked.fields.is_empty() {
+        let wanted = |name: &String| {
+            asked.fields.iter().any(|field| field == name) || asked.embed.0.iter().any(|branch| branch.name == *name)
+        };
+        for fields in items.iter_mut().filter_map(Value::as_object_mut) {
+            fields.retain(|name, _| wanted(name));
+        }
+    }
+    Ok(())
+}
+
+#[get("/<kind>/<key..>", rank = 20)]
+async fn find(kind: Result<Named>, key: Result<Key>, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
+    let (Named(kind), Key(key), ask) = (kind?, key?, ask?);
+    let asked = Query::parse_shape(kind, &ask.pairs)?;
+    let condition = natural_key::condition(kind, &key)?;
+    let work = async |tx: &Tx| {
+        let mut rows = [kind.find(tx, &condition).await?];
+        refs::fill_lists(tx, kind, &mut rows).await?;
+        let tag = etag::object(kind, &rows[0]);
+        show(tx, kind, &mut rows, &asked).await?;
+        let [body] = rows;
+        Ok((body, tag))
+    };
+    let (body, tag) = db.read(ask.actor, work).await?;
+    Ok(Reply { kind: Some(kind), tag: Some(tag), ..Reply::new(200, ask.format, body) })
+}
+
+#[post("/<kind>", data = "<body>", rank = 10)]
+async fn create(kind: Result<Named>, ask: Result<Ask>, body: Result<Body>, db: &State<Db>) -> Result<Reply> {
+    write(kind?, Action::Create, None, ask?, Some(body?), db).await
+}
+
+#[patch("/<kind>/<key..>", data = "<body>", rank = 20)]
+async fn update(
+    kind: Result<Named>,
+    key: Result<Key>,
+    ask: Result<Ask>,
+    body: Result<Body>,
+    db: &State<Db>,
+) -> Result<Reply> {
+    write(kind?, Action::Update, Some(key?), ask?, Some(body?), db).await
+}
+
+#[put("/<kind>/<key..>", data = "<body>", rank = 20)]
+async fn replace(
+    kind: Result<Named>,
+    key: Result<Key>,
+    ask: Result<Ask>,
+    body: Result<Body>,
+    db: &State<Db>,
+) -> Result<Reply> {
+    write(kind?, Action::Replace, Some(key?), ask?, Some(body?), db).await
+}
+
+#[delete("/<kind>/<key..>", rank = 20)]
+async fn remove(kind: Result<Named>, key: Result<Key>, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
+    write(kind?, Action::Delete, Some(key?), ask?, None, db).await
+}
+
+/// What a request wants to write.
+struct Wish {
+    kind: &'static dyn Kind,
+    changes: Vec<Change>,
+    /// Whether a list was sent, and a list is the answer.
+    many: bool,
+    shape: Query,
+}
+
+/// One request, one transaction, one answer.
+async fn write(
+    Named(kind): Named,
+    action: Action,
+    key: Option<Key>,
+    ask: Ask,
+    body: Option<Body>,
+    db: &Db,
+) -> Result<Reply> {
+    if key.as_ref().is_some_and(|Key(key)| key.is_empty()) {
+        return Err(Error::MethodNotAllowed("GET, HEAD, POST".into()));
+    }
+    let digest = body.as_ref().map(|body| body.digest.clone()).unwrap_or_default();
+    let claim = idempotency::Claim::of(&ask, action, kind, &digest)?;
+    let wish = Wish::read(kind, action, key, &ask, body)?;
+    let answer = db
+        .write(ask.actor.clone(), ask.dry_run, async |tx| match claim {
+            Some(claim) => claim.answer(tx, async |tx| wish.grant(tx).await).await,
+            None => wish.grant(tx).await,
+        })
+        .await?;
+    let location = Header::new("Location", answer.location.clone());
+    let (status, headers) = match ask.format {
+        Format::Html if ask.dry_run => (answer.status, vec![]),
+        Format::Html => (303, vec![location]),
+        _ if answer.status == 201 => (201, vec![location]),
+        _ => (answer.status, vec![]),
+    };
+    Ok(Reply { kind: Some(kind), tag: answer.tag, headers, ..Reply::new(status, ask.format, answer.body) })
+}
+
+impl Wish {
+    fn read(kind: &'static dyn Kind, action: Action, key: Option<Key>, ask: &Ask, body: Option<Body>) -> Result<Self> {
+        let shape = Query::parse_shape(kind, &ask.pairs)?;
+        let (tree, tag) = body.map_or(Ok((Value::Null, None)), |body| body.tree(kind))?;
+        let if_match = ask.if_match.clone().or(tag);
+        let one =
+            |body| Change { kind, action, key: key.as_ref().map(|k| k.0.clone()), body, if_match: if_match.clone() };
+        let many = action == Action::Create && tree.is_array();
+        let changes: Vec<Change> = match tree {
+            Value::Array(items) if many => items.into_iter().map(one).collect(),
+            tree => vec![one(tree)],
+        };
+        if many && (changes.is_empty() || changes.len() > usize::try_from(MAX_LIMIT).unwrap_or_default()) {
+            return Err(Error::Malformed(format!("a list to create has 1 to {MAX_LIMIT} items")));
+        }
+        Ok(Self { kind, changes, many, shape })
+    }
+
+    async fn grant(self, tx: &Tx) -> Result<idempotency::Answer> {
+        let Self { kind, changes, many, shape } = self;
+        let gone = changes.iter().all(|change| change.action == Action::Delete);
+        let done = change::apply(tx, changes).await?;
+        let created = done.iter().any(|done| done.created);
+        let mut rows: Vec<Value> = done.into_iter().map(|done| done.row).collect();
+        let here = format!("/v1/{}", kind.name());
+        if gone {
+            return Ok(idempotency::Answer { status: 204, body: Value::Null, tag: None, location: here });
+        }
+        let status = if created { 201 } else { 200 };
+        if many {
+            show(tx, kind, &mut rows, &shape).await?;
+            return Ok(idempotency::Answer { status, body: json!({"items": rows}), tag: None, location: here });
+        }
+        // As it is now: with its new generation, and what the database made of it.
+        let id = rows.first().map_or(0, kind::id);
+        let mut rows = [kind.find(tx, &natural_key::condition(kind, &id.to_string())?).await?];
+        refs::fill_lists(tx, kind, &mut rows).await?;
+        let tag = Some(etag::object(kind, &rows[0]));
+        show(tx, kind, &mut rows, &shape).await?;
+        let [body] = rows;
+        Ok(idempotency::Answer { status, body, tag, location: refs::href(kind, id) })
+    }
+}
+
+/// The routes under `/v1`.
+pub fn routes() -> Vec<Route> {
+    routes![root, list, find, create, update, replace, remove]
+}

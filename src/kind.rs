@@ -1,0 +1,144 @@
+//! A resource whose type has been forgotten: what HTTP, HTML and OpenAPI hold. Values in, values out.
+
+use serde::Serialize;
+use serde_json::Value;
+use std::marker::PhantomData;
+use validator::Validate;
+
+use crate::{
+    column::Column,
+    db::Tx,
+    error::{Error, Result},
+    query::Query,
+    resource::{Resource, Rule},
+    sql::Sql,
+};
+
+/// What can be done with any resource. Rows are as in the table: references are ids, lists are missing.
+#[rocket::async_trait]
+pub trait Kind: Send + Sync {
+    /// Its collection.
+    fn name(&self) -> &'static str;
+    /// What it is, in a sentence.
+    fn about(&self) -> &'static str;
+    /// Its table.
+    fn table(&self) -> &'static str;
+    /// Its columns; the first is the id.
+    fn columns(&self) -> &'static [Column];
+    /// The columns of its natural key.
+    fn key(&self) -> &'static [&'static str];
+    /// A body that creates one.
+    fn example(&self) -> &'static str;
+    /// The statement that tells which nodes and clusters show a row.
+    fn shown_in(&self) -> &'static str;
+    /// Whether many nodes can show one row.
+    fn is_shared(&self) -> bool;
+    /// The rules of the database that have words of their own.
+    fn rules(&self) -> &'static [Rule];
+
+    /// Some rows, and one more if more follow.
+    async fn list(&self, tx: &Tx, query: &Query) -> Result<Vec<Value>>;
+    /// One row.
+    async fn find(&self, tx: &Tx, key: &Sql) -> Result<Value>;
+    /// One row that nobody else changes until the transaction ends.
+    async fn lock(&self, tx: &Tx, key: &Sql) -> Result<Value>;
+    /// A new row.
+    async fn insert(&self, tx: &Tx, body: Value) -> Result<Value>;
+    /// New contents of a row.
+    async fn update(&self, tx: &Tx, id: i64, body: Value) -> Result<Value>;
+    /// A row less.
+    async fn delete(&self, tx: &Tx, id: i64) -> Result<()>;
+}
+
+/// The kind of a resource.
+pub struct Of<R>(PhantomData<fn() -> R>);
+
+impl<R: Resource> Of<R> {
+    /// `&Of::<Node>::KIND` is a `&'static dyn Kind`.
+    pub const KIND: Self = Self(PhantomData);
+}
+
+#[rocket::async_trait]
+impl<R: Resource> Kind for Of<R> {
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+    fn about(&self) -> &'static str {
+        R::ABOUT
+    }
+    fn table(&self) -> &'static str {
+        R::TABLE
+    }
+    fn columns(&self) -> &'static [Column] {
+        R::COLUMNS
+    }
+    fn key(&self) -> &'static [&'static str] {
+        R::KEY
+    }
+    fn example(&self) -> &'static str {
+        R::EXAMPLE
+    }
+    fn shown_in(&self) -> &'static str {
+        R::SHOWN_IN
+    }
+    fn is_shared(&self) -> bool {
+        R::SHARED
+    }
+    fn rules(&self) -> &'static [Rule] {
+        R::RULES
+    }
+    async fn list(&self, tx: &Tx, query: &Query) -> Result<Vec<Value>> {
+        R::list(tx, query).await?.iter().map(value).collect()
+    }
+    async fn find(&self, tx: &Tx, key: &Sql) -> Result<Value> {
+        value(&R::find(tx, key).await?)
+    }
+    async fn lock(&self, tx: &Tx, key: &Sql) -> Result<Value> {
+        value(&R::lock(tx, key).await?)
+    }
+    async fn insert(&self, tx: &Tx, body: Value) -> Result<Value> {
+        value(&R::insert(tx, &parse::<R::New>(R::COLUMNS, body)?).await?)
+    }
+    async fn update(&self, tx: &Tx, id: i64, body: Value) -> Result<Value> {
+        value(&R::update(tx, id, &parse::<R::New>(R::COLUMNS, body)?).await?)
+    }
+    async fn delete(&self, tx: &Tx, id: i64) -> Result<()> {
+        R::delete(tx, id).await
+    }
+}
+
+/// The id of a row.
+pub fn id(row: &Value) -> i64 {
+    row["id"].as_i64().unwrap_or_default()
+}
+
+fn value(row: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(row).map_err(|error| Error::Internal(error.into()))
+}
+
+/// The only way in: known fields of the right type, and valid. All that is wrong is told at once.
+fn parse<T: serde::de::DeserializeOwned + Validate>(columns: &'static [Column], body: Value) -> Result<T> {
+    let fields = body.as_object().ok_or_else(|| Error::Malformed("the body is not an object".into()))?;
+    let mut wrong: Vec<_> = columns
+        .iter()
+        .filter(|column| column.writable)
+        .filter_map(|column| {
+            let value = fields.get(column.name).unwrap_or(&Value::Null);
+            column.check(value).err().map(|detail| (column.name.to_owned(), detail))
+        })
+        .collect();
+    wrong.extend(fields.keys().filter_map(|name| match Column::named(columns, name) {
+        Some(column) if column.writable => None,
+        Some(_) => Some((name.clone(), "is set by the server".to_owned())),
+        None => Some((name.clone(), "is not known".to_owned())),
+    }));
+    if !wrong.is_empty() {
+        return Err(Error::Invalid(wrong));
+    }
+    let parsed: T = serde_path_to_error::deserialize(body).map_err(|error| {
+        let path = error.path().to_string().replace('.', "/");
+        Error::field(if path == "/" { "" } else { &path }, error.into_inner().to_string())
+    })?;
+    parsed.validate()?;
+    Ok(parsed)
+}

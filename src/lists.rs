@@ -1,0 +1,111 @@
+//! The lists of an object that are not columns of its table: N:M relations, and objects that belong to it. A list is
+//! always given whole; what it no longer holds is taken away.
+
+use diesel::sql_types::BigInt;
+use diesel_async::RunQueryDsl;
+use serde_json::{Value, json};
+
+use crate::change::{self, Action, Change};
+use crate::db::Tx;
+use crate::error::{Error, Result};
+use crate::sql::{Sql, Statement};
+use crate::value_type::{Link, Owned, Type};
+use crate::{column::Column, column::text, kind::Kind, natural_key, refs};
+
+/// A list and what it should hold.
+pub struct Wanted {
+    column: &'static Column,
+    items: Vec<Value>,
+}
+
+/// Takes the lists out of a body: the rest are columns of the table. A list that is not given is empty.
+pub fn take(kind: &dyn Kind, body: &mut Value) -> Result<Vec<Wanted>> {
+    let mut lists = Vec::new();
+    for column in kind.columns().iter().filter(|column| !column.is_stored()) {
+        let given = body.as_object_mut().and_then(|fields| fields.shift_remove(column.name)).unwrap_or_default();
+        lists.push(Wanted { column, items: refs::list(given, column.name)? });
+    }
+    Ok(lists)
+}
+
+/// Makes the lists of an object what they should be.
+pub async fn write(tx: &Tx, id: i64, lists: Vec<Wanted>) -> Result<()> {
+    for Wanted { column, items } in lists {
+        match column.ty {
+            Type::Many(link) => write_links(tx, link, id, &items).await?,
+            Type::Owned(owned) => {
+                write_owned(tx, owned, id, items).await.map_err(|error| error.below(column.name))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes what is gone before it adds what is new, and touches nothing that stays: it may be referred to.
+async fn write_links(tx: &Tx, link: &Link, id: i64, items: &[Value]) -> Result<()> {
+    let Link { table, own, other, .. } = link;
+    let ids: Vec<String> = items.iter().map(text).collect();
+    let gone = Sql::new(format!("DELETE FROM {table} WHERE {own} = ")).one(id.to_string(), "int8");
+    let gone = gone.text(format!(" AND NOT {other} = ")).any(ids.clone(), "int8");
+    Statement::<BigInt>::from(gone).execute(&mut tx.conn()).await?;
+    if !ids.is_empty() {
+        let new = Sql::new(format!("INSERT INTO {table} ({own}, {other}) SELECT ")).one(id.to_string(), "int8");
+        let new = new.text(", unnest(").many(ids, "int8").text(") ON CONFLICT DO NOTHING");
+        Statement::<BigInt>::from(new).execute(&mut tx.conn()).await?;
+    }
+    Ok(())
+}
+
+async fn write_owned(tx: &Tx, owned: &Owned, id: i64, items: Vec<Value>) -> Result<()> {
+    let (kind, key) = (owned.kind, natural_key::field(owned.kind));
+    let mut kept: Vec<String> = Vec::new();
+    let mut changes = Vec::new();
+    for (i, item) in items.into_iter().enumerate() {
+        let name = refs::name_of(kind, &item);
+        let belongs = mine(tx, owned, id, &name).await?;
+        kept.extend(belongs.map(|found| found.to_string()));
+        // An id, or a reference as it came out, leaves the object as it is.
+        let action = match (belongs, &item) {
+            (Some(_), Value::Number(_)) => continue,
+            (Some(_), Value::Object(object)) if object.contains_key("id") => continue,
+            (Some(_), _) => Action::Update,
+            (None, _) => Action::Create,
+        };
+        let mut body = match item {
+            Value::Object(_) => item,
+            Value::String(_) => json!({key: item}),
+            Value::Number(_) => return Err(Error::field(&i.to_string(), format!("names none of its {}", kind.name()))),
+            _ => return Err(Error::field(&i.to_string(), "must be text or an object")),
+        };
+        body[owned.owner] = id.into();
+        changes.push((i, Change { kind, action, key: belongs.map(|found| found.to_string()), body, if_match: None }));
+    }
+    remove_others(tx, owned, id, kept).await?;
+    for (i, change) in changes {
+        let applied = Box::pin(change::apply_nested(tx, change)).await;
+        applied.map_err(|error| error.below(&i.to_string()))?;
+    }
+    Ok(())
+}
+
+/// The id of an object that is named and already belongs to this owner.
+async fn mine(tx: &Tx, owned: &Owned, id: i64, name: &str) -> Result<Option<i64>> {
+    let Ok(condition) = natural_key::condition(owned.kind, name) else { return Ok(None) };
+    let sql = Sql::new(format!("SELECT id FROM {} WHERE {}_id = ", owned.kind.table(), owned.owner));
+    let found: Statement<BigInt> = sql.one(id.to_string(), "int8").text(" AND ").then(condition).into();
+    let ids: Vec<i64> = found.load(&mut tx.conn()).await?;
+    Ok(ids.into_iter().next())
+}
+
+async fn remove_others(tx: &Tx, owned: &Owned, id: i64, kept: Vec<String>) -> Result<()> {
+    let sql = Sql::new(format!("SELECT id FROM {} WHERE {}_id = ", owned.kind.table(), owned.owner));
+    let sql = sql.one(id.to_string(), "int8").text(" AND NOT id = ").any(kept, "int8").text(" ORDER BY id");
+    let gone: Vec<i64> = Statement::<BigInt>::from(sql).load(&mut tx.conn()).await?;
+    for gone in gone {
+        let key = Some(gone.to_string());
+        let change = Change { kind: owned.kind, action: Action::Delete, key, body: Value::Null, if_match: None };
+        Box::pin(change::apply_nested(tx, change)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Natural keys: how an object is named by what people know. A key has one column or two (`node/name`); a column that is
+//! a reference stands for the natural key of what it refers to. This file knows columns, and no particular kind.
+
+use crate::column::Column;
+use crate::error::{Error, Result};
+use crate::kind::Kind;
+use crate::sql::Sql;
+use crate::value_type::Type;
+
+/// What the field is called that holds the natural key in a reference: `fqdn`, `name`, `key` for two columns.
+pub fn field(kind: &dyn Kind) -> &'static str {
+    match kind.key() {
+        [name] => match column(kind, name).and_then(Column::target) {
+            Some(target) => field(target),
+            None => name,
+        },
+        _ => "key",
+    }
+}
+
+/// The SQL expression for the natural key, as text, of the row with this alias.
+pub fn text_sql(kind: &dyn Kind, alias: &str) -> String {
+    let parts = kind.key().iter().filter_map(|name| column(kind, name)).map(|column| match column.target() {
+        Some(target) => {
+            let inner = format!("{alias}_{}", column.name);
+            let key = text_sql(target, &inner);
+            format!(
+                "(SELECT {key} FROM {} AS {inner} WHERE {inner}.id = {alias}.{})",
+                target.table(),
+                column.sql_name()
+            )
+        }
+        None => format!("{alias}.{}::text", column.sql_name()),
+    });
+    parts.collect::<Vec<_>>().join(separator(kind))
+}
+
+/// A device already begins with the slash that divides the two parts.
+fn separator(kind: &dyn Kind) -> &'static str {
+    if second_is_path(kind) { " || " } else { " || '/' || " }
+}
+
+fn second_is_path(kind: &dyn Kind) -> bool {
+    kind.key()
+        .get(1)
+        .and_then(|name| column(kind, name))
+        .is_some_and(|c| matches!(c.ty, Type::Word(w) if w.prefix.starts_with('/')))
+}
+
+fn column(kind: &dyn Kind, name: &str) -> Option<&'static Column> {
+    Column::named(kind.columns(), name)
+}
+
+/// Whether this text is an id. A natural key never is.
+pub fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The condition that finds the row with this id or natural key in the kind's own table.
+///
+/// # Errors
+/// Not found, when the text can name nothing.
+pub fn condition(kind: &dyn Kind, text: &str) -> Result<Sql> {
+    if is_id(text) {
+        let id: i64 = text.parse().map_err(|_| Error::NotFound)?;
+        return Ok(Sql::new("id = ").one(id.to_string(), "int8"));
+    }
+    let values = split(kind, text).ok_or(Error::NotFound)?;
+    let mut sql = Sql::new("(");
+    for (i, (name, value)) in kind.key().iter().zip(values).enumerate() {
+        let column = column(kind, name).ok_or(Error::NotFound)?;
+        sql = sql.text(if i == 0 { "" } else { " AND " }).then(part(column, &value)?);
+    }
+    Ok(sql.text(")"))
+}
+
+fn part(column: &Column, value: &str) -> Result<Sql> {
+    let name = column.sql_name();
+    if let Some(target) = column.target() {
+        let found = condition(target, value)?;
+        return Ok(Sql::new(format!("{name} IN (SELECT id FROM {} WHERE ", target.table())).then(found).text(")"));
+    }
+    if !column.ty.accepts(value) {
+        return Err(Error::NotFound);
+    }
+    Ok(equals(column, value))
+}
+
+/// `"fqdn" = $1`; addresses are equal whatever their prefix length.
+pub fn equals(column: &Column, value: &str) -> Sql {
+    let (name, sql_type) = (column.sql_name(), column.ty.sql_type());
+    match column.ty {
+        Type::Inet => Sql::new(format!("host({name}) = host(")).one(value, sql_type).text(")"),
+        _ => Sql::new(format!("{name} = ")).one(value, sql_type),
+    }
+}
+
+/// The fields that this natural key stands for, to be set in a new object.
+pub fn fields(kind: &dyn Kind, text: &str) -> Option<Vec<(&'static str, String)>> {
+    Some(kind.key().iter().copied().zip(split(kind, text)?).collect())
+}
+
+/// The values of the key's columns.
+fn split(kind: &dyn Kind, text: &str) -> Option<Vec<String>> {
+    if kind.key().len() < 2 {
+        return Some(vec![text.to_owned()]);
+    }
+    let (first, second) = text.split_once('/')?;
+    let second = if second_is_path(kind) { format!("/{second}") } else { second.to_owned() };
+    Some(vec![first.to_owned(), second])
+}

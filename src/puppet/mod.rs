@@ -1,0 +1,64 @@
+//! The document of a node in the shapes that Puppet reads: ENC and Hiera. It translates; what a node must be is decided
+//! in `render`.
+
+mod enc;
+mod hiera;
+
+use rocket::http::ContentType;
+use rocket::{Route, State, get, routes};
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::http::ask::CertName;
+use crate::http::format::Format;
+use crate::http::reply::Reply;
+use crate::render::Documents;
+use crate::render::served::Document;
+
+/// The places of the two views.
+const ENC: usize = 0;
+const HIERA: usize = 1;
+
+fn yaml() -> ContentType {
+    ContentType::new("application", "yaml")
+}
+
+#[get("/puppet/enc/<certname..>")]
+async fn classify(certname: Result<CertName>, documents: &State<Documents>) -> Result<Document> {
+    let kept = documents.get(&certname?.0).await?;
+    Ok(Document(yaml(), kept.view(ENC, enc::view)?))
+}
+
+/// What the stock Foreman client asks for.
+#[get("/node/<certname..>?<format>")]
+async fn foreman(certname: Result<CertName>, format: Option<&str>, documents: &State<Documents>) -> Result<Document> {
+    match format {
+        None | Some("yml" | "yaml") => {}
+        Some(_) => return Err(Error::Parameter("format".into(), "can only be yml".into())),
+    }
+    classify(certname, documents).await
+}
+
+#[get("/puppet/hiera/<certname>", rank = 1)]
+async fn hiera_keys(certname: &str, documents: &State<Documents>) -> Result<Document> {
+    let kept = documents.get(certname).await?;
+    Ok(Document(ContentType::JSON, kept.view(HIERA, hiera::view)?))
+}
+
+/// One key, for `__KEY__` mode of `hiera_http`.
+#[get("/puppet/hiera/<certname>/<key>", rank = 1)]
+async fn hiera_key(certname: &str, key: &str, documents: &State<Documents>) -> Result<Reply> {
+    let tree: Value = hiera::view(&documents.get(certname).await?.tree()?);
+    let value = tree.get(key).cloned().ok_or(Error::NotFound)?;
+    Ok(Reply::new(200, Format::Json, value))
+}
+
+#[get("/puppet/hiera", rank = 2)]
+fn hiera_of_nobody() -> Error {
+    CertName::missing()
+}
+
+/// The routes under `/`.
+pub fn routes() -> Vec<Route> {
+    routes![classify, foreman, hiera_keys, hiera_key, hiera_of_nobody]
+}

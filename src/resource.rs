@@ -1,0 +1,102 @@
+//! What the program asks of a table. No type of diesel appears in the bounds.
+
+use serde::{Serialize, de::DeserializeOwned};
+use validator::Validate;
+
+use crate::kind::{Kind, Of};
+use crate::{column::Column, db::Tx, error::Result, query::Query, sql::Sql};
+
+/// A rule of the database that concerns more than one column, in the words of a person.
+pub struct Rule {
+    /// The name of the constraint.
+    pub constraint: &'static str,
+    /// The field to show it at.
+    pub field: &'static str,
+    /// What is wrong.
+    pub detail: &'static str,
+}
+
+/// A table's row as the API shows it. The verbs are usually `crud!`'s.
+pub trait Resource: Serialize + Send + Sync + Sized + 'static {
+    /// Its collection: `/v1/<NAME>`.
+    const NAME: &'static str;
+    /// What it is, in a sentence.
+    const ABOUT: &'static str;
+    /// Its table.
+    const TABLE: &'static str;
+    /// The columns of its natural key: one, or a reference and one more.
+    const KEY: &'static [&'static str];
+    /// Its columns; the first is the id.
+    const COLUMNS: &'static [Column];
+    /// A body that creates one in a database that holds only seed rows.
+    const EXAMPLE: &'static str;
+    /// The nodes and clusters whose document shows row `$1`: a statement that gives `(node_id, cluster_id)`, either of
+    /// them null. Empty if there are none.
+    const SHOWN_IN: &'static str = "";
+    /// Whether many nodes can show one row, so that to change it is to change them all.
+    const SHARED: bool = false;
+    /// The rules of the database that need more words than "is not allowed".
+    const RULES: &'static [Rule] = &[];
+    /// This resource with its type forgotten.
+    const KIND: &'static dyn Kind = &Of::<Self>::KIND;
+    /// What a client may set. A create and a replace parse it from the body, a patch from the merged object.
+    type New: DeserializeOwned + Validate + Send + Sync;
+
+    /// Some rows.
+    fn list(tx: &Tx, query: &Query) -> impl Future<Output = Result<Vec<Self>>> + Send;
+    /// One row.
+    fn find(tx: &Tx, key: &Sql) -> impl Future<Output = Result<Self>> + Send;
+    /// One row that nobody else changes, or refers to anew, until the transaction ends.
+    fn lock(tx: &Tx, key: &Sql) -> impl Future<Output = Result<Self>> + Send;
+    /// A new row.
+    fn insert(tx: &Tx, new: &Self::New) -> impl Future<Output = Result<Self>> + Send;
+    /// New contents of a row.
+    fn update(tx: &Tx, id: i64, new: &Self::New) -> impl Future<Output = Result<Self>> + Send;
+    /// A row less.
+    fn delete(tx: &Tx, id: i64) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// The statements that every table has, for one table: name those that you do not write yourself. A list reads one row
+/// more than it was asked for, so that the caller sees whether more follow.
+#[macro_export]
+macro_rules! crud {
+    ($table:ident: $($verb:ident)+) => {
+        const TABLE: &'static str = stringify!($table);
+        $($crate::crud!(@$verb $table);)+
+    };
+    (@list $table:ident) => {
+        async fn list(tx: &Tx, query: &Query) -> Result<Vec<Self>> {
+            let rows = $table::table.filter(&query.matching).filter(&query.after).order(&query.order);
+            Ok(rows.limit(query.limit + 1).select(Self::as_select()).load(&mut tx.conn()).await?)
+        }
+    };
+    (@find $table:ident) => {
+        async fn find(tx: &Tx, key: &Sql) -> Result<Self> {
+            Ok($table::table.filter(key).select(Self::as_select()).first(&mut tx.conn()).await?)
+        }
+    };
+    (@lock $table:ident) => {
+        async fn lock(tx: &Tx, key: &Sql) -> Result<Self> {
+            Ok($table::table.filter(key).select(Self::as_select()).for_update().get_result(&mut tx.conn()).await?)
+        }
+    };
+    (@insert $table:ident) => {
+        async fn insert(tx: &Tx, new: &Self::New) -> Result<Self> {
+            let row = diesel::insert_into($table::table).values(new).returning(Self::as_returning());
+            Ok(row.get_result(&mut tx.conn()).await?)
+        }
+    };
+    (@update $table:ident) => {
+        async fn update(tx: &Tx, id: i64, new: &Self::New) -> Result<Self> {
+            let changes = (new, $table::updated_at.eq(diesel::dsl::now));
+            let row = diesel::update($table::table.find(id)).set(changes).returning(Self::as_returning());
+            Ok(row.get_result(&mut tx.conn()).await?)
+        }
+    };
+    (@delete $table:ident) => {
+        async fn delete(tx: &Tx, id: i64) -> Result<()> {
+            diesel::delete($table::table.find(id)).execute(&mut tx.conn()).await?;
+            Ok(())
+        }
+    };
+}

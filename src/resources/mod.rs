@@ -1,0 +1,97 @@
+//! Every resource, one file each.
+
+use crate::kind::Kind;
+use crate::resource::{Resource, Rule};
+
+mod address;
+mod bond;
+mod cache_option;
+mod ceph_cluster;
+mod ceph_mon;
+mod ceph_osd;
+mod ceph_pool;
+mod defaults;
+mod hypervisor;
+mod image;
+mod interface;
+mod network;
+mod node;
+mod node_state;
+mod snapshot;
+mod storage_type;
+mod virt_method;
+mod vlan;
+mod vm;
+mod vm_state;
+mod volume;
+mod words;
+
+pub use self::{
+    address::Address, bond::Bond, cache_option::CacheOption, ceph_cluster::CephCluster, ceph_mon::CephMon,
+    ceph_osd::CephOsd, ceph_pool::CephPool, hypervisor::Hypervisor, image::Image, interface::Interface,
+    network::Network, node::Node, node_state::NodeState, snapshot::Snapshot, storage_type::StorageType,
+    virt_method::VirtMethod, vlan::Vlan, vm::Vm, vm_state::VmState, volume::Volume,
+};
+
+/// Every kind, as people look for them. What must treat all resources alike is written over this list.
+pub static KINDS: &[&dyn Kind] = &[
+    Node::KIND,
+    Hypervisor::KIND,
+    Vm::KIND,
+    Volume::KIND,
+    Snapshot::KIND,
+    Image::KIND,
+    Interface::KIND,
+    Bond::KIND,
+    Address::KIND,
+    Vlan::KIND,
+    Network::KIND,
+    CephCluster::KIND,
+    CephMon::KIND,
+    CephOsd::KIND,
+    CephPool::KIND,
+    NodeState::KIND,
+    VmState::KIND,
+    VirtMethod::KIND,
+    StorageType::KIND,
+    CacheOption::KIND,
+];
+
+/// The kind with this name.
+pub fn kind(name: &str) -> Option<&'static dyn Kind> {
+    KINDS.iter().copied().find(|kind| kind.name() == name)
+}
+
+/// The name of the collection that is kept in this table.
+pub fn of_table(table: &str) -> Option<&'static str> {
+    KINDS.iter().find(|kind| kind.table() == table).map(|kind| kind.name())
+}
+
+/// The words for a constraint of the database.
+pub fn rule(constraint: &str) -> Option<&'static Rule> {
+    KINDS.iter().flat_map(|kind| kind.rules()).find(|rule| rule.constraint == constraint)
+}
+
+/// What every resource file needs.
+mod prelude {
+    pub use super::defaults::{given, or_given, or_new_uuid};
+    pub use super::words::{HOST_LABEL, INTERFACE_NAME};
+    pub use crate::{
+        column::Column,
+        crud,
+        db::Tx,
+        error::Result,
+        query::Query,
+        resource::{Resource, Rule},
+        sql::Sql,
+        value_type::{Link, Owned, Type, Word},
+    };
+    pub use chrono::{DateTime, Utc};
+    pub use diesel::{pg::Pg, prelude::*};
+    pub use diesel_async::RunQueryDsl;
+    pub use ipnet::IpNet;
+    pub use serde::{Deserialize, Serialize};
+    pub use serde_json::Value;
+    pub use uuid::Uuid;
+    pub use validator::{Validate, ValidationError};
+}

@@ -1,0 +1,52 @@
+//! A network of nodes: management, storage, backup.
+
+use super::prelude::*;
+use crate::resources::Vlan;
+use crate::schema::networks;
+
+/// A row of `networks`.
+#[derive(Queryable, Selectable, Serialize)]
+#[diesel(table_name = networks, check_for_backend(Pg))]
+pub struct Network {
+    id: i64,
+    name: String,
+    cidr: Option<IpNet>,
+    mtu: Option<i32>,
+    #[serde(rename = "vlan")]
+    vlan_id: Option<i64>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+/// What a client may set.
+#[derive(Insertable, AsChangeset, Deserialize, Validate)]
+#[diesel(table_name = networks, treat_none_as_null = true)]
+pub struct NewNetwork {
+    name: String,
+    cidr: Option<IpNet>,
+    mtu: Option<i32>,
+    #[serde(rename = "vlan")]
+    vlan_id: Option<i64>,
+}
+
+impl Resource for Network {
+    const NAME: &'static str = "networks";
+    const ABOUT: &'static str = "A network that nodes are part of: management, storage, backup.";
+    const KEY: &'static [&'static str] = &["name"];
+    const COLUMNS: &'static [Column] = &[
+        Column::ID,
+        Column::new("name", Type::Name).required().about("Unique."),
+        Column::new("cidr", Type::Cidr).about("Its addresses."),
+        Column::new("mtu", Type::Int).between(68, 65535).about("The largest packet, in bytes."),
+        Column::new("vlan", Type::Ref(Vlan::KIND)).about("The VLAN that carries it; none if it is untagged."),
+        Column::CREATED_AT,
+        Column::UPDATED_AT,
+    ];
+    const EXAMPLE: &'static str =
+        r#"{"name": "management", "cidr": "10.0.0.0/24", "mtu": 1500, "vlan": {"name": "mgmt", "tag": 10}}"#;
+    const SHARED: bool = true;
+    const SHOWN_IN: &'static str = "SELECT nodes.id, NULL::int8 FROM nodes \
+        WHERE changed.id IN (management_network_id, storage_network_id, backup_network_id)";
+    type New = NewNetwork;
+    crud!(networks: list find lock insert update delete);
+}

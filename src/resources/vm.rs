@@ -1,0 +1,78 @@
+//! A virtual machine, on one hypervisor or on none yet.
+
+use super::prelude::*;
+use crate::resources::{Hypervisor, VirtMethod, VmState};
+use crate::schema::vms;
+
+/// A row of `vms`.
+#[derive(Queryable, Selectable, Serialize)]
+#[diesel(table_name = vms, check_for_backend(Pg))]
+pub struct Vm {
+    id: i64,
+    uuid: Uuid,
+    name: String,
+    cores: i32,
+    ram_bytes: i64,
+    cputime_limit: Option<i32>,
+    #[serde(rename = "state")]
+    state_id: i64,
+    #[serde(rename = "hypervisor")]
+    hypervisor_id: Option<i64>,
+    #[serde(rename = "virt_method")]
+    virt_method_id: i64,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+/// What a client may set.
+#[derive(Insertable, AsChangeset, Deserialize, Validate)]
+#[diesel(table_name = vms, treat_none_as_null = true)]
+pub struct NewVm {
+    #[serde(default = "Uuid::new_v4", deserialize_with = "or_new_uuid")]
+    uuid: Uuid,
+    name: String,
+    cores: i32,
+    ram_bytes: i64,
+    cputime_limit: Option<i32>,
+    #[serde(rename = "state")]
+    state_id: i64,
+    #[serde(rename = "hypervisor")]
+    hypervisor_id: Option<i64>,
+    #[serde(rename = "virt_method")]
+    virt_method_id: i64,
+}
+
+impl Resource for Vm {
+    const NAME: &'static str = "vms";
+    const ABOUT: &'static str = "A virtual machine, on one hypervisor or on none yet.";
+    const KEY: &'static [&'static str] = &["uuid"];
+    const COLUMNS: &'static [Column] = &[
+        Column::ID,
+        Column::new("uuid", Type::Uuid).about("Made by the server unless given."),
+        Column::new("name", Type::Text).required().about("What people call it; need not be unique."),
+        Column::new("cores", Type::Int).required().between(1, 4096).about("Virtual CPUs."),
+        Column::new("ram_bytes", Type::Int).required().between(1, i64::MAX).about("Memory."),
+        Column::new("cputime_limit", Type::Int)
+            .between(1, 100)
+            .about("How much of its CPUs it may use, in per cent; unlimited unless given."),
+        Column::new("state", Type::Ref(VmState::KIND)).required().about("What it shall be."),
+        Column::new("hypervisor", Type::Ref(Hypervisor::KIND)).about("Where it runs."),
+        Column::new("virt_method", Type::Ref(VirtMethod::KIND))
+            .required()
+            .about("How it is run; one that its hypervisor offers."),
+        Column::CREATED_AT,
+        Column::UPDATED_AT,
+    ];
+    const EXAMPLE: &'static str = r#"{"name": "web-1", "cores": 2, "ram_bytes": 1073741824, "state": "running", "virt_method": "KVM",
+        "hypervisor": {"node": {"fqdn": "hv01.example.com", "state": "running"}, "cores": 16, "ram_bytes": 68719476736,
+        "virt_methods": ["KVM"]}}"#;
+    const SHOWN_IN: &'static str = "SELECT node_id, NULL::int8 FROM vms JOIN hypervisors ON hypervisors.id = vms.hypervisor_id \
+        WHERE vms.id = changed.id";
+    const RULES: &'static [Rule] = &[Rule {
+        constraint: "vms_virt_method_offered_fkey",
+        field: "virt_method",
+        detail: "is not one that its hypervisor offers",
+    }];
+    type New = NewVm;
+    crud!(vms: list find lock insert update delete);
+}

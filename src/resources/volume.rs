@@ -1,0 +1,90 @@
+//! A block device of a VM, or one that is kept for later.
+
+use super::prelude::*;
+use crate::resources::{CacheOption, CephPool, Image, StorageType, Vm};
+use crate::schema::volumes;
+
+/// A row of `volumes`.
+#[derive(Queryable, Selectable, Serialize)]
+#[diesel(table_name = volumes, check_for_backend(Pg))]
+pub struct Volume {
+    id: i64,
+    uuid: Uuid,
+    #[serde(rename = "vm")]
+    vm_id: Option<i64>,
+    size_bytes: i64,
+    #[serde(rename = "storage_type")]
+    storage_type_id: i64,
+    #[serde(rename = "cache_option")]
+    cache_option_id: i64,
+    #[serde(rename = "ceph_pool")]
+    ceph_pool_id: Option<i64>,
+    #[serde(rename = "image")]
+    image_id: Option<i64>,
+    read_iops_limit: Option<i64>,
+    write_iops_limit: Option<i64>,
+    read_bps_limit: Option<i64>,
+    write_bps_limit: Option<i64>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+/// What a client may set.
+#[derive(Insertable, AsChangeset, Deserialize, Validate)]
+#[diesel(table_name = volumes, treat_none_as_null = true)]
+pub struct NewVolume {
+    #[serde(default = "Uuid::new_v4", deserialize_with = "or_new_uuid")]
+    uuid: Uuid,
+    #[serde(rename = "vm")]
+    vm_id: Option<i64>,
+    size_bytes: i64,
+    #[serde(rename = "storage_type")]
+    storage_type_id: i64,
+    #[serde(rename = "cache_option")]
+    cache_option_id: i64,
+    #[serde(rename = "ceph_pool")]
+    ceph_pool_id: Option<i64>,
+    #[serde(rename = "image")]
+    image_id: Option<i64>,
+    read_iops_limit: Option<i64>,
+    write_iops_limit: Option<i64>,
+    read_bps_limit: Option<i64>,
+    write_bps_limit: Option<i64>,
+}
+
+impl Resource for Volume {
+    const NAME: &'static str = "volumes";
+    const ABOUT: &'static str = "A block device of at most one VM.";
+    const KEY: &'static [&'static str] = &["uuid"];
+    const COLUMNS: &'static [Column] = &[
+        Column::ID,
+        Column::new("uuid", Type::Uuid).about("Made by the server unless given."),
+        Column::new("vm", Type::Ref(Vm::KIND)).about("The VM that has it."),
+        Column::new("size_bytes", Type::Int).required().between(1, i64::MAX).about("What the guest sees."),
+        Column::new("storage_type", Type::Ref(StorageType::KIND)).required().about("How it is kept."),
+        Column::new("cache_option", Type::Ref(CacheOption::KIND)).required().about("How the hypervisor caches it."),
+        Column::new("ceph_pool", Type::Ref(CephPool::KIND)).about("Where an rbd volume is; no other volume has one."),
+        Column::new("image", Type::Ref(Image::KIND)).about("The golden image that is its backing file (qcow2 only)."),
+        Column::new("read_iops_limit", Type::Int).between(1, i64::MAX).about("Reads per second."),
+        Column::new("write_iops_limit", Type::Int).between(1, i64::MAX).about("Writes per second."),
+        Column::new("read_bps_limit", Type::Int).between(1, i64::MAX).about("Bytes read per second."),
+        Column::new("write_bps_limit", Type::Int).between(1, i64::MAX).about("Bytes written per second."),
+        Column::CREATED_AT,
+        Column::UPDATED_AT,
+    ];
+    const EXAMPLE: &'static str = r#"{"size_bytes": 53687091200, "storage_type": "qcow2", "cache_option": "none", "read_iops_limit": 500,
+        "image": {"name": "debian-12", "format": "qcow2", "path": "/var/lib/libvirt/golden/debian-12.qcow2", "size_bytes": 2147483648}}"#;
+    const SHOWN_IN: &'static str = "SELECT node_id, NULL::int8 FROM volumes JOIN vms ON vms.id = vm_id \
+        JOIN hypervisors ON hypervisors.id = vms.hypervisor_id WHERE volumes.id = changed.id";
+    const RULES: &'static [Rule] = &[
+        Rule {
+            constraint: "volumes_ceph_pool_check",
+            field: "ceph_pool",
+            detail: "must be set for an rbd volume, and for no other",
+        },
+        Rule { constraint: "volumes_image_backing_check", field: "image", detail: "is only for a qcow2 volume" },
+        Rule { constraint: "volumes_size_of_image_check", field: "size_bytes", detail: "is less than the image has" },
+    ];
+    type New = NewVolume;
+    crud!(volumes: list find lock insert update delete);
+}

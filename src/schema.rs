@@ -1,0 +1,273 @@
+//! The tables, as the migrations make them. Written by a test: `UPDATE_SCHEMA=1 cargo test schema`.
+
+diesel::table! {
+    addresses (id) {
+        id -> Int8,
+        ip -> Inet,
+        interface_id -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    bonds (id) {
+        id -> Int8,
+        node_id -> Int8,
+        name -> Text,
+        mode -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    cache_options (id) {
+        id -> Int8,
+        name -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    ceph_clusters (id) {
+        id -> Int8,
+        name -> Text,
+        fsid -> Uuid,
+        public_network -> Nullable<Cidr>,
+        cluster_network -> Nullable<Cidr>,
+        generation -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    ceph_mons (id) {
+        id -> Int8,
+        node_id -> Int8,
+        cluster_id -> Int8,
+        name -> Nullable<Text>,
+        address -> Inet,
+        port -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    ceph_osds (id) {
+        id -> Int8,
+        node_id -> Int8,
+        cluster_id -> Int8,
+        uuid -> Uuid,
+        device -> Text,
+        db_device -> Nullable<Text>,
+        device_class -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    ceph_pools (id) {
+        id -> Int8,
+        name -> Text,
+        cluster_id -> Int8,
+        size -> Int4,
+        min_size -> Int4,
+        pg_num -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    hypervisor_virt_methods (hypervisor_id, virt_method_id) {
+        hypervisor_id -> Int8,
+        virt_method_id -> Int8,
+    }
+}
+
+diesel::table! {
+    hypervisors (id) {
+        id -> Int8,
+        node_id -> Int8,
+        local_storage_bytes -> Nullable<Int8>,
+        local_storage_path -> Nullable<Text>,
+        vg_name -> Nullable<Text>,
+        cores -> Int4,
+        ram_bytes -> Int8,
+        cpu_overcommit_ratio -> Float8,
+        ram_overcommit_ratio -> Float8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (key) {
+        key -> Text,
+        request_digest -> Text,
+        answer -> Nullable<Jsonb>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    images (id) {
+        id -> Int8,
+        name -> Text,
+        format -> Text,
+        path -> Text,
+        size_bytes -> Int8,
+        checksum -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    interface_vlans (interface_id, vlan_id) {
+        interface_id -> Int8,
+        vlan_id -> Int8,
+    }
+}
+
+diesel::table! {
+    interfaces (id) {
+        id -> Int8,
+        mac -> Macaddr,
+        name -> Nullable<Text>,
+        node_id -> Nullable<Int8>,
+        vm_id -> Nullable<Int8>,
+        bond_id -> Nullable<Int8>,
+        bridge -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    networks (id) {
+        id -> Int8,
+        name -> Text,
+        cidr -> Nullable<Cidr>,
+        mtu -> Nullable<Int4>,
+        vlan_id -> Nullable<Int8>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    node_states (id) {
+        id -> Int8,
+        name -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    nodes (id) {
+        id -> Int8,
+        fqdn -> Text,
+        location -> Nullable<Text>,
+        state_id -> Int8,
+        environment -> Nullable<Text>,
+        parameters -> Jsonb,
+        management_network_id -> Nullable<Int8>,
+        storage_network_id -> Nullable<Int8>,
+        backup_network_id -> Nullable<Int8>,
+        generation -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    snapshots (id) {
+        id -> Int8,
+        volume_id -> Int8,
+        name -> Text,
+        take_at -> Timestamptz,
+        keep_until -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    storage_types (id) {
+        id -> Int8,
+        name -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    virt_methods (id) {
+        id -> Int8,
+        name -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    vlans (id) {
+        id -> Int8,
+        name -> Text,
+        tag -> Nullable<Int4>,
+        vni -> Nullable<Int4>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    vm_states (id) {
+        id -> Int8,
+        name -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    vms (id) {
+        id -> Int8,
+        uuid -> Uuid,
+        name -> Text,
+        cores -> Int4,
+        ram_bytes -> Int8,
+        cputime_limit -> Nullable<Int4>,
+        state_id -> Int8,
+        hypervisor_id -> Nullable<Int8>,
+        virt_method_id -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    volumes (id) {
+        id -> Int8,
+        uuid -> Uuid,
+        vm_id -> Nullable<Int8>,
+        storage_type_id -> Int8,
+        cache_option_id -> Int8,
+        ceph_pool_id -> Nullable<Int8>,
+        image_id -> Nullable<Int8>,
+        size_bytes -> Int8,
+        read_iops_limit -> Nullable<Int8>,
+        write_iops_limit -> Nullable<Int8>,
+        read_bps_limit -> Nullable<Int8>,
+        write_bps_limit -> Nullable<Int8>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}

@@ -1,0 +1,210 @@
+//! What a column can hold: each type with its Postgres type, its check, and the text that it accepts in a URL. It knows
+//! no table.
+
+use serde_json::Value;
+
+use crate::kind::Kind;
+use crate::types::Mac;
+
+/// What a column holds.
+#[derive(Clone, Copy)]
+pub enum Type {
+    /// A whole number of 64 bits.
+    Int,
+    /// A number with a fraction.
+    Float,
+    /// Free text of one line.
+    Text,
+    /// A natural key: text that can stand in a URL.
+    Name,
+    /// The name of a node.
+    Fqdn,
+    /// A word of a tool's configuration, with its pattern's description.
+    Word(&'static Word),
+    /// An absolute path.
+    Path,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A moment, RFC 3339.
+    Time,
+    /// An IP address without a prefix length.
+    Ip,
+    /// An IP address with the prefix length of its network.
+    Inet,
+    /// A network.
+    Cidr,
+    /// A MAC address.
+    Mac,
+    /// A UUID.
+    Uuid,
+    /// A JSON object.
+    Json,
+    /// A reference: the id of an object of another kind.
+    Ref(&'static dyn Kind),
+    /// References, kept in a table of their own (N:M).
+    Many(&'static Link),
+    /// Objects of another kind that belong to this one and go with it.
+    Owned(&'static Owned),
+}
+
+/// The rule of a [`Type::Word`].
+pub struct Word {
+    /// What else than ASCII letters and digits it may hold.
+    pub punctuation: &'static str,
+    /// Whether capitals are allowed.
+    pub capitals: bool,
+    /// How long it may be, in characters.
+    pub max: usize,
+    /// How it must begin; empty if that does not matter.
+    pub prefix: &'static str,
+}
+
+/// The table of an N:M relation.
+pub struct Link {
+    /// Its name.
+    pub table: &'static str,
+    /// The column that refers to the kind which has the list.
+    pub own: &'static str,
+    /// The column that refers to the listed kind.
+    pub other: &'static str,
+    /// The listed kind.
+    pub kind: &'static dyn Kind,
+}
+
+/// A list of objects that belong to one.
+pub struct Owned {
+    /// Their kind, which has a natural key of one column.
+    pub kind: &'static dyn Kind,
+    /// Their reference to the owner.
+    pub owner: &'static str,
+}
+
+/// The longest text of one line.
+const MAX_TEXT: usize = 255;
+/// The longest natural key.
+const MAX_NAME: usize = 64;
+
+impl Type {
+    /// The Postgres type to which the text of a value is cast.
+    pub fn sql_type(self) -> &'static str {
+        match self {
+            Self::Int | Self::Ref(_) | Self::Many(_) | Self::Owned(_) => "int8",
+            Self::Float => "float8",
+            Self::Text | Self::Name | Self::Fqdn | Self::Word(_) | Self::Path | Self::Choice(_) => "text",
+            Self::Time => "timestamptz",
+            Self::Ip | Self::Inet => "inet",
+            Self::Cidr => "cidr",
+            Self::Mac => "macaddr",
+            Self::Uuid => "uuid",
+            Self::Json => "jsonb",
+        }
+    }
+
+    /// Whether it is text to Postgres, so that it can be searched.
+    pub fn is_text(self) -> bool {
+        self.sql_type() == "text"
+    }
+
+    /// Whether this text can be cast, so that Postgres is never asked to do what it would refuse.
+    pub fn accepts(self, text: &str) -> bool {
+        match self {
+            Self::Int | Self::Ref(_) => text.parse::<i64>().is_ok(),
+            Self::Float => text.parse::<f64>().is_ok_and(f64::is_finite),
+            Self::Text | Self::Name | Self::Fqdn | Self::Word(_) | Self::Path | Self::Choice(_) => !text.contains('\0'),
+            Self::Time => chrono::DateTime::parse_from_rfc3339(text).is_ok(),
+            Self::Ip => text.parse::<std::net::IpAddr>().is_ok(),
+            Self::Inet => text.parse::<std::net::IpAddr>().is_ok() || text.parse::<ipnet::IpNet>().is_ok(),
+            Self::Cidr => text.parse::<ipnet::IpNet>().is_ok_and(|net| net == net.trunc()),
+            Self::Mac => text.parse::<Mac>().is_ok(),
+            Self::Uuid => text.parse::<uuid::Uuid>().is_ok(),
+            Self::Json | Self::Many(_) | Self::Owned(_) => false,
+        }
+    }
+
+    /// What is wrong with a value.
+    pub fn check(self, value: &Value) -> Result<(), String> {
+        match (self, value) {
+            (Self::Int, Value::Number(n)) if n.is_i64() => Ok(()),
+            (Self::Int, Value::Number(n)) if n.is_u64() => Err(format!("must be at most {}", i64::MAX)),
+            (Self::Int, _) => Err("must be a whole number".into()),
+            (Self::Float, Value::Number(_)) => Ok(()),
+            (Self::Float, _) => Err("must be a number".into()),
+            (Self::Json, Value::Object(_)) => Ok(()),
+            (Self::Json, _) => Err("must be an object".into()),
+            (Self::Ref(_) | Self::Many(_) | Self::Owned(_), _) => Ok(()),
+            (_, Value::String(text)) => self.check_text(text),
+            _ => Err("must be a string".into()),
+        }
+    }
+
+    fn check_text(self, text: &str) -> Result<(), String> {
+        let fine = |ok: bool, rule: &str| if ok { Ok(()) } else { Err(rule.to_owned()) };
+        match self {
+            Self::Text => {
+                let length = text.chars().count();
+                fine((1..=MAX_TEXT).contains(&length), "must have 1 to 255 characters")?;
+                fine(!text.chars().any(|c| c.is_control() && c != '\u{7f}' && c < '\u{80}'), "must be one line")
+            }
+            Self::Name => {
+                fine((1..=MAX_NAME).contains(&text.chars().count()), "must have 1 to 64 characters")?;
+                fine(text.contains(|c: char| !c.is_ascii_digit()), "must not be all digits")?;
+                fine(!text.contains(|c: char| c == '/' || c.is_control()), "must not hold '/' or control characters")?;
+                let edges =
+                    text.starts_with(|c: char| c == '.' || c.is_whitespace()) || text.ends_with(char::is_whitespace);
+                fine(!edges, "must not begin with '.' or begin or end with a space")
+            }
+            Self::Fqdn => fine(is_fqdn(text), "must be a host name in lower case, and not all digits"),
+            Self::Word(word) => word.check(text),
+            Self::Path => {
+                let ok = text.starts_with('/') && text.len() <= 4096 && !text.contains(char::is_control);
+                fine(ok, "must be an absolute path")
+            }
+            Self::Choice(words) => fine(words.contains(&text), &format!("must be one of {}", words.join(", "))),
+            Self::Time => fine(self.accepts(text), "must be a time such as 2026-12-01T02:00:00Z"),
+            Self::Ip => fine(self.accepts(text), "must be an IP address"),
+            Self::Inet => fine(
+                text.parse::<ipnet::IpNet>().is_ok(),
+                "must be an IP address with its prefix length, such as 192.0.2.10/24",
+            ),
+            Self::Cidr => fine(self.accepts(text), "must be a network such as 192.0.2.0/24, without host bits"),
+            Self::Mac => fine(self.accepts(text), "must be a MAC address such as 52:54:00:12:34:56"),
+            Self::Uuid => fine(self.accepts(text), "must be a UUID"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Word {
+    fn check(&self, text: &str) -> Result<(), String> {
+        let allowed = |c: char| {
+            c.is_ascii_digit()
+                || c.is_ascii_lowercase()
+                || (self.capitals && c.is_ascii_uppercase())
+                || self.punctuation.contains(c)
+        };
+        let rest = text.strip_prefix(self.prefix);
+        let starts_well = self.prefix.is_empty() || rest.is_some();
+        let starts_plain = !self.prefix.is_empty() || text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        if starts_well
+            && starts_plain
+            && rest.is_some_and(|r| !r.is_empty() && r.chars().all(allowed))
+            && text.len() <= self.max
+        {
+            return Ok(());
+        }
+        let letters = if self.capitals { "letters" } else { "lower-case letters" };
+        let start = if self.prefix.is_empty() { String::new() } else { format!(", beginning with {}", self.prefix) };
+        Err(format!("must have 1 to {} characters of {letters}, digits and {:?}{start}", self.max, self.punctuation))
+    }
+}
+
+fn is_fqdn(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.starts_with(inner)
+            && label.ends_with(inner)
+            && label.chars().all(|c| inner(c) || c == '-')
+    };
+    text.len() <= 253 && text.contains(|c: char| !c.is_ascii_digit()) && text.split('.').all(label)
+}

@@ -1,0 +1,105 @@
+//! A private Postgres, a migrated template, a database per test, and the server in this process.
+
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use rocket::http::{ContentType, Header, Method, Status};
+use rocket::local::asynchronous::Client;
+use rocket::tokio::sync::OnceCell;
+use serde_json::Value;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The private cluster, started by `tests/pg`, with its migrated template.
+static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+async fn cluster() -> String {
+    let started = Command::new("tests/pg").output().expect("tests/pg runs");
+    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+    let dsn = String::from_utf8(started.stdout).expect("text").trim().to_owned();
+    sql(&format!("{dsn} dbname=postgres"), "DROP DATABASE IF EXISTS template_test WITH (FORCE)").await;
+    sql(&format!("{dsn} dbname=postgres"), "CREATE DATABASE template_test").await;
+    virtapi::db::migrate(&format!("{dsn} dbname=template_test")).await.expect("migrates");
+    dsn
+}
+
+/// Runs a statement.
+pub async fn sql(dsn: &str, statement: &str) {
+    let mut conn = AsyncPgConnection::establish(dsn).await.expect("connects");
+    conn.batch_execute(statement).await.expect(statement);
+}
+
+/// A server for this database, not yet running.
+pub fn server(dsn: &str) -> rocket::Rocket<rocket::Build> {
+    let settings = virtapi::config::Settings { pool_size: 4, ..virtapi::config::Settings::default() };
+    virtapi::rocket(&settings, dsn).expect("a pool")
+}
+
+/// A server with a database of its own.
+pub struct App {
+    client: Client,
+    pub dsn: String,
+}
+
+/// What came back.
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub bytes: Vec<u8>,
+}
+
+impl App {
+    pub async fn start() -> Self {
+        let dsn = TEMPLATE.get_or_init(cluster).await;
+        let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        sql(&format!("{dsn} dbname=postgres"), &format!("CREATE DATABASE {name} TEMPLATE template_test")).await;
+        let dsn = format!("{dsn} dbname={name}");
+        let client = Client::untracked(server(&dsn)).await.expect("ignites");
+        Self { client, dsn }
+    }
+
+    pub async fn send(&self, method: Method, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = self.client.req(method, url.to_owned()).body(body);
+        for (name, value) in headers {
+            request.add_header(Header::new((*name).to_owned(), (*value).to_owned()));
+        }
+        let response = request.dispatch().await;
+        let headers = response.headers().iter().map(|h| (h.name().to_string(), h.value().to_owned())).collect();
+        let status = response.status().code;
+        Answer { status, headers, bytes: response.into_bytes().await.unwrap_or_default() }
+    }
+
+    pub async fn get(&self, url: &str) -> Answer {
+        self.send(Method::Get, url, &[], b"").await
+    }
+
+    pub async fn json(&self, method: Method, url: &str, body: Value) -> Answer {
+        let json = ContentType::JSON.to_string();
+        self.send(
+            method,
+            url,
+            &[("Content-Type", &json), ("Authorization", "Bearer alice")],
+            body.to_string().as_bytes(),
+        )
+        .await
+    }
+
+    pub async fn post(&self, url: &str, body: Value) -> Answer {
+        self.json(Method::Post, url, body).await
+    }
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes).expect("text")
+    }
+
+    /// The body, after the status has been checked.
+    pub fn is(&self, status: Status) -> Value {
+        assert_eq!(self.status, status.code, "{}", String::from_utf8_lossy(&self.bytes));
+        serde_json::from_slice(&self.bytes).unwrap_or(Value::Null)
+    }
+}

@@ -1,0 +1,4 @@
+//! The contract, through HTTP, and the real tools that depend on it.
+
+mod documents;
+mod harness;

@@ -16,9 +16,9 @@ Settings come from the ``virtapi`` block of the master's configuration (masterle
     virtapi:
       url: https://virtapi.example.com     # where virtapi answers, without a trailing path of a view
       token_file: /etc/salt/virtapi.token  # holds a bearer token; no access for others
-      ca: /etc/salt/virtapi-ca.pem    # default: the system's CA bundle
-      cert: /etc/salt/virtapi.crt     # client certificate
-      key: /etc/salt/virtapi.key      # default: the key is in cert
+      ca: /etc/salt/virtapi-ca.pem         # default: the system's CA bundle
+      cert: /etc/salt/virtapi.crt          # client certificate
+      key: /etc/salt/virtapi.key            # default: the key is in cert
       connect_timeout: 3                   # seconds
       timeout: 10                          # seconds, for the whole request
       max_age: 86400                       # seconds that a kept copy may stand in; 0: never
@@ -67,12 +67,7 @@ def fetch(view, minion_id, check, options=None):
     """
     Return the JSON object at ``/salt/<view>/<minion_id>``.
 
-    view
-        ``pillar`` or ``tops``
-    check
-        called with each document, fresh or kept; raises ValueError when it is not what the caller needs
-    options
-        settings that win over the ``virtapi`` block of the configuration
+    ``check`` is called with each document, fresh or kept, and raises ValueError when it is not what the caller needs.
     """
     settings = _settings(options)
     url = "{}/salt/{}/{}".format(settings["url"].rstrip("/"), view, urllib.parse.quote(minion_id, safe=""))
@@ -85,9 +80,8 @@ def fetch(view, minion_id, check, options=None):
             raise CommandExecutionError("{}: {}, and no copy is kept".format(url, away)) from away
         # A copy from the future (the clock was set back) is as good as expired.
         if not 0 <= kept["age"] <= settings["max_age"]:
-            raise CommandExecutionError(
-                "{}: {}, and the kept copy is {:.0f} s old".format(url, away, kept["age"])
-            ) from away
+            message = "{}: {}, and the kept copy is {:.0f} s old"
+            raise CommandExecutionError(message.format(url, away, kept["age"])) from away
         log.error("%s: %s; using the copy that was current %.0f s ago", url, away, kept["age"])
         return kept["document"]
     if status == 304 and kept:
@@ -240,13 +234,8 @@ def _parse(body):
     def constant(name):
         raise ValueError("{} is not JSON".format(name))
 
-    document = json.loads(
-        body.decode("utf-8"),
-        object_pairs_hook=unique,
-        parse_int=integer,
-        parse_float=fraction,
-        parse_constant=constant,
-    )
+    hooks = {"object_pairs_hook": unique, "parse_int": integer, "parse_float": fraction, "parse_constant": constant}
+    document = json.loads(body.decode("utf-8"), **hooks)
     if not isinstance(document, dict):
         raise ValueError("not a JSON object")
     return document

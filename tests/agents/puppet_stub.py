@@ -51,9 +51,11 @@ def document(value, content_type="application/json"):
 
 
 class Stub:
-    """A server on a free loopback port; `paths` says who answers what, everything else is unknown (404)."""
+    """A server on a free loopback port; `paths` says who answers what, everything else is unknown (404).
 
-    def __init__(self):
+    With an SSL context it speaks TLS, as localhost."""
+
+    def __init__(self, context=None):
         self.paths = {}
         self.requests = []
         self.reset()
@@ -70,12 +72,22 @@ class Stub:
                     write = answer(404, json.dumps(problem).encode(), "application/problem+json")
                 write(self)
 
+            def handle(self):
+                # Clients go away in the middle, or do not like our certificate.
+                with contextlib.suppress(OSError):
+                    super().handle()
+
             def log_message(self, *_):
                 pass
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.url = "http://127.0.0.1:%d" % self._server.server_address[1]
+        port = self._server.server_address[1]
+        self.url = f"https://localhost:{port}" if context else f"http://127.0.0.1:{port}"
+        if context:
+            # The handshake is left to the first read, in the connection's own thread.
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True,
+                                                      do_handshake_on_connect=False)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def reset(self):

@@ -67,8 +67,8 @@ Puppet::Functions.create_function(:'virtapi::data') do
                            options: { redirect_limit: 0, include_system_store: options.fetch('system_store', false) })
     end
     failed("the server answered #{response.code}#{' (unknown node)' if response.code == 404}") unless response.code == 200
-    type = response['Content-Type'].to_s
-    failed("the server answered with content type '#{type}'") unless type.split(';').first.to_s.strip.casecmp('application/json').zero?
+    type = content_type(response)
+    failed("the server answered with content type '#{type}'") unless type =~ %r{\Aapplication/json\s*(;|\z)}i
     response.body
   rescue Timeout::Error
     failed("no answer within #{seconds} s")
@@ -97,6 +97,12 @@ Puppet::Functions.create_function(:'virtapi::data') do
     token = File.read(options['token_file']).strip
     failed("token_file #{options['token_file']} is empty") if token.empty?
     headers.merge('Authorization' => "Bearer #{token}")
+  end
+
+  # Puppetserver's answers know their headers in lower case only.
+  def content_type(response)
+    response.each_header { |name, value| return value.to_s if name.casecmp('content-type').zero? }
+    ''
   end
 
   def parse(body)

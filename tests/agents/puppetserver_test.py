@@ -1,0 +1,105 @@
+"""The same over a real puppetserver (JRuby) with a real certificate, against a stand-in that wants client certificates
+of Puppet's CA. Takes a minute. Needs `scripts/setup-puppet --full` and the program (VIRTAPI, or target/debug/virtapi)."""
+import json
+import subprocess
+import unittest
+
+import puppet_documents as documents
+from puppet_stub import ENC, HIERA, Stub, answer, document, raw, slow
+from puppet_test import CHANGED, FAILED, canonical
+from puppetserver_sandbox import PuppetserverSandbox
+
+
+class PuppetserverTest(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.sandbox = PuppetserverSandbox(documents.CERTNAME)
+        cls.addClassCleanup(cls.sandbox.stop)
+        cls.sandbox.start()
+        cls.stub = Stub(cls.sandbox.tls())
+        cls.addClassCleanup(cls.stub.stop)
+
+    def setUp(self):
+        self.stub.reset()
+        self.sandbox.ask(self.stub.url)
+
+    def assert_applied(self):
+        status, said = self.sandbox.agent()
+        self.assertEqual(status, CHANGED, said + self.sandbox.log()[-3000:])
+        self.assertTrue(self.sandbox.applied.exists())
+
+    def assert_stopped(self, *reasons):
+        status, said = self.sandbox.agent()
+        self.assertEqual(status, FAILED, said)
+        self.assertFalse(self.sandbox.applied.exists(), said)
+        for reason in reasons:
+            self.assertIn(reason, said)
+
+    def test_the_agent_gets_what_the_server_sent(self):
+        self.assert_applied()
+        resources = self.sandbox.catalog()
+        for name, parameters in documents.classes(documents.hiera()).items():
+            title = "::".join(part.capitalize() for part in name.split("::"))
+            expected = {key: value for key, value in parameters.items() if value is not None}
+            self.assertEqual(canonical(resources[f"Class[{title}]"]["parameters"]), canonical(expected), name)
+
+    def test_one_question_each_for_a_catalog(self):
+        self.assert_applied()
+        self.stub.requests.clear()
+        self.assert_applied()
+        self.assertEqual((self.stub.count(ENC), self.stub.count(HIERA)), (1, 1))
+
+    def test_nothing_is_applied_when_something_is_wrong(self):
+        good = documents.safe(documents.hiera()).encode()
+        faults = [
+            ("unknown node", ENC, answer(404), "knows no such node (404)"),
+            ("no classification", ENC, answer(200, b"{}", "application/yaml"), "missing field `classes`"),
+            ("forbidden", ENC, answer(403), "403"),
+            ("no data", HIERA, answer(404), "404 (unknown node)"),
+            ("unauthorized", HIERA, answer(401, good), "401"),
+            ("internal error", HIERA, answer(500, good), "500"),
+            ("database away", HIERA, answer(503, good, Retry_After="1"), "503"),
+            ("login page", HIERA, answer(200, good, "text/html"), "text/html"),
+            ("empty", HIERA, answer(200), "is empty"),
+            ("null", HIERA, document(None), "not a JSON object"),
+            ("no meta", HIERA, document({"virtapi::roles": []}), "no virtapi::meta"),
+            ("cut off", HIERA, answer(200, good[:-1]), "not JSON"),
+            ("garbage", HIERA, answer(200, b"\x00\xff\xfe" * 50), "virtapi: "),
+            ("closed", HIERA, raw(b""), "virtapi: "),
+            ("cut connection", HIERA, raw(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                                          b"Content-Length: 99999\r\n\r\n" + good[:100]), "virtapi: "),
+            ("slow", HIERA, slow(5), "no answer within 2 s"),
+        ]
+        for name, path, fault, reason in faults:
+            with self.subTest(name):
+                self.stub.reset()
+                self.stub.paths[path] = fault
+                self.assert_stopped(reason)
+
+    def test_an_outage_stops_runs_even_with_a_copy_of_the_classification(self):
+        gone = Stub(self.sandbox.tls())
+        self.sandbox.ask(gone.url)
+        self.assert_applied()
+        gone.stop()
+        self.assert_stopped("virtapi: " + gone.url)
+
+    def test_a_certificate_of_somebody_else_is_refused(self):
+        self.sandbox.ask(self.stub.url, ca=str(self.sandbox.dir / "other.pem"))
+        self.assert_stopped("other.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=other", "-days", "2",
+                        "-keyout", "/dev/null", "-out", self.sandbox.dir / "other.pem"], check=True,
+                       capture_output=True)
+        self.assert_stopped("invalid peer certificate")
+
+    def test_jruby_reads_what_json_readers_read(self):
+        for value in (documents.enc(), documents.escape_interpolation(documents.hiera())):
+            run = subprocess.run(
+                ["jruby", "-ryaml", "-rjson", "-e", "puts JSON.generate(YAML.safe_load($stdin.read))"],
+                input=documents.safe(value), capture_output=True, encoding="utf-8", check=True)
+            self.assertEqual(canonical(json.loads(run.stdout)), canonical(value))
+
+
+if __name__ == "__main__":
+    unittest.main()

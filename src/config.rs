@@ -40,6 +40,8 @@ pub struct Settings {
     pub workers: usize,
     /// The longest request body that is read.
     pub request_body_limit: ByteUnit,
+    /// How much memory the documents that are kept for agents may take; 0 keeps none.
+    pub document_cache: ByteUnit,
     /// How many seconds requests under way get to finish when the server is told to stop.
     pub shutdown_grace: u32,
     /// How log lines look.
@@ -60,6 +62,7 @@ impl Default for Settings {
             pool_size: 4 * cores,
             workers: cores,
             request_body_limit: 8.mebibytes(),
+            document_cache: 64.mebibytes(),
             shutdown_grace: 30,
             log_format: LogFormat::Text,
             log_level: LogLevel::Info,
@@ -133,6 +136,7 @@ impl Loaded {
         self.check_that("pool_size", (1..=1000).contains(&s.pool_size), "must be 1 to 1000")?;
         self.check_that("workers", (1..=1024).contains(&s.workers), "must be 1 to 1024")?;
         self.check_that("request_body_limit", bodies.contains(&s.request_body_limit), "must be 1 KiB to 1 GiB")?;
+        self.check_that("document_cache", s.document_cache <= 64.gibibytes(), "must be at most 64 GiB")?;
         self.check_that("shutdown_grace", s.shutdown_grace <= 3600, "must be at most 3600 (an hour)")?;
         self.check_that("data_dir", !s.data_dir.as_os_str().is_empty(), "must not be empty")?;
         match s.database_url.as_ref().map(DatabaseUrl::problem) {

@@ -30,7 +30,7 @@ pub fn rocket(settings: &Settings, database_url: &str) -> Result<rocket::Rocket<
     });
     // Without Rocket's Shield: its headers cost an eighth of the throughput of documents; `Headers` sets ours.
     Ok(rocket::custom(settings.rocket())
-        .manage(render::Documents::start(db.clone()))
+        .manage(render::Documents::start(db.clone(), settings.document_cache.as_u64()))
         .manage(db)
         .manage(metrics)
         .manage(http::body::BodyLimit(settings.request_body_limit.as_u64()))

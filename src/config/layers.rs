@@ -56,6 +56,10 @@ pub struct Flags {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_body_limit: Option<ByteUnit>,
+    /// Memory for the documents that are kept for agents, 0 to keep none [env: VIRTAPI_DOCUMENT_CACHE] [default: 64MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_cache: Option<ByteUnit>,
     /// Seconds that requests under way get to finish at a stop [env: VIRTAPI_SHUTDOWN_GRACE] [default: 30]
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,6 +89,7 @@ pub(super) const KEYS: [&str; 11] = [
     "pool_size",
     "workers",
     "request_body_limit",
+    "document_cache",
     "shutdown_grace",
     "log_format",
     "log_level",

@@ -13,8 +13,6 @@ use crate::render::rows::Rows;
 use crate::render::served::Served;
 use crate::{etag, yaml_safe};
 
-/// How much memory the kept documents may take, in bytes.
-const CAPACITY: u64 = 64 << 20;
 /// How many documents that is, roughly.
 const DOCUMENTS: usize = 16_384;
 
@@ -49,9 +47,9 @@ impl Weighter<String, Arc<Kept>> for ByBytes {
 }
 
 impl Documents {
-    /// An empty store, and the task that answers its checks. Needs a runtime.
-    pub fn start(db: Db) -> Self {
-        let kept = Cache::with_weighter(DOCUMENTS, CAPACITY, ByBytes);
+    /// An empty store for so many bytes, and the task that answers its checks. Needs a runtime.
+    pub fn start(db: Db, capacity: u64) -> Self {
+        let kept = Cache::with_weighter(DOCUMENTS, capacity, ByBytes);
         Self { checks: Checks::start(db.clone()), db, kept }
     }
 

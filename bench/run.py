@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""Measures virtapi beside nginx and pgbench, in one run on one machine, and prints ratios.
+
+Absolute numbers of a shared machine mean little; every pair is therefore measured in turn, several times, in changing
+order, and the ratio is the median over the rounds. Nothing here is a test: no number makes it fail.
+"""
+import argparse
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent
+WORK = ROOT / "target" / "bench"
+SERVER = ROOT / "target" / "dist" / "virtapi"
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--nodes", type=int, default=10_000)
+    parser.add_argument("--vms", type=int, default=100_000)
+    parser.add_argument("--few", type=int, default=10_000, help="VMs of the smaller list")
+    parser.add_argument("--many", type=int, default=1_000_000, help="VMs of the larger list")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
+    return parser.parse_args()
+
+
+def run(*command, **options):
+    return subprocess.run(command, check=True, text=True, capture_output=True, **options).stdout
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Database:
+    """A database of the bench's own cluster."""
+
+    def __init__(self, cluster, name):
+        self.name, self.dsn = name, f"{cluster} dbname={name}"
+        admin = f"{cluster} dbname=postgres"
+        run("psql", admin, "-qc", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", "-c", f"CREATE DATABASE {name}")
+        run(SERVER, "migrate", env={**os.environ, "DATABASE_URL": self.dsn})
+
+    def load(self, nodes, vms, interfaces, volumes):
+        """Loads a fleet: four of five nodes are hypervisors, the others have OSDs."""
+        hypervisors = nodes * 4 // 5
+        start, step = time.monotonic(), max(vms // 20, 1)
+        common = ["-v", f"hypervisors={hypervisors}", "-v", f"storage={nodes - hypervisors}",
+                  "-v", f"interfaces={interfaces}", "-v", f"volumes={volumes}", "-f", HERE / "fleet.sql"]
+        run("psql", self.dsn, "-q", "-v", "part=nodes", *common)
+        for first in range(1, vms + 1, step):
+            last = min(first + step - 1, vms)
+            run("psql", self.dsn, "-q", "-v", "part=vms", "-v", f"from={first}", "-v", f"to={last}", *common)
+            print(f"\r  {self.name}: {last:,} of {vms:,} VMs", end="", flush=True)
+        run("psql", self.dsn, "-qc", "VACUUM ANALYZE")
+        took = time.monotonic() - start
+        rows = nodes + vms * (1 + interfaces + volumes)
+        print(f"\r  {self.name}: {nodes:,} nodes, {vms:,} VMs, {vms * interfaces:,} interfaces, "
+              f"{vms * volumes:,} volumes in {took:.0f} s ({rows / took:,.0f} objects/s)")
+
+
+@contextlib.contextmanager
+def served(dsn, *flags):
+    """A server on this database: its port and pid."""
+    port = free_port()
+    log = open(WORK / f"virtapi-{port}.log", "w")
+    process = subprocess.Popen([SERVER, "serve", "--port", str(port), "--log-level", "warn", *flags],
+                               env={**os.environ, "DATABASE_URL": dsn}, stdout=log, stderr=log)
+    try:
+        wait(port, process)
+        yield port, process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        log.close()
+
+
+def wait(port, process):
+    for _ in range(300):
+        if process.poll() is not None:
+            sys.exit(f"a server ended at its start, see {WORK}")
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        time.sleep(0.1)
+    sys.exit("a server does not listen")
+
+
+@contextlib.contextmanager
+def nginx(body, content_type):
+    """nginx, serving these bytes as a file."""
+    port, directory = free_port(), WORK / "nginx"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    (directory / "document").write_bytes(body)
+    user = "user root;" if os.getuid() == 0 else ""
+    (directory / "nginx.conf").write_text(f"""
+        {user} daemon off; worker_processes 2; pid {directory}/pid; error_log {directory}/error.log;
+        events {{ worker_connections 1024; }}
+        http {{
+            access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; default_type {content_type};
+            open_file_cache max=100; client_body_temp_path {directory}/b; proxy_temp_path {directory}/p;
+            fastcgi_temp_path {directory}/f; uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;
+            server {{ listen 127.0.0.1:{port}; root {directory}; }}
+        }}""")
+    process = subprocess.Popen(["nginx", "-p", directory, "-c", directory / "nginx.conf", "-e", directory / "error.log"])
+    try:
+        wait(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def wrk(url, seconds, connections=64, script=None):
+    """Requests per second and the 99th percentile in ms."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    out = run(*command, *(["-s", script] if script else []), url)
+    if "Non-2xx" in out or "Socket errors" in out:
+        sys.exit(f"not every answer of {url} was good:\n{out}")
+    value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", out).groups()
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]), float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+
+
+def pgbench(dsn, script, seconds, clients):
+    """Transactions per second."""
+    out = run("pgbench", "-n", "-M", "prepared", f"-c{clients}", "-j1", f"-T{seconds}", "-f", script, dsn)
+    return float(re.search(r"tps = ([\d.]+)", out)[1]), float(re.search(r"latency average = ([\d.]+)", out)[1])
+
+
+def side_by_side(rounds, ours, theirs):
+    """Both, in turn: our rate, their rate, the median of the ratios, our p99."""
+    mine, other = [], []
+    for i in range(rounds):
+        for which in ((0, 1) if i % 2 == 0 else (1, 0)):
+            (mine, other)[which].append((ours, theirs)[which]())
+    ratios = [m[0] / o[0] for m, o in zip(mine, other)]
+    rate = [statistics.median(x[0] for x in side) for side in (mine, other)]
+    return rate[0], rate[1], statistics.median(ratios), min(ratios), max(ratios), statistics.median(x[1] for x in mine)
+
+
+def get(port, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
+        return answer.read(), answer.headers.get("Content-Type")
+
+
+def statements_of(database, port, path, hypervisors):
+    """The statements that one request runs, as a pgbench script: taken from Postgres's own log, so they are the same."""
+    log = pathlib.Path(os.environ["TEST_PG_DIR"]) / "log"
+    run("psql", database.dsn, "-qc", f"ALTER DATABASE {database.name} SET log_min_duration_statement = 0")
+    with served(database.dsn, "--document-cache", "0") as (fresh, _):
+        get(fresh, path)
+        time.sleep(0.2)
+        size = log.stat().st_size
+        get(fresh, path)
+        time.sleep(0.2)
+    run("psql", database.dsn, "-qc", f"ALTER DATABASE {database.name} RESET log_min_duration_statement")
+    with open(log) as lines:
+        lines.seek(size)
+        text = lines.read()
+    found = re.findall(r"LOG:  duration: [\d.]+ ms  execute [^:]+: (.*?)(?=\n\d{4}-\d\d-\d\d |\Z)", text, re.S)
+    fqdn = "('node' || :id || '.bench.example')"
+    # The check of generations asks for many names at once; here for one.
+    sql = [re.sub(r"\s+", " ", s).replace("$1::text[]", f"ARRAY[{fqdn}]").replace("$1::text", f"{fqdn}::text") for s in found]
+    kept = [s for s in sql if "$" not in s and s.lstrip().startswith(("SELECT", "WITH"))]
+    script = WORK / f"{database.name}.pgbench"
+    script.write_text(f"\\set id random(1, {hypervisors})\n\\startpipeline\n" + "".join(f"{s};\n" for s in kept) + "\\endpipeline\n")
+    return script, len(kept)
+
+
+def random_nodes(path, hypervisors):
+    """A script of wrk that asks for another node each time."""
+    script = WORK / f"{path.strip('/').replace('/', '-')}.lua"
+    script.write_text(f"math.randomseed(os.time())\nrequest = function()\n"
+                      f"  return wrk.format('GET', '{path}/node' .. math.random(1, {hypervisors}) .. '.bench.example')\nend\n")
+    return script
+
+
+def resident(pid):
+    """Resident memory, now and at its highest, in MiB."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return [int(re.search(rf"{key}:\s+(\d+)", status)[1]) / 1024 for key in ("VmRSS", "VmHWM")]
+
+
+def row(what, ours, theirs, ratio, low, high, p99, aim):
+    print(f"  {what:<44}{ours:>10,.0f}{theirs:>11,.0f}{ratio:>8.2f}  {low:.2f}-{high:.2f}{p99:>9.1f}   {aim}")
+
+
+def main():
+    args = arguments()
+    WORK.mkdir(parents=True, exist_ok=True)
+    os.environ["TEST_PG_DIR"] = str(WORK / "pg")
+    cluster = run(ROOT / "tests" / "pg").strip()
+    hypervisors = args.nodes * 4 // 5
+    print("Loading")
+    fleet = Database(cluster, "fleet")
+    fleet.load(args.nodes, args.vms, 2, 2)
+    few, many = Database(cluster, "few"), Database(cluster, "many")
+    few.load(args.nodes, args.few, 1, 1)
+    many.load(args.nodes, args.many, 1, 1)
+    document, listing = "/salt/pillar/node7.bench.example", "/v1/vms?limit=100&embed=hypervisor,interfaces,volumes"
+    print(f"\n  {'':<44}{'ours/s':>10}{'theirs/s':>11}{'ratio':>8}  {'min-max':<9}{'p99 ms':>9}   aim")
+
+    with served(fleet.dsn) as (port, pid):
+        for path in (document, document.replace("salt/pillar", "puppet/enc")):
+            body, content_type = get(port, path)
+            with nginx(body, content_type) as other:
+                ours, theirs = f"http://127.0.0.1:{port}{path}", f"http://127.0.0.1:{other}/document"
+                result = side_by_side(args.rounds, lambda: wrk(ours, args.seconds), lambda: wrk(theirs, args.seconds))
+                row(f"cached {path.split('/')[2]} ({len(body):,} B) : nginx", *result, ">= 0.5")
+        wrk(f"http://127.0.0.1:{port}/", args.seconds, script=random_nodes("/salt/pillar", hypervisors))
+        memory = resident(pid)
+    with served(fleet.dsn, "--document-cache", "0") as (port, pid):
+        for view in ("salt/pillar", "puppet/enc"):
+            script, count = statements_of(fleet, port, f"/{view}/node7.bench.example", hypervisors)
+            lua = random_nodes(f"/{view}", hypervisors)
+            result = side_by_side(args.rounds, lambda: wrk(f"http://127.0.0.1:{port}/", args.seconds, 16, lua),
+                                  lambda: pgbench(fleet.dsn, script, args.seconds, 8))
+            row(f"cold {view} : pgbench ({count} statements)", *result, ">= 0.5")
+    with served(few.dsn) as (small, _), served(many.dsn) as (large, _):
+        ours, theirs = (f"http://127.0.0.1:{port}{listing}" for port in (large, small))
+        result = side_by_side(args.rounds, lambda: wrk(ours, args.seconds, 2), lambda: wrk(theirs, args.seconds, 2))
+        slower = (f"{1 / x:.2f}" for x in (result[2],))
+        row(f"100 VMs, 3 embeds, of {args.many:,} : {args.few:,}", *result, f">= 0.83 (flat within 1.2; here {next(slower)}), p99 < 20 ms")
+    print(f"\n  memory of the server after {hypervisors:,} documents: {memory[0]:.0f} MiB, at most {memory[1]:.0f} MiB (aim: under 150)")
+
+
+if __name__ == "__main__":
+    main()

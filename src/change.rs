@@ -183,19 +183,6 @@ impl Change {
     }
 }
 
-impl Action {
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Replace => "replace",
-            Self::Delete => "delete",
-        }
-    }
-}
-
 impl Shown {
     async fn add(&mut self, tx: &Tx, kind: &dyn Kind, row: &Value) -> Result<()> {
         if kind.shown_in().is_empty() {

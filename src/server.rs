@@ -35,7 +35,7 @@ pub fn rocket(settings: &Settings, database_url: &str) -> Result<rocket::Rocket<
         .manage(metrics)
         .manage(http::body::BodyLimit(settings.request_body_limit.as_u64()))
         .attach(rocket::shield::Shield::new())
-        .attach(http::headers::Headers)
+        .attach(http::headers::Headers::new())
         .attach(forget)
         .mount("/v1", http::resources::routes())
         .mount("/", http::health::routes())

@@ -1,17 +1,31 @@
 //! Headers that every answer has, and the count of answers.
 
+use metrics::Counter;
 use rocket::fairing::{Fairing, Info, Kind};
 use rocket::http::{ContentType, Header};
 use rocket::{Request, Response};
 
 use crate::http::request_id::RequestId;
 
-/// Adds the headers. Pages get those that protect a browser; documents for agents stay lean.
-pub struct Headers;
+/// Adds the headers, and counts. Pages get the headers that protect a browser; documents for agents stay lean.
+pub struct Headers {
+    /// By class of status only: a label per path would grow without bound.
+    answers: [Counter; 4],
+}
+
+/// The classes of status, as they are counted.
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 /// What a page may load: its own style, and nothing from elsewhere.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+impl Headers {
+    /// Looks its counters up once: to do so for each answer would cost more than the counting.
+    pub fn new() -> Self {
+        Self { answers: CLASSES.map(|class| metrics::counter!("virtapi_http_responses_total", "status" => class)) }
+    }
+}
 
 #[rocket::async_trait]
 impl Fairing for Headers {
@@ -21,14 +35,8 @@ impl Fairing for Headers {
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
         let status = response.status().code;
-        // Counted by class of status only: a label per path would grow without bound.
-        let class = match status {
-            0..300 => "2xx",
-            300..400 => "3xx",
-            400..500 => "4xx",
-            _ => "5xx",
-        };
-        metrics::counter!("virtapi_http_responses_total", "status" => class).increment(1);
+        let class = usize::from((status / 100).clamp(2, 5) - 2);
+        self.answers[class].increment(1);
         response.set_header(Header::new("X-Content-Type-Options", "nosniff"));
         if response.content_type() == Some(ContentType::HTML) {
             response.set_header(Header::new("Content-Security-Policy", CONTENT_SECURITY_POLICY));

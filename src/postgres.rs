@@ -27,8 +27,11 @@ pub enum Error {
     )]
     NotInstalled,
     /// The setting names a directory without the programs.
-    #[error("the setting postgres_bin is wrong: there are no programs initdb and postgres in {}", .0.display())]
+    #[error("there are no programs initdb and postgres in {} (setting postgres_bin): without that setting, what `{}` installs is found", .0.display(), programs::INSTALL)]
     NoPrograms(PathBuf),
+    /// There is an old one.
+    #[error("Postgres {0} is too old, virtapi needs {min} or newer: install it (`{install}`), or set DATABASE_URL", min = programs::OLDEST, install = programs::INSTALL)]
+    TooOld(u32),
     /// The files were made by a version that is not there.
     #[error("{} was made by Postgres {made_by}, which is not installed: install it (`apt-get install postgresql-{made_by}`), or give another --data-dir", .dir.display())]
     OtherVersion {

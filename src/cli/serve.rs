@@ -8,11 +8,15 @@ use std::time::Duration;
 use rocket::error::ErrorKind;
 use rocket::fairing::AdHoc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::Result;
 use super::database::{Database, runtime};
 use crate::config::{Flags, Settings};
-use crate::drain::UnderWay;
+use crate::connections;
+
+/// How often a stopping server looks whether it is done. The first connections to look at need this time, too.
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// How long what is left on the runtime gets after the last request.
 const LEFTOVERS: Duration = Duration::from_secs(1);
@@ -52,13 +56,17 @@ async fn serve(settings: &Settings, database: &Database, demo: bool, mut stop: S
         () = stop.asked() => return Ok(()),
         ready = prepare(settings, database.url(), demo) => ready?,
     }
-    let under_way = UnderWay::default();
     let place = database.describe();
+    let (tell_port, port) = oneshot::channel();
     let server = crate::rocket(settings, database.url())?
-        .attach(under_way.clone())
         .attach(AdHoc::on_liftoff("Announcement", move |rocket| {
             let at = SocketAddr::new(rocket.config().address, rocket.config().port);
-            Box::pin(async move { announce(at, &place, demo) })
+            Box::pin(async move {
+                announce(at, &place, demo);
+                if tell_port.send(at.port()).is_err() {
+                    tracing::error!("the server listens, but nobody waits for it");
+                }
+            })
         }))
         .ignite()
         .await
@@ -69,13 +77,29 @@ async fn serve(settings: &Settings, database: &Database, demo: bool, mut stop: S
         ended = &mut running => return ended.map(drop).map_err(|error| explain(settings, &error)),
         () = stop.asked() => {}
     }
-    tracing::info!(requests = under_way.count(), "stopping when the requests under way are answered");
+    tracing::info!("stopping when the requests under way are answered");
     shutdown.notify();
     tokio::select! {
         // It gives up on what takes longer than the grace period.
         ended = &mut running => ended.map(drop).map_err(|error| explain(settings, &error)),
-        () = under_way.none() => Ok(()),
+        () = unused(port) => Ok(()),
         () = stop.asked() => Err("stopped at once by a second signal; requests under way were cut off".into()),
+    }
+}
+
+/// Waits until the server has no connections left. Where that cannot be known, Rocket's own grace period ends the wait.
+async fn unused(port: oneshot::Receiver<u16>) {
+    let Ok(port) = port.await else { return };
+    loop {
+        tokio::time::sleep(GLANCE).await;
+        match connections::open_on(port) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!("the open connections cannot be counted, so this takes the whole grace period: {error}");
+                return std::future::pending().await;
+            }
+        }
     }
 }
 

@@ -8,6 +8,9 @@ use super::Error;
 /// The command that installs Postgres.
 pub(super) const INSTALL: &str = "apt-get install postgresql";
 
+/// The oldest version that knows what the migrations use.
+pub(super) const OLDEST: u32 = 15;
+
 /// Where packages put them; `*` is the version.
 const PLACES: [&str; 3] = ["/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql*/bin"];
 
@@ -20,18 +23,23 @@ pub(super) struct Programs {
 
 /// The directory that the settings name, or else the newest: of the version that made the files, if there are some.
 pub(super) fn find(set: Option<&Path>, made_by: Option<(u32, &Path)>) -> Result<Programs, Error> {
-    let mut found = match set {
+    let found = match set {
         Some(dir) => vec![at(dir).ok_or_else(|| Error::NoPrograms(dir.to_owned()))?],
         None => candidates().iter().filter_map(|dir| at(dir)).collect(),
     };
-    if found.is_empty() {
-        return Err(Error::NotInstalled);
+    choose(found, made_by)
+}
+
+fn choose(found: Vec<Programs>, made_by: Option<(u32, &Path)>) -> Result<Programs, Error> {
+    let newest = found.iter().max_by_key(|programs| programs.version).cloned().ok_or(Error::NotInstalled)?;
+    match made_by {
+        Some((made_by, dir)) => found
+            .into_iter()
+            .find(|programs| programs.version == made_by)
+            .ok_or_else(|| Error::OtherVersion { dir: dir.to_owned(), made_by }),
+        None if newest.version < OLDEST => Err(Error::TooOld(newest.version)),
+        None => Ok(newest),
     }
-    if let Some((made_by, dir)) = made_by {
-        found.retain(|programs| programs.version == made_by);
-        return found.pop().ok_or_else(|| Error::OtherVersion { dir: dir.to_owned(), made_by });
-    }
-    found.into_iter().max_by_key(|programs| programs.version).ok_or(Error::NotInstalled)
 }
 
 fn candidates() -> Vec<PathBuf> {
@@ -105,13 +113,15 @@ mod tests {
         fake(&dir, "16.1");
         assert_eq!(find(Some(&dir), None).expect("is there").version, 16);
         assert_eq!(find(Some(&dir), Some((16, root.path()))).expect("is there").version, 16);
+        fake(&root.path().join("old"), "13.4");
+        assert!(matches!(find(Some(&root.path().join("old")), None), Err(Error::TooOld(13))));
         let error = find(Some(&dir), Some((15, root.path()))).expect_err("another version").to_string();
         assert!(error.contains("made by Postgres 15, which is not installed"), "{error}");
     }
 
     #[test]
     fn a_missing_postgres_is_one_sentence_with_the_command() {
-        let said = Error::NotInstalled.to_string();
+        let said = choose(Vec::new(), Some((15, Path::new("pg")))).expect_err("there is none").to_string();
         assert!(said.contains(&format!("`{INSTALL}`")) && !said.contains('\n'), "{said}");
     }
 }

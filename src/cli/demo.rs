@@ -9,7 +9,7 @@ pub(super) fn run(flags: &Flags) -> Result<()> {
     let loaded = super::settings(flags)?;
     let outcome = with_database(&loaded.settings, async |url| {
         crate::db::migrate(url).await?;
-        load(&loaded.settings, url).await
+        load(url).await
     })?;
     match outcome {
         Outcome::Loaded(count) => println!("loaded {count} objects"),

@@ -15,6 +15,8 @@ use super::database::{Database, runtime};
 use crate::config::{Flags, Settings};
 use crate::connections;
 
+const CUT_OFF: &str = "the grace period ended; requests still under way were cut off";
+
 /// How often a stopping server looks whether it is done. The first connections to look at need this time, too.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -54,7 +56,7 @@ async fn serve(settings: &Settings, database: &Database, demo: bool, mut stop: S
     tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
-        ready = prepare(settings, database.url(), demo) => ready?,
+        ready = prepare(database.url(), demo) => ready?,
     }
     let place = database.describe();
     let (tell_port, port) = oneshot::channel();
@@ -79,8 +81,10 @@ async fn serve(settings: &Settings, database: &Database, demo: bool, mut stop: S
     }
     tracing::info!("stopping when the requests under way are answered");
     shutdown.notify();
+    let grace = Duration::from_secs(settings.shutdown_grace.into());
     tokio::select! {
-        // It gives up on what takes longer than the grace period.
+        biased;
+        () = tokio::time::sleep(grace) => Err(CUT_OFF.into()),
         ended = &mut running => ended.map(drop).map_err(|error| explain(settings, &error)),
         () = unused(port) => Ok(()),
         () = stop.asked() => Err("stopped at once by a second signal; requests under way were cut off".into()),
@@ -104,10 +108,10 @@ async fn unused(port: oneshot::Receiver<u16>) {
 }
 
 /// Brings the database to where the server can use it.
-async fn prepare(settings: &Settings, url: &str, demo: bool) -> Result<()> {
+async fn prepare(url: &str, demo: bool) -> Result<()> {
     crate::db::migrate(url).await?;
     if demo {
-        crate::demo::load(settings, url).await?;
+        crate::demo::load(url).await?;
     }
     Ok(())
 }
@@ -116,9 +120,9 @@ async fn prepare(settings: &Settings, url: &str, demo: bool) -> Result<()> {
 fn announce(at: SocketAddr, database: &str, demo: bool) {
     let at = SocketAddr::new(reachable(at.ip()), at.port());
     let to_try = if demo { TO_TRY.replace("{at}", &at.to_string()) } else { String::new() };
+    let text = format!("virtapi listens on http://{at}/ ({database})\n{to_try}");
     let mut out = std::io::stdout();
-    let said = writeln!(out, "virtapi listens on http://{at}/ ({database})\n{to_try}").and_then(|()| out.flush());
-    if let Err(error) = said {
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         tracing::warn!("cannot say where the server is: {error}");
     }
 }
@@ -137,7 +141,7 @@ fn explain(settings: &Settings, error: &rocket::Error) -> Box<dyn std::error::Er
     let at = SocketAddr::new(settings.address, settings.port);
     match error.kind() {
         ErrorKind::Bind(cause) => format!("cannot listen on {at}: {cause}").into(),
-        ErrorKind::Shutdown(..) => "the grace period ended; requests still under way were cut off".into(),
+        ErrorKind::Shutdown(..) => CUT_OFF.into(),
         _ => error.to_string().into(),
     }
 }

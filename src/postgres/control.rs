@@ -106,14 +106,16 @@ fn in_use(dir: &Path) -> bool {
     })
 }
 
-/// Postgres itself copes with what a dead server leaves. It only takes fright when the dead one's process id is in use
-/// again, by a process that has nothing to do with it (after a reboot, or in a new container).
+/// Postgres itself copes with what a dead server leaves. It only takes fright when the dead one's process id is still in
+/// use: by a process that has nothing to do with it (after a reboot, or in a new container), or by the dead one itself
+/// (in a container whose first process takes no note of the dead).
 fn forget_stale(cluster: &Cluster) -> Result<(), Error> {
-    let path = PidFile::path(cluster);
-    let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
-    let pid = text.lines().next().and_then(|pid| pid.trim().parse().ok()).and_then(Pid::from_raw);
-    if pid.is_some_and(|pid| test_kill_process(pid).is_ok()) {
-        fs::remove_file(&path).map_err(Error::at(&path))?;
+    for path in [PidFile::path(cluster), cluster.dir().join(format!(".s.PGSQL.{PORT}.lock"))] {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let pid = text.lines().next().and_then(|pid| pid.trim().parse().ok()).and_then(Pid::from_raw);
+        if pid.is_some_and(|pid| test_kill_process(pid).is_ok()) {
+            fs::remove_file(&path).map_err(Error::at(&path))?;
+        }
     }
     Ok(())
 }

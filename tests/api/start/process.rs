@@ -1,0 +1,217 @@
+//! The real program in a process of its own, with a data directory of its own.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_virtapi");
+/// What a loaded machine may need for anything that is waited for here.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Everybody has this user, and nothing belongs to it.
+pub const NOBODY: u32 = 65534;
+
+/// A data directory; its Postgres ends with it.
+pub struct DataDir {
+    dir: tempfile::TempDir,
+    pub path: PathBuf,
+}
+
+impl DataDir {
+    pub fn new() -> Self {
+        Self::named("data")
+    }
+
+    pub fn named(name: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        // As root, the tests run Postgres as another user, who must get there.
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("sets");
+        let path = dir.path().join(name);
+        Self { dir, path }
+    }
+
+    /// Gives the directory around it to an ordinary user.
+    pub fn for_nobody(self) -> Self {
+        chown(self.dir.path(), Some(NOBODY), Some(NOBODY)).expect("gives away");
+        self
+    }
+
+    pub fn pid_file(&self) -> PathBuf {
+        self.path.join("pg/postmaster.pid")
+    }
+
+    /// The process of Postgres, when its file is there.
+    pub fn postgres(&self) -> Option<Pid> {
+        let text = std::fs::read_to_string(self.pid_file()).ok()?;
+        Pid::from_raw(text.lines().next()?.parse().ok()?)
+    }
+
+    /// Ends Postgres without giving it time for anything.
+    pub fn kill_postgres(&self) {
+        let pid = self.postgres().expect("Postgres runs");
+        kill_process(pid, Signal::KILL).expect("may kill");
+        until("Postgres is dead", || !works(pid));
+    }
+}
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        if let Some(pid) = self.postgres()
+            && kill_process(pid, Signal::INT).is_ok()
+        {
+            until("Postgres has ended", || !works(pid));
+        }
+    }
+}
+
+/// Whether this process is more than a dead one that nobody has taken note of.
+fn works(pid: Pid) -> bool {
+    std::fs::read_link(format!("/proc/{}/cwd", pid.as_raw_nonzero())).is_ok()
+}
+
+/// The program with these arguments, and nothing set that the caller did not set.
+pub fn program(args: &[&str]) -> Command {
+    command(Path::new(PROGRAM), args)
+}
+
+fn command(program: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(args).env_remove("DATABASE_URL").stdin(Stdio::null());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VIRTAPI_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The program's last words, and whether it was content.
+pub fn run(args: &[&str]) -> (Option<i32>, String, String) {
+    said(program(args).output().expect("runs"))
+}
+
+pub fn said(output: Output) -> (Option<i32>, String, String) {
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// A server that listens.
+pub struct Server {
+    child: Child,
+    /// `127.0.0.1:12345`
+    pub at: String,
+    /// What it says after its address.
+    pub announced: String,
+}
+
+impl Server {
+    pub fn start(data: &DataDir, more: &[&str]) -> Self {
+        Self::spawn(program(&[]), data, more)
+    }
+
+    /// As an ordinary user, even when root runs the tests.
+    pub fn start_as_nobody(data: &DataDir) -> Self {
+        // Where the program was built, others may have no access.
+        let copy = data.dir.path().join("virtapi");
+        std::fs::copy(PROGRAM, &copy).expect("copies");
+        let mut command = command(&copy, &[]);
+        command.uid(NOBODY).gid(NOBODY).current_dir("/");
+        Self::spawn(command, data, &[])
+    }
+
+    fn spawn(mut command: Command, data: &DataDir, more: &[&str]) -> Self {
+        command.args(["serve", "--port", "0", "--data-dir"]).arg(&data.path).args(more).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("starts");
+        let mut out = BufReader::new(child.stdout.take().expect("is piped"));
+        let mut first = String::new();
+        out.read_line(&mut first).expect("says something");
+        let at = first.strip_prefix("virtapi listens on http://").and_then(|rest| rest.split_once('/'));
+        let at = at.unwrap_or_else(|| panic!("no address: {first:?}")).0.to_owned();
+        let mut announced = String::new();
+        while !announced.contains("salt/pillar") && more.contains(&"--demo") {
+            assert_ne!(out.read_line(&mut announced).expect("says more"), 0, "{announced}");
+        }
+        Self { child, at, announced }
+    }
+
+    pub fn kill(mut self) {
+        self.child.kill().expect("may kill");
+        self.child.wait().expect("ends");
+    }
+
+    pub fn terminate(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("may signal");
+    }
+
+    /// How it ended.
+    pub fn ended(mut self) -> Option<i32> {
+        let mut code = None;
+        until("the server has ended", || {
+            code = self.child.try_wait().expect("is ours");
+            code.is_some()
+        });
+        code.and_then(|status| status.code())
+    }
+
+    pub fn stop(self) {
+        self.terminate();
+        assert_eq!(self.ended(), Some(0));
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.at).expect("listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("sets");
+        stream
+    }
+
+    /// The status and the body of an answer.
+    pub fn ask(&self, request: &str, body: &str) -> (u16, String) {
+        let mut stream = self.connect();
+        let head = head(request, body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).expect("sends");
+        answer(&mut stream)
+    }
+}
+
+impl Drop for Server {
+    /// A test that failed leaves no server.
+    fn drop(&mut self) {
+        if self.child.try_wait().expect("is ours").is_none() {
+            self.child.kill().expect("may kill");
+            self.child.wait().expect("ends");
+        }
+    }
+}
+
+/// The head of a request, after whose answer the server closes the connection.
+pub fn head(request: &str, length: usize) -> String {
+    format!(
+        "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n"
+    )
+}
+
+/// What is read until the server closes the connection.
+pub fn answer(stream: &mut TcpStream) -> (u16, String) {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("answers");
+    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{text:?}"));
+    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    (status, body.to_owned())
+}
+
+/// Waits for something that must come.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}

@@ -37,4 +37,8 @@ mod types;
 mod value_type;
 mod yaml_safe;
 
+pub use column::Column;
+pub use kind::Kind;
+pub use resources::KINDS;
 pub use server::rocket;
+pub use value_type::Type;

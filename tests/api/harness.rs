@@ -7,6 +7,7 @@ use rocket::tokio::sync::OnceCell;
 use serde_json::Value;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use tokio_postgres::SimpleQueryMessage;
 
 /// The private cluster, started by `tests/pg`, with its migrated template.
 static TEMPLATE: OnceCell<String> = OnceCell::const_new();
@@ -26,6 +27,17 @@ async fn cluster() -> String {
 pub async fn sql(dsn: &str, statement: &str) {
     let mut conn = AsyncPgConnection::establish(dsn).await.expect("connects");
     conn.batch_execute(statement).await.expect(statement);
+}
+
+/// The rows of a query, as text; null is empty.
+pub async fn rows(dsn: &str, query: &str) -> Vec<Vec<String>> {
+    let (client, connection) = tokio_postgres::connect(dsn, tokio_postgres::NoTls).await.expect("connects");
+    rocket::tokio::spawn(connection);
+    let found = client.simple_query(query).await.expect(query);
+    let text = |row: &tokio_postgres::SimpleQueryRow| {
+        (0..row.len()).map(|i| row.get(i).unwrap_or_default().to_owned()).collect()
+    };
+    found.iter().filter_map(|m| if let SimpleQueryMessage::Row(row) = m { Some(text(row)) } else { None }).collect()
 }
 
 /// A server for this database, not yet running.
@@ -66,6 +78,14 @@ impl App {
         let headers = response.headers().iter().map(|h| (h.name().to_string(), h.value().to_owned())).collect();
         let status = response.status().code;
         Answer { status, headers, bytes: response.into_bytes().await.unwrap_or_default() }
+    }
+
+    /// A digest of every row of every table: the same, if nothing was written.
+    pub async fn contents(&self) -> Vec<Vec<String>> {
+        let digest = "SELECT table_name, query_to_xml(format($$SELECT count(*), md5(string_agg(t::text, '|' \
+            ORDER BY t::text)) FROM %I AS t$$, table_name), false, true, '') \
+            FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1";
+        rows(&self.dsn, digest).await
     }
 
     pub async fn get(&self, url: &str) -> Answer {

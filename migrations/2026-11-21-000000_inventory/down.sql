@@ -3,4 +3,4 @@ DROP TABLE idempotency_keys, snapshots, volumes, images, addresses, interface_vl
     cache_options, storage_types, virt_methods, vm_states, node_states;
 DROP FUNCTION volumes_check, ceph_mons_name;
 DROP DOMAIN name_text;
-DROP EXTENSION pg_trgm;
+-- The extension stays: it may have been there before, and others in this database may use it.

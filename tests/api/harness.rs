@@ -9,18 +9,50 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio_postgres::SimpleQueryMessage;
 
-/// The private cluster, started by `tests/pg`, with its migrated template.
-static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+/// The private cluster, started by `tests/pg`, with a migrated template of this process.
+static CLUSTER: OnceCell<String> = OnceCell::const_new();
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 async fn cluster() -> String {
     let started = Command::new("tests/pg").output().expect("tests/pg runs");
     assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
     let dsn = String::from_utf8(started.stdout).expect("text").trim().to_owned();
-    sql(&format!("{dsn} dbname=postgres"), "DROP DATABASE IF EXISTS template_test WITH (FORCE)").await;
-    sql(&format!("{dsn} dbname=postgres"), "CREATE DATABASE template_test").await;
-    virtapi::db::migrate(&format!("{dsn} dbname=template_test")).await.expect("migrates");
+    drop_left_over(&format!("{dsn} dbname=postgres")).await;
+    let name = template();
+    sql(&format!("{dsn} dbname=postgres"), &format!("CREATE DATABASE {name}")).await;
+    virtapi::db::migrate(&format!("{dsn} dbname={name}")).await.expect("migrates");
     dsn
+}
+
+fn template() -> String {
+    format!("template_{}", std::process::id())
+}
+
+/// Several test programs may run side by side; what is left over is of those that have ended.
+async fn drop_left_over(dsn: &str) {
+    for row in rows(dsn, "SELECT datname FROM pg_database WHERE datname ~ '^(test|template)_[0-9]+'").await {
+        let pid = row[0].split('_').nth(1).unwrap_or_default();
+        if pid == std::process::id().to_string() || !std::path::Path::new("/proc").join(pid).exists() {
+            sql(dsn, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", row[0])).await;
+        }
+    }
+}
+
+/// A new database, as the migrations make it.
+pub async fn database() -> String {
+    let dsn = CLUSTER.get_or_init(cluster).await;
+    create(dsn, &format!("TEMPLATE {}", template())).await
+}
+
+/// A new database with nothing in it.
+pub async fn empty_database() -> String {
+    create(CLUSTER.get_or_init(cluster).await, "").await
+}
+
+async fn create(dsn: &str, options: &str) -> String {
+    let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    sql(&format!("{dsn} dbname=postgres"), &format!("CREATE DATABASE {name} {options}")).await;
+    format!("{dsn} dbname={name}")
 }
 
 /// Runs a statement.
@@ -61,12 +93,13 @@ pub struct Answer {
 
 impl App {
     pub async fn start() -> Self {
-        let dsn = TEMPLATE.get_or_init(cluster).await;
-        let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        sql(&format!("{dsn} dbname=postgres"), &format!("CREATE DATABASE {name} TEMPLATE template_test")).await;
-        let dsn = format!("{dsn} dbname={name}");
-        let client = Client::untracked(server(&dsn)).await.expect("ignites");
-        Self { client, dsn }
+        Self::on(&database().await).await
+    }
+
+    /// One more server for a database.
+    pub async fn on(dsn: &str) -> Self {
+        let client = Client::untracked(server(dsn)).await.expect("ignites");
+        Self { client, dsn: dsn.to_owned() }
     }
 
     pub async fn send(&self, method: Method, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {

@@ -2,4 +2,6 @@
 
 mod documents;
 mod harness;
+mod migrations;
+mod schema;
 mod start;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_virtapi");
 /// What a loaded machine may need for anything that is waited for here.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Everybody has this user, and nothing belongs to it.
 pub const NOBODY: u32 = 65534;
 

@@ -1,12 +1,13 @@
-# Everything that is done with the source: `make run` to try it, `make test` before a change is proposed.
+# Everything that is done with the source: `make run` to try it, `make test` before proposing a change.
 
 SHELL := /bin/sh
 # What cargo builds: `dev` starts soonest; `make run PROFILE=release` serves fastest.
 PROFILE ?= dev
 CARGO_DENY := cargo deny --log-level error
+PYTHON_TEST := PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -s tests/agents
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-full check rust-test bench advisories fmt clean setup-run setup-test
+.PHONY: help run build test check rust-test agents-test test-full bench advisories fmt clean setup-run setup-test
 
 help: ## Say what can be done
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -18,8 +19,8 @@ run: setup-run ## Install what is missing, build, and serve a demo fleet on 127.
 build: setup-run ## Build the program for production: target/dist/virtapi
 	cargo build --profile dist --locked
 
-test: setup-test check rust-test ## Install what the tests need, and run them all, with real agents
-	@echo "all passed"
+test: setup-test check rust-test agents-test ## Install what the tests need, and run them, with real agents
+	@echo "make test: all passed"
 
 check: ## Formatting, lints, documentation, licences
 	cargo fmt --check
@@ -27,11 +28,18 @@ check: ## Formatting, lints, documentation, licences
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
 	$(CARGO_DENY) check licenses bans sources
 
-rust-test:
+rust-test: ## The tests in Rust
 	cargo test --locked
 
+agents-test: setup-test ## The tests of the Puppet module and the Salt modules
+	cargo build --locked
+	$(PYTHON_TEST) -p 'puppet_*test.py'
+	scripts/test-salt
+
 test-full: setup-test ## Also what takes minutes: puppetserver with real certificates, JRuby
-	VIRTAPI_TEST_FULL=1 cargo test --locked -- --include-ignored
+	scripts/setup-puppet --full
+	cargo build --locked
+	$(PYTHON_TEST) -p 'puppetserver*_test.py'
 
 bench: ## Measure against nginx and pgbench, side by side
 	scripts/bench

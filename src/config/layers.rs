@@ -98,8 +98,8 @@ pub(super) const KEYS: [&str; 12] = [
 /// Settings whose values are taken as they stand: a directory may well be called `1e3`.
 const VERBATIM: [&str; 3] = ["data_dir", "database_url", "postgres_bin"];
 
-/// Variables that begin like settings, and belong to others: the command that talks to a server.
-const NOT_SETTINGS: &str = "VIRTAPI_ENC_";
+/// Variables that begin like settings, and belong to others: the ENC client, and the scripts that install Salt.
+const NOT_SETTINGS: [&str; 2] = ["VIRTAPI_ENC_", "VIRTAPI_SALT_"];
 
 const FLAGS: &str = "flag";
 const ENVIRONMENT: &str = "environment";
@@ -135,7 +135,7 @@ impl Environment {
             } else if KEYS.contains(&key.as_str()) {
                 let value = if VERBATIM.contains(&key.as_str()) { Value::from(text.as_str()) } else { parse(text) };
                 read.values.insert(key, value);
-            } else if !name.starts_with(NOT_SETTINGS) {
+            } else if !NOT_SETTINGS.iter().any(|prefix| name.starts_with(prefix)) {
                 return Err(Problem::unknown(&format!("environment variable {name}")));
             }
         }

@@ -6,6 +6,17 @@ use serde_json::Value;
 use crate::kind::Kind;
 use crate::value_type::Type;
 
+/// What becomes of an object when what it refers to is to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDelete {
+    /// It is in use, and stays.
+    Refuse,
+    /// The object belongs to it and is deleted with it.
+    GoAlong,
+    /// The reference is cleared.
+    Clear,
+}
+
 /// A column as the API shows it.
 #[derive(Clone, Copy)]
 pub struct Column {
@@ -19,10 +30,8 @@ pub struct Column {
     pub required: bool,
     /// The smallest and largest number that it may hold.
     pub range: Option<(i64, i64)>,
-    /// Whether the object belongs to what this column refers to, and is deleted with it.
-    pub belongs: bool,
-    /// Whether the reference is cleared when what it refers to is deleted.
-    pub clears: bool,
+    /// What becomes of the object when what this column refers to is deleted.
+    pub on_delete: OnDelete,
     /// What it means, in a sentence, for forms and OpenAPI.
     pub about: &'static str,
 }
@@ -37,7 +46,7 @@ impl Column {
 
     /// A column that clients set, or leave out.
     pub const fn new(name: &'static str, ty: Type) -> Self {
-        Self { name, ty, writable: true, required: false, range: None, belongs: false, clears: false, about: "" }
+        Self { name, ty, writable: true, required: false, range: None, on_delete: OnDelete::Refuse, about: "" }
     }
 
     /// A column that only the server sets.
@@ -60,13 +69,13 @@ impl Column {
     /// Refers to what the object belongs to, and goes with (`ON DELETE CASCADE`).
     #[must_use]
     pub const fn belongs(self) -> Self {
-        Self { belongs: true, ..self }
+        Self { on_delete: OnDelete::GoAlong, ..self }
     }
 
     /// Is cleared when what it refers to is deleted (`ON DELETE SET NULL`).
     #[must_use]
     pub const fn clears(self) -> Self {
-        Self { clears: true, ..self }
+        Self { on_delete: OnDelete::Clear, ..self }
     }
 
     /// Means this.

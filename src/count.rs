@@ -25,11 +25,10 @@ pub struct Total {
 pub async fn total(tx: &Tx, kind: &dyn Kind, query: &Query) -> Result<Total> {
     let table = kind.table();
     let rows = |start: &str| Sql::new(format!("{start} FROM {table} WHERE ")).then(query.matching.clone());
-    let counted: Sql = match query.exact {
-        true => rows("SELECT count(*)"),
-        false => {
-            Sql::new("SELECT count(*) FROM (").then(rows("SELECT")).text(format!(" LIMIT {}) AS counted", EXACT + 1))
-        }
+    let counted = if query.exact {
+        rows("SELECT count(*)")
+    } else {
+        Sql::new("SELECT count(*) FROM (").then(rows("SELECT")).text(format!(" LIMIT {}) AS counted", EXACT + 1))
     };
     let counts: Vec<i64> = Statement::<BigInt>::from(counted).load(&mut tx.conn()).await?;
     let count = counts.into_iter().next().unwrap_or_default();

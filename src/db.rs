@@ -28,7 +28,7 @@ pub struct Tx {
 /// How long a request waits for a free connection before it is told that the database is away.
 const WAIT: Duration = Duration::from_secs(5);
 /// How long a connection is used. It keeps every statement that it prepared, and lists have many.
-const LIFETIME: Duration = Duration::from_secs(15 * 60);
+const LIFETIME: Duration = Duration::from_mins(15);
 
 impl Db {
     /// A pool for this database; connects when first asked for a connection.

@@ -3,7 +3,7 @@
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 
-use crate::column::Column;
+use crate::column::{Column, OnDelete};
 use crate::db::Tx;
 use crate::embed;
 use crate::error::{Error, Result};
@@ -32,7 +32,7 @@ pub async fn of(tx: &Tx, kind: &'static dyn Kind, id: i64) -> Result<Vec<Depende
     while let Some((kind, ids)) = waiting.pop() {
         for (_, user, column) in embed::reverse(kind) {
             let objects = referring(tx, user, &format!("{} = ", column.sql_name()), ids.clone()).await?;
-            if column.belongs && !objects.is_empty() {
+            if column.on_delete == OnDelete::GoAlong && !objects.is_empty() {
                 waiting.push((user, objects.iter().map(|(id, _)| id.to_string()).collect()));
             }
             add(&mut found, user, column, objects);
@@ -47,8 +47,8 @@ pub async fn of(tx: &Tx, kind: &'static dyn Kind, id: i64) -> Result<Vec<Depende
 }
 
 fn add(found: &mut Vec<Dependents>, kind: &'static dyn Kind, column: &Column, objects: Vec<(i64, String)>) {
-    if !objects.is_empty() && !column.clears {
-        found.push(Dependents { kind, goes_with: column.belongs, objects });
+    if !objects.is_empty() && column.on_delete != OnDelete::Clear {
+        found.push(Dependents { kind, goes_with: column.on_delete == OnDelete::GoAlong, objects });
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::{auth, db, http, puppet, render, salt};
 
 /// How often old idempotency keys are forgotten.
-const FORGET_EVERY: Duration = Duration::from_secs(600);
+const FORGET_EVERY: Duration = Duration::from_mins(10);
 
 /// The server, not yet running. Call it on a runtime.
 ///

@@ -59,7 +59,7 @@ impl Format {
         match (top, sub) {
             ("*", "*") | ("application", "*" | "json" | "problem+json") => Some(Self::Json),
             ("application", "msgpack" | "x-msgpack" | "vnd.msgpack") => Some(Self::MsgPack),
-            ("application", "yaml" | "x-yaml") | ("text", "yaml" | "x-yaml") => Some(Self::Yaml),
+            ("application" | "text", "yaml" | "x-yaml") => Some(Self::Yaml),
             ("text", "csv") => Some(Self::Csv),
             ("text", "*" | "html") | ("application", "xhtml+xml") => Some(Self::Html),
             _ => None,

@@ -1,11 +1,11 @@
 //! A node's document as a tree: what `docs/documents.md` describes, from the rows, in a fixed order.
 
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
-use crate::render::rows::{Interface, Network, Rows, Volume};
+use crate::render::rows::{Bond, Cluster, Hypervisor, Interface, Mon, Network, Osd, Pool, Rows, Vm, Volume};
 
 /// The shape of documents. It grows when an agent would have to know of a change.
 const SCHEMA: u32 = 1;
@@ -33,33 +33,33 @@ impl Document {
     /// # Errors
     /// Not found, when there is no such node.
     pub fn build(fqdn: &str, rows: &Rows) -> Result<Self> {
-        let (id, generation, location, state, environment, parameters) = rows.node.as_ref().ok_or(Error::NotFound)?;
-        let clusters = rows.clusters.iter().map(|cluster| (cluster.0, cluster.2)).collect();
+        let node = rows.node.as_ref().ok_or(Error::NotFound)?;
+        let clusters = rows.clusters.iter().map(|cluster| (cluster.id, cluster.generation)).collect();
+        let generations: Map<_, _> = rows.clusters.iter().map(|c| (c.name.clone(), c.generation.into())).collect();
         let interfaces = Interfaces::new(rows);
-        let of_clusters: Map<_, _> = rows.clusters.iter().map(|c| (c.1.clone(), c.2.into())).collect();
         let mut tree = json!({
-            "meta": {"schema": SCHEMA, "node_id": id, "generation": generation, "clusters": of_clusters},
+            "meta": {"schema": SCHEMA, "node_id": node.id, "generation": node.generation, "clusters": generations},
             "node": {
-                "fqdn": fqdn, "location": location, "state": state, "environment": environment,
-                "parameters": parameters,
+                "fqdn": fqdn, "location": node.location, "state": node.state, "environment": node.environment,
+                "parameters": node.parameters,
                 "networks": networks(&rows.networks),
                 "interfaces": interfaces.of_node(),
                 "bonds": bonds(rows),
             },
-            "roles": roles(rows, *id),
+            "roles": roles(rows, node.id),
         });
-        if let Some(hypervisor) = hypervisor(rows, &interfaces) {
-            tree["hypervisor"] = hypervisor;
+        if let Some(hypervisor) = &rows.hypervisor {
+            tree["hypervisor"] = hypervisor_tree(hypervisor, rows, &interfaces);
         }
         if !rows.clusters.is_empty() {
-            tree["ceph"] = ceph(rows, *id);
+            tree["ceph"] = ceph(rows, node.id);
         }
-        Ok(Self { version: Version { node: *id, generation: *generation, clusters }, tree })
+        Ok(Self { version: Version { node: node.id, generation: node.generation, clusters }, tree })
     }
 }
 
 fn roles(rows: &Rows, node: i64) -> Vec<&'static str> {
-    let mon = rows.mons.iter().any(|mon| mon.1 == node);
+    let mon = rows.mons.iter().any(|mon| mon.node_id == node);
     let all = [("hypervisor", rows.hypervisor.is_some()), ("ceph_mon", mon), ("ceph_osd", !rows.osds.is_empty())];
     all.into_iter().filter(|(_, is)| *is).map(|(role, _)| role).collect()
 }
@@ -70,18 +70,21 @@ fn vlan(name: &str, tag: Option<i32>, vni: Option<i32>) -> Value {
 
 fn networks(rows: &[Network]) -> Value {
     let mut networks = json!({"management": null, "storage": null, "backup": null});
-    for (purpose, name, cidr, mtu, vlan_name, tag, vni) in rows {
-        let vlan = vlan_name.as_ref().map(|name| vlan(name, *tag, *vni));
-        networks[purpose] = json!({"name": name, "cidr": cidr, "mtu": mtu, "vlan": vlan});
+    for network in rows {
+        let vlan = network.vlan.as_ref().map(|name| vlan(name, network.tag, network.vni));
+        networks[&network.purpose] =
+            json!({"name": network.name, "cidr": network.cidr, "mtu": network.mtu, "vlan": vlan});
     }
     networks
 }
 
 fn bonds(rows: &Rows) -> Vec<Value> {
     let members = |bond: &str| -> Vec<Value> {
-        rows.interfaces.iter().filter(|i| i.5.as_deref() == Some(bond)).map(|i| json!(i.4)).collect()
+        let members = rows.interfaces.iter().filter(|interface| interface.bond.as_deref() == Some(bond));
+        members.map(|interface| json!(interface.mac)).collect()
     };
-    rows.bonds.iter().map(|(name, mode)| json!({"name": name, "mode": mode, "interfaces": members(name)})).collect()
+    let bond = |bond: &Bond| json!({"name": bond.name, "mode": bond.mode, "interfaces": members(&bond.name)});
+    rows.bonds.iter().map(bond).collect()
 }
 
 /// Interfaces, with the VLANs and addresses of each.
@@ -95,28 +98,34 @@ struct Interfaces<'r> {
 impl<'r> Interfaces<'r> {
     fn new(rows: &'r Rows) -> Self {
         let mut all = Self { node: vec![], by_vm: HashMap::new(), vlans: HashMap::new(), addresses: HashMap::new() };
-        for row in &rows.interfaces {
-            match row.1 {
-                Some(vm) => all.by_vm.entry(vm).or_default().push(row),
-                None => all.node.push(row),
+        for interface in &rows.interfaces {
+            match interface.vm_id {
+                Some(vm) => all.by_vm.entry(vm).or_default().push(interface),
+                None => all.node.push(interface),
             }
         }
-        for (interface, name, tag, vni) in &rows.vlans {
-            all.vlans.entry(*interface).or_default().push(vlan(name, *tag, *vni));
+        for row in &rows.vlans {
+            all.vlans.entry(row.interface_id).or_default().push(vlan(&row.name, row.tag, row.vni));
         }
-        for (interface, ip) in &rows.addresses {
-            all.addresses.entry(*interface).or_default().push(ip);
+        for row in &rows.addresses {
+            all.addresses.entry(row.interface_id).or_default().push(&row.ip);
         }
         all
     }
 
     fn of_node(&self) -> Vec<Value> {
-        let one = |(id, _, name, _, mac, bond): &Interface| json!({"name": name, "mac": mac, "bond": bond, "vlans": self.vlans_of(*id), "addresses": self.addresses_of(*id)});
+        let one = |i: &Interface| {
+            json!({"name": i.name, "mac": i.mac, "bond": i.bond, "vlans": self.vlans_of(i.id),
+                "addresses": self.addresses_of(i.id)})
+        };
         self.node.iter().copied().map(one).collect()
     }
 
     fn of_vm(&self, vm: i64) -> Vec<Value> {
-        let one = |(id, _, name, bridge, mac, _): &Interface| json!({"name": name, "bridge": bridge, "mac": mac, "vlans": self.vlans_of(*id), "addresses": self.addresses_of(*id)});
+        let one = |i: &Interface| {
+            json!({"name": i.name, "bridge": i.bridge, "mac": i.mac, "vlans": self.vlans_of(i.id),
+                "addresses": self.addresses_of(i.id)})
+        };
         self.by_vm.get(&vm).into_iter().flatten().copied().map(one).collect()
     }
 
@@ -129,63 +138,64 @@ impl<'r> Interfaces<'r> {
     }
 }
 
-fn hypervisor(rows: &Rows, interfaces: &Interfaces<'_>) -> Option<Value> {
-    let (bytes, path, vg_name, cores, ram_bytes, cpu, ram) = rows.hypervisor.as_ref()?;
+fn hypervisor_tree(hypervisor: &Hypervisor, rows: &Rows, interfaces: &Interfaces<'_>) -> Value {
     let mut snapshots: HashMap<i64, Vec<Value>> = HashMap::new();
-    for (volume, name, take_at, keep_until) in &rows.snapshots {
-        let time = |time: &chrono::DateTime<chrono::Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-        let snapshot = json!({"name": name, "take_at": time(take_at), "keep_until": keep_until.as_ref().map(time)});
-        snapshots.entry(*volume).or_default().push(snapshot);
+    for row in &rows.snapshots {
+        let time = |time: &DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        let keep_until = row.keep_until.as_ref().map(time);
+        let snapshot = json!({"name": row.name, "take_at": time(&row.take_at), "keep_until": keep_until});
+        snapshots.entry(row.volume_id).or_default().push(snapshot);
     }
     let mut volumes: HashMap<i64, Vec<Value>> = HashMap::new();
     for row in &rows.volumes {
-        let (id, vm, ..) = row.0;
-        let snapshots = snapshots.remove(&id).unwrap_or_default();
-        volumes.entry(vm).or_default().push(volume(row, path.as_deref(), vg_name.as_deref(), &snapshots));
+        let snapshots = snapshots.remove(&row.id).unwrap_or_default();
+        volumes.entry(row.vm_id).or_default().push(volume(row, hypervisor, snapshots));
     }
-    let vms: Map<_, _> = rows
-        .vms
-        .iter()
-        .map(|(id, uuid, name, cores, ram_bytes, cputime_limit, virt_method, state)| {
-            let vm = json!({
-                "name": name, "domain": format!("vm-{id}"), "cores": cores, "ram_bytes": ram_bytes,
-                "cputime_limit": cputime_limit, "virt_method": virt_method, "state": state,
-                "interfaces": interfaces.of_vm(*id), "volumes": volumes.remove(id).unwrap_or_default(),
-            });
-            (uuid.to_string(), vm)
-        })
-        .collect();
-    Some(json!({
-        "local_storage_bytes": bytes, "local_storage_path": path, "vg_name": vg_name, "cores": cores,
-        "ram_bytes": ram_bytes, "cpu_overcommit_ratio": cpu, "ram_overcommit_ratio": ram,
-        "virt_methods": rows.virt_methods, "vms": vms,
-    }))
+    let mut vm = |vm: &Vm| {
+        let tree = json!({
+            "name": vm.name, "domain": format!("vm-{}", vm.id), "cores": vm.cores, "ram_bytes": vm.ram_bytes,
+            "cputime_limit": vm.cputime_limit, "virt_method": vm.virt_method, "state": vm.state,
+            "interfaces": interfaces.of_vm(vm.id), "volumes": volumes.remove(&vm.id).unwrap_or_default(),
+        });
+        (vm.uuid.to_string(), tree)
+    };
+    let vms: Map<_, _> = rows.vms.iter().map(&mut vm).collect();
+    let virt_methods: Vec<&str> = rows.virt_methods.iter().map(|method| method.name.as_str()).collect();
+    json!({
+        "local_storage_bytes": hypervisor.local_storage_bytes, "local_storage_path": hypervisor.local_storage_path,
+        "vg_name": hypervisor.vg_name, "cores": hypervisor.cores, "ram_bytes": hypervisor.ram_bytes,
+        "cpu_overcommit_ratio": hypervisor.cpu_overcommit_ratio,
+        "ram_overcommit_ratio": hypervisor.ram_overcommit_ratio,
+        "virt_methods": virt_methods, "vms": vms,
+    })
 }
 
 /// Where a volume is, by its type: a file below the hypervisor's path, a logical volume, an image in a pool.
-fn volume(row: &Volume, path: Option<&str>, vg_name: Option<&str>, snapshots: &[Value]) -> Value {
-    let ((id, _, uuid, kind, cache, size_bytes), (read_iops, write_iops, read_bps, write_bps), (pool, cluster), image) =
-        row;
+fn volume(row: &Volume, hypervisor: &Hypervisor, snapshots: Vec<Value>) -> Value {
     let mut volume = json!({
-        "uuid": uuid, "type": kind, "size_bytes": size_bytes,
-        "read_iops_limit": read_iops, "write_iops_limit": write_iops,
-        "read_bps_limit": read_bps, "write_bps_limit": write_bps, "cache": cache,
+        "uuid": row.uuid, "type": row.storage_type, "size_bytes": row.size_bytes,
+        "read_iops_limit": row.read_iops_limit, "write_iops_limit": row.write_iops_limit,
+        "read_bps_limit": row.read_bps_limit, "write_bps_limit": row.write_bps_limit, "cache": row.cache,
     });
-    match kind.as_str() {
+    let id = row.id;
+    match row.storage_type.as_str() {
         "rbd" => {
-            volume["cluster"] = json!(cluster);
-            volume["pool"] = json!(pool);
+            volume["cluster"] = json!(row.cluster);
+            volume["pool"] = json!(row.pool);
             volume["image"] = format!("vol-{id}").into();
         }
         "lvm" => {
-            volume["vg"] = json!(vg_name);
+            volume["vg"] = json!(hypervisor.vg_name);
             volume["lv"] = format!("vol-{id}").into();
         }
-        _ => volume["path"] = json!(path.map(|path| format!("{}/vol-{id}.{kind}", path.trim_end_matches('/')))),
+        kind => {
+            let path = hypervisor.local_storage_path.as_ref();
+            volume["path"] = json!(path.map(|path| format!("{}/vol-{id}.{kind}", path.trim_end_matches('/'))));
+        }
     }
-    let (name, format, path, checksum) = image;
-    volume["backing"] = match name {
-        Some(name) => json!({"name": name, "format": format, "path": path, "checksum": checksum}),
+    volume["backing"] = match &row.image {
+        Some(name) => json!({"name": name, "format": row.image_format, "path": row.image_path,
+            "checksum": row.image_checksum}),
         None => Value::Null,
     };
     volume["snapshots"] = snapshots.into();
@@ -193,35 +203,26 @@ fn volume(row: &Volume, path: Option<&str>, vg_name: Option<&str>, snapshots: &[
 }
 
 fn ceph(rows: &Rows, node: i64) -> Value {
-    let clusters: Map<_, _> = rows
-        .clusters
-        .iter()
-        .map(|(id, name, _, fsid, public_network, cluster_network)| {
-            let mons = rows.mons.iter().filter(|mon| mon.0 == *id);
-            let mons: Vec<_> = mons
-                .map(|(_, _, fqdn, name, address, port)| json!({"fqdn": fqdn, "name": name, "address": address, "port": port}))
-                .collect();
-            let pools = rows.pools.iter().filter(|pool| pool.0 == *id);
-            let pools: Vec<_> = pools
-                .map(|(_, name, size, min_size, pg_num)| json!({"name": name, "size": size, "min_size": min_size, "pg_num": pg_num}))
-                .collect();
-            let cluster = json!({
-                "fsid": fsid, "public_network": public_network, "cluster_network": cluster_network,
-                "mons": mons, "pools": pools,
-            });
-            (name.clone(), cluster)
-        })
-        .collect();
-    let cluster_name = |id: i64| rows.clusters.iter().find(|cluster| cluster.0 == id).map(|cluster| &cluster.1);
-    let mon = rows.mons.iter().find(|mon| mon.1 == node).map(|(cluster, _, _, name, address, port)| {
-        json!({"cluster": cluster_name(*cluster), "name": name, "address": address, "port": port})
-    });
-    let osds: Vec<_> = rows
-        .osds
-        .iter()
-        .map(|(cluster, uuid, device, db_device, device_class)| {
-            json!({"cluster": cluster, "uuid": uuid, "device": device, "db_device": db_device, "device_class": device_class})
-        })
-        .collect();
-    json!({"clusters": clusters, "mon": mon, "osds": osds})
+    let clusters: Map<_, _> = rows.clusters.iter().map(|row| (row.name.clone(), cluster(row, rows))).collect();
+    let name_of = |id: i64| rows.clusters.iter().find(|cluster| cluster.id == id).map(|cluster| &cluster.name);
+    let mon = rows.mons.iter().find(|mon| mon.node_id == node).map(
+        |mon| json!({"cluster": name_of(mon.cluster_id), "name": mon.name, "address": mon.address, "port": mon.port}),
+    );
+    let osd = |osd: &Osd| {
+        json!({"cluster": osd.cluster, "uuid": osd.uuid, "device": osd.device, "db_device": osd.db_device,
+            "device_class": osd.device_class})
+    };
+    json!({"clusters": clusters, "mon": mon, "osds": rows.osds.iter().map(osd).collect::<Vec<_>>()})
+}
+
+fn cluster(cluster: &Cluster, rows: &Rows) -> Value {
+    let mon = |mon: &Mon| json!({"fqdn": mon.fqdn, "name": mon.name, "address": mon.address, "port": mon.port});
+    let mons: Vec<_> = rows.mons.iter().filter(|mon| mon.cluster_id == cluster.id).map(mon).collect();
+    let pool =
+        |pool: &Pool| json!({"name": pool.name, "size": pool.size, "min_size": pool.min_size, "pg_num": pool.pg_num});
+    let pools: Vec<_> = rows.pools.iter().filter(|pool| pool.cluster_id == cluster.id).map(pool).collect();
+    json!({
+        "fsid": cluster.fsid, "public_network": cluster.public_network, "cluster_network": cluster.cluster_network,
+        "mons": mons, "pools": pools,
+    })
 }

@@ -6,6 +6,7 @@ pub mod classes;
 mod document;
 mod rows;
 pub mod served;
+mod statements;
 mod store;
 
 pub use store::Documents;

@@ -9,9 +9,8 @@ use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
 use crate::render::check::Checks;
 use crate::render::document::{Document, Version};
-use crate::render::rows::Rows;
 use crate::render::served::Served;
-use crate::{etag, yaml_safe};
+use crate::{etag, render::statements, yaml_safe};
 
 /// How many documents that is, roughly.
 const DOCUMENTS: usize = 16_384;
@@ -84,7 +83,7 @@ impl Documents {
 /// # Errors
 /// Not found for an unknown node; [`Error::Away`].
 pub async fn read(db: &Db, fqdn: &str) -> Result<Document> {
-    let rows = db.read(Actor::system("render"), async |tx: &Tx| Rows::read(tx, fqdn).await).await?;
+    let rows = db.read(Actor::system("render"), async |tx: &Tx| statements::read(tx, fqdn).await).await?;
     Document::build(fqdn, &rows)
 }
 

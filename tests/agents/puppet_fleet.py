@@ -146,6 +146,25 @@ class Fleet:
             "virtapi::ceph::osd": {"osds": self._osds()},
         }
 
+    def compare(self, test, resources):
+        """Fail the test where a catalog's classes are not as expected."""
+        meta = resources["Class[Virtapi]"]["parameters"].pop("meta")
+        test.assertEqual((meta["schema"], meta["node_id"], set(meta["clusters"])), (1, self.id, set(self.clusters)))
+        for name, parameters in self.expected().items():
+            title = "::".join(part.capitalize() for part in name.split("::"))
+            found = resources[f"Class[{title}]"]["parameters"]
+            test.assertEqual(canonical(unordered(found)), canonical(unordered(parameters)), name)
+
+    def documents(self):
+        """What agents are sent for this node, as text."""
+        paths = ("puppet/enc", "puppet/hiera", "salt/pillar", "salt/tops")
+        return [self.server.get(f"/{path}/{CERTNAME}")[2] for path in paths]
+
+
+def canonical(value):
+    """Text that differs where a value or its type differs."""
+    return json.dumps(value, sort_keys=True, indent=1)
+
 
 def unordered(value):
     """The same with lists in one order, where the order says nothing: everywhere but in a node's own parameters."""

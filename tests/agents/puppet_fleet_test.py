@@ -2,14 +2,13 @@
 database dies, or the node is gone, nothing is applied."""
 import json
 import socket
-import subprocess
 import unittest
 
-from puppet_documents import CERTNAME
-from puppet_fleet import PARAMETERS, Fleet, unordered
-from puppet_sandbox import Sandbox
+from puppet_documents import CERTNAME, read_as_yaml
+from puppet_fleet import PARAMETERS, Fleet, canonical
+from puppet_sandbox import TIMEOUT, Sandbox
 from puppet_server import Server
-from puppet_test import CHANGED, FAILED, canonical
+from puppet_test import CHANGED, FAILED
 
 
 class FleetTest(unittest.TestCase):
@@ -26,7 +25,7 @@ class FleetTest(unittest.TestCase):
         self.sandbox = Sandbox(CERTNAME)
         self.addCleanup(self.sandbox.remove)
         self.sandbox.enc(self.server.url)
-        self.sandbox.hiera({"name": "virtapi", "data_hash": "virtapi::data", "options": {"timeout": 5},
+        self.sandbox.hiera({"name": "virtapi", "data_hash": "virtapi::data", "options": {"timeout": TIMEOUT},
                             "uri": self.server.url + "/puppet/hiera/%{trusted.certname}"})
 
     def assert_stopped(self, *reasons):
@@ -45,24 +44,13 @@ class FleetTest(unittest.TestCase):
         self.sandbox.site(f"class shown($top_scope) {{}}\nclass {{ shown: top_scope => {{ {names} }} }}")
         resources, catalog = self.sandbox.compile()
         self.assertEqual(catalog["environment"], "production")
-        expected = self.fleet.expected()
-        meta = resources["Class[Virtapi]"]["parameters"].pop("meta")
-        for name, parameters in expected.items():
-            title = "::".join(part.capitalize() for part in name.split("::"))
-            found = resources[f"Class[{title}]"]["parameters"]
-            self.assertEqual(canonical(unordered(found)), canonical(unordered(parameters)), name)
-        self.assertEqual((meta["schema"], meta["node_id"], set(meta["clusters"])),
-                         (1, self.fleet.id, set(self.fleet.clusters)))
+        self.fleet.compare(self, resources)
         shown = resources["Class[Shown]"]["parameters"]["top_scope"]
         self.assertEqual(canonical(shown), canonical(PARAMETERS))
 
     def test_psych_reads_the_documents_as_json_readers_do(self):
-        for path in ("puppet/enc", "puppet/hiera", "salt/pillar", "salt/tops"):
-            text = self.server.get(f"/{path}/{CERTNAME}")[2]
-            run = subprocess.run(
-                ["ruby", "-ryaml", "-rjson", "-e", "puts JSON.generate(YAML.safe_load($stdin.read))"],
-                input=text, capture_output=True, encoding="utf-8", check=True)
-            self.assertEqual(canonical(json.loads(run.stdout)), canonical(json.loads(text)), path)
+        texts = self.fleet.documents()
+        self.assertEqual(canonical(read_as_yaml("ruby", texts)), canonical(list(map(json.loads, texts))))
 
     def test_a_key_is_as_long_as_psych_reads_it(self):
         node = {"fqdn": "hv09.example.com", "state": "running"}
@@ -70,8 +58,7 @@ class FleetTest(unittest.TestCase):
         for name in ("a" * 1000, "\u0085" * 170):
             self.server.write("PUT", "/v1/nodes/hv09.example.com", {**node, "parameters": {"a": {name: 1}}})
             text = self.server.get("/puppet/enc/hv09.example.com")[2]
-            subprocess.run(["ruby", "-ryaml", "-e", "YAML.safe_load($stdin.read)"], input=text, check=True,
-                           encoding="utf-8", capture_output=True)
+            self.assertEqual(read_as_yaml("ruby", [text]), [json.loads(text)])
         for name in ("a" * 1030, "\u0085" * 171, "<<"):
             with self.assertRaisesRegex(AssertionError, "422"):
                 self.server.post("nodes", **node, parameters={"a": {name: 1}})

@@ -1,4 +1,5 @@
 """The server itself: `virtapi serve` on a loopback port, with a private Postgres in a temporary directory."""
+import contextlib
 import json
 import os
 import pathlib
@@ -77,10 +78,9 @@ class Server:
             self._process.terminate()
             self._process.wait(30)
         elif (pid := self._postgres()) is not None:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
-            except ProcessLookupError:
-                pass
+            self.wait_for_end(pid)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def get(self, path):

@@ -3,8 +3,9 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and ends")]
 
 mod documents;
-mod enc;
+mod fleet;
 mod harness;
 mod migrations;
+mod salt;
 mod schema;
 mod start;

@@ -1,6 +1,6 @@
 //! The program itself: how it starts, on what it refuses to start, and how it ends.
 
-mod process;
+pub mod process;
 
 use process::{DataDir, Server, answer, head, is_root, program, run, said, until};
 use std::io::{Read, Write};

@@ -47,13 +47,20 @@ enum Command {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
-    let done = match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        // Puppet expects its reasons on standard output.
+        Err(error) if error.use_stderr() && std::env::args_os().nth(1).is_some_and(|word| word == "enc") => {
+            return crate::enc::refuse(&error);
+        }
+        Err(error) => error.exit(),
+    };
+    let done = match command {
         Command::Serve(args) => serve::run(&args),
         Command::Migrate(flags) => migrate::run(&flags),
         Command::Demo(flags) => demo::run(&flags),
         Command::CheckConfig(flags) => check_config::run(&flags),
         Command::Openapi => openapi::run(),
-        // Puppet expects its reasons on standard output.
         Command::Enc(args) => return crate::enc::run(&args),
     };
     match done {

@@ -39,10 +39,21 @@ pub fn run(args: &EncArgs) -> ExitCode {
     let answer = Settings::resolve(args, DEFAULT_CONFIG.as_ref())
         .map_err(|error| error.to_string())
         .and_then(|settings| classify(&settings, &args.certname, &mut |warning| eprintln!("virtapi enc: {warning}")));
-    let (text, code) = match answer {
-        Ok(document) => (document, ExitCode::SUCCESS),
-        Err(reason) => (one_line(&format!("virtapi enc {}: {reason}", args.certname)), ExitCode::FAILURE),
-    };
+    match answer {
+        Ok(document) => print(&document, ExitCode::SUCCESS),
+        Err(reason) => print(&one_line(&format!("virtapi enc {}: {reason}", args.certname)), ExitCode::FAILURE),
+    }
+}
+
+/// Say in one line what is wrong with the arguments, where Puppet shows it.
+#[must_use]
+pub fn refuse(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    let reason = text.lines().next().unwrap_or_default();
+    print(&one_line(&format!("virtapi enc: {reason}")), ExitCode::FAILURE)
+}
+
+fn print(text: &str, code: ExitCode) -> ExitCode {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
         Ok(()) => code,

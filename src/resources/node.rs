@@ -89,7 +89,7 @@ const RESERVED: &[&str] = &[
     "title",
     "trusted",
 ];
-/// The longest key that every YAML reader takes.
+/// The longest key that every YAML reader takes, as it is written.
 const MAX_KEY: usize = 1024;
 
 fn empty() -> Value {
@@ -123,7 +123,8 @@ fn parameter_names(parameters: &Value) -> Result<(), ValidationError> {
 fn unreadable_key(value: &Value) -> Option<&str> {
     match value {
         Value::Object(fields) => fields.iter().find_map(|(key, value)| {
-            if key == "<<" || key.len() > MAX_KEY { Some(key.as_str()) } else { unreadable_key(value) }
+            let written = crate::yaml_safe::to_vec(key).map_or(usize::MAX, |text| text.len());
+            if key == "<<" || written > MAX_KEY { Some(key.as_str()) } else { unreadable_key(value) }
         }),
         Value::Array(items) => items.iter().find_map(unreadable_key),
         _ => None,

@@ -4,6 +4,7 @@ The emitter follows the rules that make JSON text safe YAML: whoever reads it, J
 """
 import json
 import re
+import subprocess
 
 CERTNAME = "hv01.example.com"
 
@@ -128,3 +129,13 @@ def safe(value):
         mantissa, exponent = text.lower().split("e")
         return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{int(exponent):+03d}"
     return STRING_OR_FLOAT.sub(fix, json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def read_as_yaml(ruby, texts):
+    """What this Ruby reads from each text, as Puppet reads an ENC's answer."""
+    program = "puts JSON.generate(JSON.parse($stdin.read).map { |text| YAML.safe_load(text) })"
+    run = subprocess.run([ruby, "-ryaml", "-rjson", "-e", program], input=json.dumps(texts), capture_output=True,
+                         encoding="utf-8", check=False)
+    if run.returncode != 0:
+        raise AssertionError(run.stderr)
+    return json.loads(run.stdout)

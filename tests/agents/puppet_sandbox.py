@@ -7,6 +7,8 @@ import subprocess
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Seconds for a question: enough for a busy machine, short enough to wait for.
+TIMEOUT = 5
 VIRTAPI = os.environ.get("VIRTAPI", str(ROOT / "target/debug/virtapi"))
 
 
@@ -41,7 +43,7 @@ class Sandbox:
     def enc(self, url, *flags):
         """Classify by `virtapi enc`."""
         (self.dir / "enc.toml").write_text(
-            f'url = "{url}"\ntimeout = 2\ncache_dir = "{self.dir}/copies"\n', encoding="utf-8")
+            f'url = "{url}"\ntimeout = {TIMEOUT}\ncache_dir = "{self.dir}/copies"\n', encoding="utf-8")
         words = [VIRTAPI, "enc", "--config", str(self.dir / "enc.toml"), *flags]
         self._enc = ["--node_terminus", "exec", "--external_nodes", " ".join(words)]
 

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 
-from puppet_sandbox import ROOT, VIRTAPI
+from puppet_sandbox import ROOT, TIMEOUT, VIRTAPI
 
 PACKAGED = pathlib.Path("/etc/puppet/puppetserver")
 JAR = "/usr/share/puppetserver/puppetserver.jar"
@@ -133,12 +133,12 @@ external_nodes = {top}/virtapi enc --config {top}/enc.toml
 
     def ask(self, url, **enc):
         """Let ENC and Hiera ask the server at `url`, with Puppet's certificates."""
-        enc = {"url": url, "timeout": 2, "cache_dir": str(self.dir / "var/copies"), "ca": str(self.ca),
+        enc = {"url": url, "timeout": TIMEOUT, "cache_dir": str(self.dir / "var/copies"), "ca": str(self.ca),
                "cert": str(self.cert), "key": str(self.key), **enc}
         # JSON's strings and numbers are TOML's too.
         self._write("enc.toml", "".join(f"{name} = {json.dumps(value)}\n" for name, value in enc.items()))
         level = {"name": "virtapi", "data_hash": "virtapi::data", "uri": url + "/puppet/hiera/%{trusted.certname}",
-                 "options": {"timeout": 2}}
+                 "options": {"timeout": TIMEOUT}}
         self._write("code/environments/production/hiera.yaml",
                     f"version: 5\nhierarchy:\n  - {json.dumps(level)}\n")
 

@@ -5,8 +5,11 @@ import subprocess
 import unittest
 
 import puppet_documents as documents
+from puppet_fleet import Fleet, canonical
+from puppet_sandbox import TIMEOUT
+from puppet_server import Server
 from puppet_stub import ENC, HIERA, Stub, answer, document, raw, slow
-from puppet_test import CHANGED, FAILED, canonical
+from puppet_test import CHANGED, FAILED
 from puppetserver_sandbox import PuppetserverSandbox
 
 
@@ -70,7 +73,7 @@ class PuppetserverTest(unittest.TestCase):
             ("closed", HIERA, raw(b""), "virtapi: "),
             ("cut connection", HIERA, raw(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
                                           b"Content-Length: 99999\r\n\r\n" + good[:100]), "virtapi: "),
-            ("slow", HIERA, slow(5), "no answer within 2 s"),
+            ("slow", HIERA, slow(3 * TIMEOUT), f"no answer within {TIMEOUT} s"),
         ]
         for name, path, fault, reason in faults:
             with self.subTest(name):
@@ -93,12 +96,18 @@ class PuppetserverTest(unittest.TestCase):
                        capture_output=True)
         self.assert_stopped("invalid peer certificate")
 
-    def test_jruby_reads_what_json_readers_read(self):
-        for value in (documents.enc(), documents.escape_interpolation(documents.hiera())):
-            run = subprocess.run(
-                ["jruby", "-ryaml", "-rjson", "-e", "puts JSON.generate(YAML.safe_load($stdin.read))"],
-                input=documents.safe(value), capture_output=True, encoding="utf-8", check=True)
-            self.assertEqual(canonical(json.loads(run.stdout)), canonical(value))
+    def test_the_agent_gets_what_was_posted_to_the_real_server(self):
+        server = Server()
+        server.start()
+        self.addCleanup(server.remove)
+        fleet = Fleet(server)
+        self.sandbox.ask(server.url)
+        self.assert_applied()
+        fleet.compare(self, self.sandbox.catalog())
+        texts = fleet.documents()
+        self.assertEqual(canonical(documents.read_as_yaml("jruby", texts)), canonical(list(map(json.loads, texts))))
+        server.kill()
+        self.assert_stopped("virtapi: " + server.url)
 
 
 if __name__ == "__main__":

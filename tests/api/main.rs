@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and ends")]
 
 mod documents;
+mod enc;
 mod fleet;
 mod harness;
 mod migrations;

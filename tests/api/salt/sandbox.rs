@@ -68,7 +68,7 @@ impl Salt {
             "random_startup_delay": 0});
         salt.write_json("minion/minion", &merge(salt.settings("minion"), of_minion));
         salt.master = Some(salt.daemon("salt-master", "master"));
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while TcpStream::connect(("127.0.0.1", reply)).is_err() {
             assert!(Instant::now() < deadline, "the master does not listen: {}", salt.log("master"));
             std::thread::sleep(Duration::from_millis(100));

@@ -1,0 +1,107 @@
+"""The server itself: `virtapi serve` on a loopback port, with a private Postgres in a temporary directory."""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+from puppet_sandbox import VIRTAPI
+
+
+class Server:
+    """A server whose port stays the same when it is started again."""
+
+    def __init__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="virtapi-server-"))
+        # Its Postgres runs as another user when the tests run as root.
+        self.dir.chmod(0o755)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._process = None
+
+    def start(self):
+        words = [VIRTAPI, "serve", "--address", "127.0.0.1", "--port", str(self._port), "--data-dir", self.dir / "data"]
+        with open(self.dir / "log", "a", encoding="utf-8") as log:
+            self._process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT)
+        end = time.monotonic() + 60
+        while not self._ready():
+            if self._process.poll() is not None or time.monotonic() > end:
+                raise AssertionError("the server did not start:\n" + (self.dir / "log").read_text(encoding="utf-8"))
+            time.sleep(0.1)
+
+    def _ready(self):
+        try:
+            return self.get("/ready")[0] == 200
+        except OSError:
+            return False
+
+    def kill(self):
+        """End the server without a warning; its Postgres stays, as after a crash."""
+        self._process.kill()
+        self._process.wait()
+
+    def _postgres(self):
+        try:
+            return int((self.dir / "data/pg/postmaster.pid").read_text(encoding="ascii").split()[0])
+        except FileNotFoundError:
+            return None
+
+    def kill_postgres(self):
+        """End the database without a warning, and return its number."""
+        pid = self._postgres()
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    @staticmethod
+    def wait_for_end(pid):
+        """Until init has taken note of a dead process, its number looks like that of a living one."""
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"process {pid} does not end")
+
+    def remove(self):
+        """Stop everything in good order."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(30)
+        elif (pid := self._postgres()) is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+            self.wait_for_end(pid)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def get(self, path):
+        """Status, headers and text of an answer."""
+        return self._send(urllib.request.Request(self.url + path))
+
+    def _send(self, request):
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.headers, answer.read().decode()
+        except urllib.error.HTTPError as answer:
+            return answer.code, answer.headers, answer.read().decode()
+
+    def write(self, method, path, value=None):
+        """Write something and return what the server made of it."""
+        body = None if value is None else json.dumps(value).encode()
+        request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"}, method=method)
+        status, _, text = self._send(request)
+        if status not in (200, 201, 204):
+            raise AssertionError(f"{method} {path} {json.dumps(value)}: {status} {text}")
+        return json.loads(text) if text else None
+
+    def post(self, collection, **value):
+        return self.write("POST", f"/v1/{collection}", value)

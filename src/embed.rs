@@ -29,7 +29,7 @@ pub enum Relation {
 }
 
 /// How deep a path may go.
-const MAX_DEPTH: usize = 4;
+pub const MAX_DEPTH: usize = 4;
 
 impl Embed {
     /// Reads the parameter.

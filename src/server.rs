@@ -39,6 +39,7 @@ pub fn rocket(settings: &Settings, database_url: &str) -> Result<rocket::Rocket<
         .attach(forget)
         .mount("/v1", http::resources::routes())
         .mount("/", http::health::routes())
+        .mount("/", http::docs::routes())
         .mount("/", puppet::routes())
         .mount("/", salt::routes())
         .register("/", http::fallback::catchers()))

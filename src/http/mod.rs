@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod body;
+pub mod docs;
 pub mod fallback;
 pub mod format;
 pub mod headers;

@@ -7,6 +7,7 @@ mod enc;
 mod fleet;
 mod harness;
 mod migrations;
+mod openapi;
 mod salt;
 mod schema;
 mod start;

@@ -1,0 +1,104 @@
+//! The description of the API in OpenAPI 3.1: every route, every parameter, every schema. What concerns the inventory is
+//! derived from the kinds and their columns, so that a new resource is described without a word here; the routes that
+//! no kind has are described by hand. It knows no request and no database.
+
+mod agents;
+mod documents;
+mod names;
+mod operations;
+mod parameters;
+mod program;
+mod responses;
+mod schemas;
+mod types;
+
+use serde_json::{Map, Value, json};
+
+use crate::resources::KINDS;
+
+/// What holds for the whole API.
+const DESCRIPTION: &str = "\
+The inventory of a fleet of hypervisors and Ceph storage nodes, and the documents that its agents read.
+
+**Representations.** `Accept` chooses between JSON, MessagePack, YAML, CSV and HTML; a suffix of the address (`.json`, \
+`.msgpack`, `.yaml`, `.csv`, `.html`) overrides it. MessagePack is also `application/x-msgpack` and \
+`application/vnd.msgpack`. `HEAD` answers wherever `GET` does.
+
+**Names.** An object is addressed by its id or by its natural key, which is never all digits. A natural key of two \
+parts has a slash between them, which may be written as it is or as `%2F`.
+
+**Lists** are read page by page: follow `links.next`, or the `Link` header, until there is none. Filters are fields, \
+with an operator after two underscores; an unknown parameter, field or operator is refused with 400.
+
+**Writes** are done when they are answered. `If-Match` with the `ETag` of what was read keeps two people from \
+overwriting each other; `Idempotency-Key` makes it safe to send a `POST` again; `dry_run=true` does everything but \
+commit.
+
+**Problems** are `application/problem+json` (RFC 9457), or the same object as MessagePack, YAML or a page. `instance` \
+names the request, with the client's `X-Request-Id` if there was one.";
+
+/// The document.
+#[must_use]
+pub fn document() -> Value {
+    let mut paths = program::paths();
+    paths.extend(KINDS.iter().flat_map(|&kind| operations::paths(kind)));
+    paths.extend(agents::paths());
+    let mut answers = responses::shared();
+    answers.extend(KINDS.iter().map(|&kind| operations::answers_of(kind)));
+    let mut schemas = Map::new();
+    schemas.extend(responses::schemas());
+    schemas.extend(KINDS.iter().flat_map(|&kind| schemas::of(kind)));
+    schemas.extend(documents::schemas());
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "virtapi",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": env!("CARGO_PKG_DESCRIPTION"),
+            "description": DESCRIPTION,
+            "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": tags(),
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "parameters": parameters::components(),
+            "headers": responses::headers(),
+            "responses": answers,
+        },
+    })
+}
+
+fn tags() -> Vec<Value> {
+    let mut tags: Vec<Value> =
+        KINDS.iter().map(|kind| json!({"name": kind.name(), "description": kind.about()})).collect();
+    tags.extend(
+        [agents::PUPPET, agents::SALT, program::TAG]
+            .map(|(name, description)| json!({"name": name, "description": description})),
+    );
+    tags
+}
+
+/// A pointer to a component.
+fn refer(section: &str, name: &str) -> Value {
+    json!({"$ref": format!("#/components/{section}/{name}")})
+}
+
+/// The schema, or null.
+fn or_null(mut schema: Value) -> Value {
+    if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        words.push(Value::Null);
+    }
+    if let Some(choices) = schema.get_mut("anyOf").and_then(Value::as_array_mut) {
+        choices.push(json!({"type": "null"}));
+        return schema;
+    }
+    match schema.get("type").cloned() {
+        Some(one) => {
+            schema["type"] = json!([one, "null"]);
+            schema
+        }
+        None => json!({"anyOf": [schema, {"type": "null"}]}),
+    }
+}

@@ -43,7 +43,7 @@ async fn every_route_is_described_and_nothing_else() {
     let mut described = BTreeSet::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
         let methods = item.as_object().expect("methods").keys().filter(|method| *method != "parameters");
-        described.extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
+        described.extend(methods.map(|method| format!("{} {}", method.to_uppercase(), path.trim_end_matches('/'))));
     }
     assert_eq!(mounted.difference(&described).collect::<Vec<_>>(), [""; 0], "are mounted and not described");
     assert_eq!(described.difference(&mounted).collect::<Vec<_>>(), [""; 0], "are described and not mounted");
@@ -74,6 +74,8 @@ async fn the_server_serves_it() {
 #[rocket::async_test]
 async fn the_filters_are_those_that_the_server_has() {
     let (app, document) = (App::start().await, document());
+    // What many kinds have, such as `created_at`, is asked of one of them.
+    let mut asked = BTreeSet::new();
     let operators = ["", "__ne", "__lt", "__lte", "__gt", "__gte", "__in", "__contains", "__startswith", "__isnull"];
     for kind in collections() {
         let parameters = document["paths"][format!("/v1/{kind}")]["get"]["parameters"].as_array().expect("parameters");
@@ -83,6 +85,9 @@ async fn the_filters_are_those_that_the_server_has() {
             for operator in operators {
                 let name = format!("{}{operator}", field.as_str().expect("a name"));
                 let described = parameters.iter().find(|parameter| parameter["name"] == name.as_str());
+                if !asked.insert((name.clone(), described.map(ToString::to_string))) {
+                    continue;
+                }
                 let value = described.map_or_else(|| "1".into(), |parameter| sample(&parameter["schema"]));
                 let answer = app.get(&format!("/v1/{kind}?{name}={value}")).await;
                 let expected = if described.is_some() { 200 } else { 400 };

@@ -49,6 +49,12 @@ pub async fn empty_database() -> String {
     create(CLUSTER.get_or_init(cluster).await, "").await
 }
 
+/// A new database with what another one holds; nobody may be connected to that.
+pub async fn copy(dsn: &str) -> String {
+    let (cluster, name) = dsn.rsplit_once(" dbname=").expect("a name");
+    create(cluster, &format!("TEMPLATE {name}")).await
+}
+
 async fn create(dsn: &str, options: &str) -> String {
     let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     sql(&format!("{dsn} dbname=postgres"), &format!("CREATE DATABASE {name} {options}")).await;

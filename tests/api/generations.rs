@@ -1,0 +1,224 @@
+//! The property on which every cached document rests: whenever a document's contents change, so does its version. It is
+//! tried with every column of every kind, and with random sequences of writes.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use rocket::tokio::runtime::{Builder, Runtime};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::harness::{App, copy, database, rows};
+use crate::writes::{self, Action, Wish, Write, fleet};
+
+/// How many random sequences are tried, and how long each may be.
+const SEQUENCES: u32 = 24;
+const LENGTH: usize = 24;
+
+/// A document as its version and the rest, by the name of its node.
+type Documents = BTreeMap<String, (Value, Value)>;
+
+/// A server that keeps documents, watched from beside it.
+struct Watched {
+    runtime: Runtime,
+    app: App,
+    /// As they are now.
+    documents: Documents,
+    /// What each version of a node's document held, ever since.
+    versions: BTreeMap<(String, String), Value>,
+    /// What was sent, for the message of a failure.
+    sent: Vec<String>,
+    /// Versions that changed although the document did not, by what was written.
+    vain: BTreeMap<String, usize>,
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+/// The documents of these nodes and of all that there are, as this server shows them. A missing one is null.
+async fn documents(app: &App, known: impl Iterator<Item = &String>) -> Documents {
+    let mut names: BTreeSet<String> = known.cloned().collect();
+    names.extend(rows(&app.dsn, "SELECT fqdn FROM nodes").await.into_iter().flatten());
+    let mut found = Documents::new();
+    for name in names {
+        let answer = app.get(&format!("/salt/pillar/{name}")).await;
+        assert!([200, 404].contains(&answer.status), "{}", answer.text());
+        let mut document: Value = serde_json::from_slice(&answer.bytes).expect("JSON");
+        let mut content = document["virtapi"].take();
+        let version = content["meta"].take();
+        found.insert(name, (version, content));
+    }
+    found
+}
+
+/// The documents as a server shows them that has never shown one before. In a runtime of its own, for nothing of the
+/// server shall remain.
+fn fresh(dsn: &str, known: &Documents) -> Documents {
+    runtime().block_on(async { documents(&App::on(dsn).await, known.keys()).await })
+}
+
+impl Watched {
+    /// A server with a copy of this database.
+    fn start(dsn: &str) -> Self {
+        let runtime = runtime();
+        let app = runtime.block_on(async { App::on(&copy(dsn).await).await });
+        let documents = fresh(&app.dsn, &Documents::new());
+        let mut watched = Self {
+            runtime,
+            app,
+            documents: Documents::new(),
+            versions: BTreeMap::new(),
+            sent: vec![],
+            vain: BTreeMap::new(),
+        };
+        watched.compare("start", documents).expect("the start is sound");
+        watched
+    }
+
+    /// Sends a write and compares what every node's document was and is. Gives whether the write was accepted, and
+    /// whether a document changed.
+    fn send(&mut self, write: &Write) -> Result<(bool, bool), TestCaseError> {
+        let answer = self.runtime.block_on(write.send(&self.app));
+        self.sent.push(format!("{} {} {} -> {}", write.method, write.url, write.body, answer.status));
+        prop_assert!(answer.status < 500, "{}\n{}", self.sent.join("\n"), answer.text());
+        if answer.status >= 300 {
+            let kept = self.runtime.block_on(documents(&self.app, self.documents.keys()));
+            prop_assert_eq!(&kept, &self.documents, "a write that was refused changed something: {:#?}", &self.sent);
+            return Ok((false, false));
+        }
+        let after = fresh(&self.app.dsn, &self.documents);
+        let changed =
+            self.compare(&format!("{} {}", write.method, write.url.split('/').nth(2).unwrap_or_default()), after)?;
+        Ok((true, changed))
+    }
+
+    /// Sends what a wish becomes.
+    fn grant(&mut self, wish: &Wish) -> Result<(bool, bool), TestCaseError> {
+        match self.runtime.block_on(wish.write(&self.app)) {
+            Some(write) => self.send(&write),
+            None => Ok((false, false)),
+        }
+    }
+
+    /// How many there are of a kind.
+    fn count(&self, kind: &str) -> usize {
+        self.runtime.block_on(writes::all(&self.app, writes::kind(kind))).len()
+    }
+
+    /// The heart of it.
+    fn compare(&mut self, what: &str, after: Documents) -> Result<bool, TestCaseError> {
+        let mut changed = false;
+        for (name, (version, content)) in &after {
+            let unknown = (Value::Null, Value::Null);
+            let before = self.documents.get(name).unwrap_or(&unknown);
+            changed |= before.1 != *content;
+            if before.0 != *version && before.1 == *content {
+                *self.vain.entry(what.to_owned()).or_default() += 1;
+            }
+            let seen = self.versions.entry((name.clone(), version.to_string())).or_insert_with(|| content.clone());
+            prop_assert_eq!(&*seen, content, "{} has two documents of version {}: {:#?}", name, version, &self.sent);
+        }
+        let kept = self.runtime.block_on(documents(&self.app, after.keys()));
+        prop_assert_eq!(&kept, &after, "the server shows what it kept, not what is: {:#?}", &self.sent);
+        self.documents = after;
+        Ok(changed)
+    }
+}
+
+/// A database with the fleet, to be copied.
+fn with_fleet() -> String {
+    // Migrations block a thread, and need another one.
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime").block_on(async {
+        let dsn = database().await;
+        fleet::load(&App::on(&dsn).await).await;
+        dsn
+    })
+}
+
+/// What no document shows.
+const NOT_SHOWN: &[&str] = &["images.size_bytes"];
+
+#[test]
+fn every_column_that_changes_a_document_changes_its_version() {
+    let dsn = with_fleet();
+    for kind in writes::names() {
+        let mut watched = Watched::start(&dsn);
+        let rows = watched.count(kind);
+        for (place, column) in writes::writable(writes::kind(kind)).iter().enumerate() {
+            let name = format!("{kind}.{}", column.name);
+            let secret = NOT_SHOWN.contains(&name.as_str());
+            // Other objects, and other values, until a document shows the change.
+            let shown = (0..rows * if secret { 1 } else { 12 }).any(|n| {
+                let wish = Wish { fields: vec![(place, n as u64)], row: n, ..Wish::new(Action::Update, kind) };
+                watched.grant(&wish).expect("sound").1
+            });
+            assert_eq!(shown, !secret, "{name}: {:#?}", watched.sent);
+        }
+    }
+}
+
+/// Kinds of which there is nothing that may go, for all of it is in use, or that are in no document unless in use.
+const USED: &[&str] = &[
+    "images",
+    "vlans",
+    "networks",
+    "ceph-clusters",
+    "node-states",
+    "vm-states",
+    "virt-methods",
+    "storage-types",
+    "cache-options",
+    "ceph-pools",
+];
+
+#[test]
+fn what_comes_or_goes_changes_the_versions_of_the_documents_that_show_it() {
+    let dsn = with_fleet();
+    for kind in writes::names() {
+        let mut watched = Watched::start(&dsn);
+        let rows = watched.count(kind);
+        let gone =
+            (0..rows).any(|row| watched.grant(&Wish { row, ..Wish::new(Action::Delete, kind) }).expect("sound").1);
+        let come =
+            (0..20).any(|seed| watched.grant(&Wish { seed, ..Wish::new(Action::Create, kind) }).expect("sound").1);
+        let used = USED.contains(&kind);
+        assert!(used || come && gone, "{kind}: {come} {gone} {:#?}", watched.sent);
+    }
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    use Action::{Bulk, Create, Delete, Replace, Update};
+    let action =
+        prop_oneof![3 => Just(Create), 1 => Just(Bulk), 4 => Just(Update), 2 => Just(Replace), 2 => Just(Delete)];
+    let kind = proptest::sample::select(writes::names());
+    let fields = proptest::collection::vec((0..16_usize, 0..1000_u64), 1..4);
+    (action, kind, 0..16_usize, fields, 0..1000_u64).prop_map(|(action, kind, row, fields, seed)| Wish {
+        action,
+        kind,
+        row,
+        fields,
+        seed,
+    })
+}
+
+#[test]
+fn whatever_is_written_a_document_that_changed_has_another_version() {
+    let dsn = with_fleet();
+    let config = Config { cases: SEQUENCES, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let (accepted, vain) = (std::cell::Cell::new((0, 0)), std::cell::RefCell::new(BTreeMap::<String, usize>::new()));
+    let outcome = TestRunner::new(config).run(&proptest::collection::vec(wish(), 1..LENGTH), |wishes| {
+        let mut watched = Watched::start(&dsn);
+        for wish in wishes {
+            let (yes, all) = accepted.get();
+            accepted.set((yes + u32::from(watched.grant(&wish)?.0), all + 1));
+        }
+        for (what, count) in &watched.vain {
+            *vain.borrow_mut().entry(what.clone()).or_default() += count;
+        }
+        Ok(())
+    });
+    println!("accepted: {:?}; in vain: {:#?}", accepted.get(), vain.borrow());
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}

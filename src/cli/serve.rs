@@ -27,7 +27,7 @@ const LEFTOVERS: Duration = Duration::from_secs(1);
 const TO_TRY: &str = "
 Open http://{at}/v1/ in a browser, or try:
 
-  curl 'http://{at}/v1/vms?cores__gte=2&embed=hypervisor&fields=name,cores,hypervisor'
+  curl 'http://{at}/v1/vms?cores__gte=4&sort=-cores&fields=name,cores,hypervisor'
   curl http://{at}/puppet/enc/hv01.example.com
   curl http://{at}/salt/pillar/st01.example.com
 ";

@@ -57,12 +57,16 @@ impl User {
 
 /// The data directory, made when it is missing, and the user who runs Postgres in it.
 pub(super) fn place(data_dir: &Path, is_default: bool) -> Result<(PathBuf, User), Error> {
+    let is_new = !data_dir.exists();
     let dir = create(data_dir)?;
     let user = user_for(&dir.join("pg"))?;
     if user == User::Oneself || user.reaches(&dir) {
         return Ok((dir, user));
     }
     if is_default {
+        if is_new {
+            fs::remove_dir(&dir).map_err(Error::at(&dir))?;
+        }
         let roots = create(Path::new(ROOTS_PLACE))?;
         let user = user_for(&roots.join("pg"))?;
         if user.reaches(&roots) {

@@ -7,6 +7,7 @@ mod generations;
 mod harness;
 mod migrations;
 mod openapi;
+mod readme;
 mod salt;
 mod schema;
 mod start;

@@ -31,10 +31,9 @@ check: ## Formatting, lints, documentation, licences
 rust-test: ## The tests in Rust
 	cargo test --locked
 
-agents-test: setup-test ## The tests of the Puppet module and the Salt modules
+agents-test: setup-test ## The tests of the Puppet module
 	cargo build --locked
 	$(PYTHON_TEST) -p 'puppet_*test.py'
-	scripts/test-salt
 
 test-full: setup-test ## Also what takes minutes: puppetserver with real certificates, JRuby
 	scripts/setup-puppet --full

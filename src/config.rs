@@ -15,7 +15,7 @@ use figment::{Figment, providers::Serialized};
 use rocket::data::{ByteUnit, ToByteUnit};
 use serde::{Deserialize, Serialize};
 
-pub use layers::{Flags, Problem};
+pub use layers::{Flags, KEYS, Problem};
 pub use values::{DatabaseUrl, LogFormat, LogLevel};
 
 /// What the server runs with. `docs/settings.md` describes each field; a test keeps the two together.

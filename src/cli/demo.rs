@@ -1,7 +1,7 @@
 //! `virtapi demo`
 
-use super::Result;
 use super::database::with_database;
+use super::{Result, print};
 use crate::config::Flags;
 use crate::demo::{Outcome, load};
 
@@ -12,8 +12,7 @@ pub(super) fn run(flags: &Flags) -> Result<()> {
         load(url).await
     })?;
     match outcome {
-        Outcome::Loaded(count) => println!("loaded {count} objects"),
-        Outcome::NotEmpty => println!("the database is not empty: nothing was loaded"),
+        Outcome::Loaded(count) => print(&format!("loaded {count} objects\n")),
+        Outcome::NotEmpty => print("the database is not empty: nothing was loaded\n"),
     }
-    Ok(())
 }

@@ -10,6 +10,7 @@ mod openapi;
 mod serve;
 
 use std::error::Error;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -70,6 +71,15 @@ pub fn run() -> ExitCode {
             // Like a wrong argument, a wrong setting is the caller's to correct: nothing was begun.
             if error.is::<Problem>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
+    }
+}
+
+/// Puts text on standard output. Whoever reads it may stop in the middle.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
 }
 

@@ -1,8 +1,7 @@
 //! `virtapi openapi`
 
-use super::Result;
+use super::{Result, print};
 
 pub(super) fn run() -> Result<()> {
-    println!("{}", serde_json::to_string_pretty(&crate::openapi::document())?);
-    Ok(())
+    print(&format!("{}\n", serde_json::to_string_pretty(&crate::openapi::document())?))
 }

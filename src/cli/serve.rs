@@ -1,6 +1,5 @@
 //! `virtapi serve`: from settings to a server that listens, and from a signal to one that has stopped in good order.
 
-use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
@@ -10,8 +9,8 @@ use rocket::fairing::AdHoc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::Result;
 use super::database::{Database, runtime};
+use super::{Result, print};
 use crate::config::{Flags, Settings};
 use crate::connections;
 
@@ -120,9 +119,7 @@ async fn prepare(url: &str, demo: bool) -> Result<()> {
 fn announce(at: SocketAddr, database: &str, demo: bool) {
     let at = SocketAddr::new(reachable(at.ip()), at.port());
     let to_try = if demo { TO_TRY.replace("{at}", &at.to_string()) } else { String::new() };
-    let text = format!("virtapi listens on http://{at}/ ({database})\n{to_try}");
-    let mut out = std::io::stdout();
-    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    if let Err(error) = print(&format!("virtapi listens on http://{at}/ ({database})\n{to_try}")) {
         tracing::warn!("cannot say where the server is: {error}");
     }
 }

@@ -80,7 +80,7 @@ fn size(text: &str) -> Result<ByteUnit, String> {
 }
 
 /// Every setting's name.
-pub(super) const KEYS: [&str; 12] = [
+pub const KEYS: [&str; 12] = [
     "address",
     "port",
     "data_dir",

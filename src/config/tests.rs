@@ -1,6 +1,5 @@
 //! Where settings come from, and how wrong ones are told.
 
-use super::layers::KEYS;
 use super::*;
 use clap::{CommandFactory, Parser};
 

@@ -202,3 +202,10 @@ fn every_command_explains_itself() {
         assert!(out.contains(&format!("Usage: virtapi {command}")), "{out}");
     }
 }
+
+#[test]
+fn the_description_of_the_api_is_printed() {
+    let (code, out, _) = run(&["openapi"]);
+    let description: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((code, &description["openapi"]), (Some(0), &serde_json::json!("3.1.0")));
+}

@@ -3,10 +3,13 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -116,7 +119,7 @@ impl Salt {
         let said = fs::File::create(self.path(&format!("{role}/said"))).expect("a file");
         let mut command = Command::new(program(self.release, name));
         command.arg("-c").arg(self.path(role)).env("PYTHONWARNINGS", "ignore").env("PYTHONDONTWRITEBYTECODE", "1");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn().expect("it starts")
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn().expect("it starts")
     }
 
     fn log(&self, role: &str) -> String {
@@ -178,11 +181,12 @@ impl Salt {
 impl Drop for Salt {
     fn drop(&mut self) {
         for daemon in [self.minion.as_mut(), self.master.as_mut()].into_iter().flatten() {
-            // It ends its own children on SIGTERM, which it could not on SIGKILL.
-            let pid = i32::try_from(daemon.id()).ok().and_then(rustix::process::Pid::from_raw);
-            let asked = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
-            assert!(matches!(asked, Some(Ok(()))), "a daemon is gone: {asked:?}");
+            let pid = Pid::from_child(daemon);
+            kill_process(pid, Signal::TERM).expect("it runs");
             daemon.wait().expect("it has ended");
+            // Its own children take a while longer, if there are any left.
+            let ended = kill_process_group(pid, Signal::KILL);
+            assert!(matches!(ended, Ok(()) | Err(Errno::SRCH)), "{ended:?}");
         }
     }
 }

@@ -1,15 +1,12 @@
 //! The one way to write: lock, compare with what the client saw, resolve references, validate and write, raise
 //! generations, in the caller's transaction. It knows kinds, and no request.
 
-use diesel::sql_types::{BigInt, Nullable};
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
-use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use serde_json::Value;
 
-use crate::column::Column;
+use crate::column::{Column, text};
 use crate::error::{Error, Result};
-use crate::sql::{Sql, Statement};
-use crate::{db::Tx, dependents, etag, kind, kind::Kind, lists, natural_key, refs};
+use crate::shown::{Shown, lock_structure};
+use crate::{db::Tx, dependents, etag, kind, kind::Kind, lists, merge, natural_key, refs};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,55 +43,81 @@ pub struct Done {
     pub created: bool,
 }
 
-/// The nodes and clusters whose document shows something.
-#[derive(Default)]
-struct Shown {
-    nodes: BTreeSet<i64>,
-    clusters: BTreeSet<i64>,
-}
-
-/// Applies changes, all of them or, by the caller's roll back, none. An error of one of several names its place.
+/// Applies a list of changes: all of them or, by the caller's roll back, none. An error names its place in the list.
 ///
 /// # Errors
 /// What is wrong with a change, or [`Error::Away`].
 pub async fn apply(tx: &Tx, changes: Vec<Change>) -> Result<Vec<Done>> {
     lock_structure(tx, changes.iter().any(Change::moves)).await?;
-    let (mut done, mut shown, several) = (Vec::with_capacity(changes.len()), Shown::default(), changes.len() > 1);
+    let (mut done, mut shown) = (Vec::with_capacity(changes.len()), Shown::default());
     for (i, change) in changes.into_iter().enumerate() {
-        let one = apply_one(tx, change, &mut shown).await;
-        done.push(one.map_err(|error| if several { error.below(&i.to_string()) } else { error })?);
+        let one = change.apply(tx, &mut shown).await;
+        done.push(one.map_err(|error| error.below(&i.to_string()))?);
     }
-    raise_generations(tx, &shown).await?;
+    shown.raise_generations(tx).await?;
     Ok(done)
 }
 
-/// Applies a change that is part of another one: a referenced or owned object that was given whole.
-pub(crate) async fn apply_nested(tx: &Tx, change: Change) -> Result<Value> {
-    let mut shown = Shown::default();
-    let done = apply_one(tx, change, &mut shown).await?;
-    raise_generations(tx, &shown).await?;
-    Ok(done.row)
+/// Applies one change.
+///
+/// # Errors
+/// What is wrong with it, or [`Error::Away`].
+pub async fn apply_one(tx: &Tx, change: Change) -> Result<Done> {
+    lock_structure(tx, change.moves()).await?;
+    apply_nested(tx, change).await
 }
 
-async fn apply_one(tx: &Tx, mut change: Change, shown: &mut Shown) -> Result<Done> {
-    let before = change.locate(tx).await?;
-    if let Some(expected) = &change.if_match {
-        let current = before.as_ref().map(|row| etag::object(change.kind, row));
-        etag::check(expected, current.as_deref())?;
+/// Applies a change that is part of another one: a referenced or owned object that was given whole.
+pub(crate) async fn apply_nested(tx: &Tx, change: Change) -> Result<Done> {
+    let mut shown = Shown::default();
+    let done = change.apply(tx, &mut shown).await?;
+    shown.raise_generations(tx).await?;
+    Ok(done)
+}
+
+/// Whether an object is what is said of it. What the server sets does not count.
+pub(crate) async fn is_as_given(tx: &Tx, kind: &'static dyn Kind, id: i64, mut given: Value) -> Result<bool> {
+    let mut rows = [kind.find(tx, &natural_key::condition(kind, &id.to_string())?).await?];
+    refs::fill_lists(tx, kind, &mut rows).await?;
+    let [row] = rows;
+    if let Some(fields) = given.as_object_mut() {
+        let server = |name: &str| Column::named(kind.columns(), name).is_some_and(|column| !column.writable);
+        fields.retain(|name, _| !server(name) && name != "href");
     }
-    if let Some(row) = &before {
-        shown.add(tx, change.kind, row).await?;
-    }
-    let after = change.write(tx, before.as_ref()).await?;
-    if let Some(row) = &after {
-        shown.add(tx, change.kind, row).await?;
-    }
-    let created = before.is_none();
-    let row = after.or(before).ok_or(Error::NotFound)?;
-    Ok(Done { row, created })
+    let mut body = merge::onto(kind, &row, Action::Update, given);
+    lists::settle(tx, kind, id, &mut body).await?;
+    refs::resolve(tx, kind, &mut body).await?;
+    Ok(merge::changes_nothing(kind, &row, &body))
 }
 
 impl Change {
+    async fn apply(mut self, tx: &Tx, shown: &mut Shown) -> Result<Done> {
+        let before = self.locate(tx).await?;
+        if let Some(expected) = &self.if_match {
+            let current = before.as_ref().map(|row| etag::object(self.kind, row));
+            etag::check(expected, current.as_deref())?;
+        }
+        if self.action == Action::Delete {
+            return self.delete(tx, before.ok_or(Error::NotFound)?, shown).await;
+        }
+        self.resolve(tx, before.as_ref()).await?;
+        let (kind, body) = (self.kind, self.body);
+        let Some(before) = before else {
+            let row = write(tx, kind, None, body).await?;
+            shown.add_later(kind, kind::id(&row));
+            return Ok(Done { row, created: true });
+        };
+        // Nothing to write is nothing for agents to fetch.
+        if merge::changes_nothing(kind, &before, &body) {
+            return Ok(Done { row: before, created: false });
+        }
+        let id = kind::id(&before);
+        shown.add(tx, kind, id).await?;
+        let row = write(tx, kind, Some(id), body).await?;
+        shown.add_later(kind, id);
+        Ok(Done { row, created: false })
+    }
+
     /// A new object.
     pub fn create(kind: &'static dyn Kind, body: Value) -> Self {
         Self { kind, action: Action::Create, key: None, body, if_match: None }
@@ -129,7 +152,7 @@ impl Change {
             }
             Err(Error::NotFound) if self.action == Action::Replace && !natural_key::is_id(key) => {
                 let fields = natural_key::fields(self.kind, key).ok_or(Error::NotFound)?;
-                self.set_key(fields)?;
+                self.set_key(tx, fields).await?;
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -137,16 +160,19 @@ impl Change {
     }
 
     /// The natural key of a new object comes from its address; a body that says otherwise is a mistake.
-    fn set_key(&mut self, fields: Vec<(&'static str, String)>) -> Result<()> {
-        let body = self.body.as_object_mut().ok_or_else(|| Error::Malformed("the body is not an object".into()))?;
+    async fn set_key(&mut self, tx: &Tx, fields: Vec<(&'static str, String)>) -> Result<()> {
+        let kind = self.kind;
+        let body = self.body.as_object_mut().ok_or_else(not_an_object)?;
         for (name, value) in fields {
-            let column = Column::named(self.kind.columns(), name);
-            let given = body.get(name).filter(|given| !given.is_null());
-            let same = |given: &Value| match column.and_then(Column::target) {
-                Some(target) => given.is_number() || refs::name_of(target, given) == value,
-                None => given == value.as_str(),
+            let column = Column::named(kind.columns(), name).ok_or(Error::NotFound)?;
+            let same = match body.get(name) {
+                None => true,
+                Some(given) => match column.target() {
+                    Some(target) => refs::same(tx, target, given, &value).await?,
+                    None => given.is_null() || natural_key::same(column, &text(given), &value),
+                },
             };
-            if given.is_some_and(|given| !same(given)) {
+            if !same {
                 return Err(Error::field(name, "differs from the address"));
             }
             body.entry(name).or_insert_with(|| value.into());
@@ -154,134 +180,39 @@ impl Change {
         Ok(())
     }
 
-    async fn write(&mut self, tx: &Tx, before: Option<&Value>) -> Result<Option<Value>> {
-        let (kind, mut body) = (self.kind, self.body.take());
-        if self.action == Action::Delete {
-            let row = before.ok_or(Error::NotFound)?;
-            dependents::refuse_if_used(tx, kind, kind::id(row)).await?;
-            kind.delete(tx, kind::id(row)).await?;
-            return Ok(None);
-        }
-        if !body.is_object() {
-            return Err(Error::Malformed("the body is not an object".into()));
+    /// Makes the body what is to be written, with the ids of what it refers to.
+    async fn resolve(&mut self, tx: &Tx, before: Option<&Value>) -> Result<()> {
+        if !self.body.is_object() {
+            return Err(not_an_object());
         }
         if let Some(row) = before {
-            body = without_unchanged(kind, row, body);
-            if self.action == Action::Update {
-                body = merged(writable(kind, row), body);
-            }
+            self.body = merge::onto(self.kind, row, self.action, self.body.take());
+            lists::settle(tx, self.kind, kind::id(row), &mut self.body).await?;
         }
-        refs::resolve(tx, kind, &mut body).await?;
-        let lists = lists::take(kind, &mut body)?;
-        let mut row = match before {
-            Some(row) => kind.update(tx, kind::id(row), body).await?,
-            None => kind.insert(tx, body).await?,
-        };
-        lists::write(tx, kind::id(&row), lists).await?;
-        refs::fill_lists(tx, kind, std::slice::from_mut(&mut row)).await?;
-        Ok(Some(row))
+        refs::resolve(tx, self.kind, &mut self.body).await
+    }
+
+    async fn delete(self, tx: &Tx, row: Value, shown: &mut Shown) -> Result<Done> {
+        let id = kind::id(&row);
+        shown.add(tx, self.kind, id).await?;
+        dependents::refuse_if_used(tx, self.kind, id).await?;
+        self.kind.delete(tx, id).await?;
+        Ok(Done { row, created: false })
     }
 }
 
-impl Shown {
-    async fn add(&mut self, tx: &Tx, kind: &dyn Kind, row: &Value) -> Result<()> {
-        if kind.shown_in().is_empty() {
-            return Ok(());
-        }
-        // The statement names its parameter more than once, and a bound value stands in one place.
-        let sql = Sql::new("SELECT shown.* FROM (SELECT ").one(kind::id(row).to_string(), "int8");
-        let sql = sql.text(format!(" AS id) AS changed, LATERAL ({}) AS shown", kind.shown_in()));
-        let statement: Statement<(Nullable<BigInt>, Nullable<BigInt>)> = sql.into();
-        let found: Vec<(Option<i64>, Option<i64>)> = statement.load(&mut tx.conn()).await?;
-        self.nodes.extend(found.iter().filter_map(|(node, _)| *node));
-        self.clusters.extend(found.iter().filter_map(|(_, cluster)| *cluster));
-        Ok(())
-    }
+/// Writes a row and its lists; a new one, if it has no id yet.
+async fn write(tx: &Tx, kind: &'static dyn Kind, id: Option<i64>, mut body: Value) -> Result<Value> {
+    let lists = lists::take(kind, &mut body)?;
+    let mut row = match id {
+        Some(id) => kind.update(tx, id, body).await?,
+        None => kind.insert(tx, body).await?,
+    };
+    lists::write(tx, kind::id(&row), lists).await?;
+    refs::fill_lists(tx, kind, std::slice::from_mut(&mut row)).await?;
+    Ok(row)
 }
 
-/// Changes that cannot move anything go on side by side; one that can has the inventory to itself until it is
-/// committed. Without this, a VM that moves while it gets an interface would show it in a document of old generation.
-async fn lock_structure(tx: &Tx, alone: bool) -> Result<()> {
-    let how = if alone { "" } else { "_shared" };
-    // Any number that nobody else uses.
-    let lock = format!("SELECT pg_advisory_xact_lock{how}(7306)");
-    let mut conn = tx.conn();
-    Ok(conn.batch_execute(&lock).await?)
-}
-
-/// Raises generations. Locked in order, so that two changes never wait for each other.
-async fn raise_generations(tx: &Tx, shown: &Shown) -> Result<()> {
-    for (table, ids) in [("nodes", &shown.nodes), ("ceph_clusters", &shown.clusters)] {
-        if ids.is_empty() {
-            continue;
-        }
-        let ids = ids.iter().map(ToString::to_string).collect();
-        let locked = Sql::new(format!("WITH locked AS (SELECT id FROM {table} WHERE id = ")).any(ids, "int8");
-        let raise = locked.text(format!(
-            " ORDER BY id FOR NO KEY UPDATE) UPDATE {table} SET generation = generation + 1 FROM locked \
-             WHERE {table}.id = locked.id"
-        ));
-        Statement::<BigInt>::from(raise).execute(&mut tx.conn()).await?;
-    }
-    Ok(())
-}
-
-/// What a client could have sent to get this row.
-fn writable(kind: &dyn Kind, row: &Value) -> Value {
-    let columns = kind.columns().iter().filter(|column| column.writable);
-    columns.map(|column| (column.name.to_owned(), refs::ids_of(column, &row[column.name]))).collect()
-}
-
-/// A client may send back what the server sets, as long as it has not changed.
-fn without_unchanged(kind: &dyn Kind, before: &Value, mut body: Value) -> Value {
-    if let Some(fields) = body.as_object_mut() {
-        let server = |name: &str| Column::named(kind.columns(), name).is_some_and(|column| !column.writable);
-        fields.retain(|name, value| !server(name) || before.get(name) != Some(value));
-    }
-    body
-}
-
-/// JSON merge patch, RFC 7396. What it removes at the top is then missing.
-fn merged(mut target: Value, patch: Value) -> Value {
-    let Value::Object(patch) = patch else { return patch };
-    if !target.is_object() {
-        target = json!({});
-    }
-    for (name, value) in patch {
-        match (target.as_object_mut(), value) {
-            (Some(fields), Value::Null) => {
-                fields.shift_remove(&name);
-            }
-            (_, value) => target[&name] = merged(target[&name].take(), value),
-        }
-    }
-    target
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_merge_patch_is_applied_as_the_examples_of_rfc_7396_say() {
-        for (target, patch, result) in [
-            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
-            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
-            (json!({"a": "b"}), json!({"a": null}), json!({})),
-            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
-            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
-            (json!({"a": "c"}), json!({"a": ["b"]}), json!({"a": ["b"]})),
-            (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
-            (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
-            (json!(["a", "b"]), json!(["c", "d"]), json!(["c", "d"])),
-            (json!({"a": "b"}), json!(["c"]), json!(["c"])),
-            (json!({"a": "foo"}), json!(null), json!(null)),
-            (json!({"a": "foo"}), json!("bar"), json!("bar")),
-            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
-            (json!([1, 2]), json!({"a": "b", "c": null}), json!({"a": "b"})),
-            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
-        ] {
-            assert_eq!(merged(target.clone(), patch.clone()), result, "{target} {patch}");
-        }
-    }
+fn not_an_object() -> Error {
+    Error::field("", "must be an object")
 }

@@ -19,6 +19,7 @@ pub enum OnDelete {
 
 /// A column as the API shows it.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the list of columns")]
 pub struct Column {
     /// Its name in the API. A reference `node` is the column `node_id` of the table.
     pub name: &'static str,
@@ -45,11 +46,13 @@ impl Column {
     pub const UPDATED_AT: Self = Self::server("updated_at", Type::Time).about("When it was last changed.");
 
     /// A column that clients set, or leave out.
+    #[must_use]
     pub const fn new(name: &'static str, ty: Type) -> Self {
         Self { name, ty, writable: true, required: false, range: None, on_delete: OnDelete::Refuse, about: "" }
     }
 
     /// A column that only the server sets.
+    #[must_use]
     pub const fn server(name: &'static str, ty: Type) -> Self {
         Self { writable: false, ..Self::new(name, ty) }
     }
@@ -85,21 +88,25 @@ impl Column {
     }
 
     /// The column with this name.
+    #[must_use]
     pub fn named(columns: &'static [Self], name: &str) -> Option<&'static Self> {
         columns.iter().find(|column| column.name == name)
     }
 
     /// Whether it is a column of the table, and not a list that is kept elsewhere.
+    #[must_use]
     pub fn is_stored(&self) -> bool {
         !matches!(self.ty, Type::Many(_) | Type::Owned(_))
     }
 
     /// The kind that it refers to, if it is one reference.
+    #[must_use]
     pub fn target(&self) -> Option<&'static dyn Kind> {
         if let Type::Ref(kind) = self.ty { Some(kind) } else { None }
     }
 
     /// The kind that it refers to, whether by one reference or by a list of them.
+    #[must_use]
     pub fn any_target(&self) -> Option<&'static dyn Kind> {
         match self.ty {
             Type::Ref(kind) => Some(kind),
@@ -110,12 +117,16 @@ impl Column {
     }
 
     /// Its name in the table, quoted.
+    #[must_use]
     pub fn sql_name(&self) -> String {
         let suffix = if matches!(self.ty, Type::Ref(_)) { "_id" } else { "" };
         format!("\"{}{suffix}\"", self.name)
     }
 
-    /// What is wrong with a value that a client sent, references aside.
+    /// Checks a value that a client sent, references aside.
+    ///
+    /// # Errors
+    /// What is wrong with it.
     pub fn check(&self, value: &Value) -> Result<(), String> {
         if value.is_null() {
             return if self.required { Err("is required".into()) } else { Ok(()) };
@@ -131,6 +142,7 @@ impl Column {
     }
 
     /// What an HTML form's text means.
+    #[must_use]
     pub fn form_value(&self, text: &str) -> Value {
         match self.ty {
             _ if text.is_empty() => Value::Null,

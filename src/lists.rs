@@ -28,16 +28,35 @@ pub fn take(kind: &dyn Kind, body: &mut Value) -> Result<Vec<Wanted>> {
     Ok(lists)
 }
 
+/// Turns what an object's lists already hold, and shall still hold as it is, into ids: there is nothing to write.
+pub async fn settle(tx: &Tx, kind: &dyn Kind, id: i64, body: &mut Value) -> Result<()> {
+    for column in kind.columns().iter().filter(|column| matches!(column.ty, Type::Owned(_))) {
+        let Some(items) = body.get_mut(column.name).and_then(Value::as_array_mut) else { continue };
+        if items.iter().any(Value::is_string) {
+            let held = refs::pairs(tx, column, std::iter::once(id)).await?;
+            for item in items.iter_mut() {
+                if let Some((_, id, _)) = held.iter().find(|(_, _, key)| item == key.as_str()) {
+                    *item = (*id).into();
+                }
+            }
+        }
+        if items.iter().all(Value::is_number) {
+            items.sort_by_key(Value::as_i64);
+            items.dedup();
+        }
+    }
+    Ok(())
+}
+
 /// Makes the lists of an object what they should be.
 pub async fn write(tx: &Tx, id: i64, lists: Vec<Wanted>) -> Result<()> {
     for Wanted { column, items } in lists {
-        match column.ty {
-            Type::Many(link) => write_links(tx, link, id, &items).await?,
-            Type::Owned(owned) => {
-                write_owned(tx, owned, id, items).await.map_err(|error| error.below(column.name))?;
-            }
-            _ => {}
-        }
+        let written = match column.ty {
+            Type::Many(link) => write_links(tx, link, id, &items).await,
+            Type::Owned(owned) => write_owned(tx, owned, id, items).await,
+            _ => Ok(()),
+        };
+        written.map_err(|error| error.below(column.name))?;
     }
     Ok(())
 }
@@ -64,20 +83,27 @@ async fn write_owned(tx: &Tx, owned: &Owned, id: i64, items: Vec<Value>) -> Resu
     for (i, item) in items.into_iter().enumerate() {
         let name = refs::name_of(kind, &item);
         let belongs = mine(tx, owned, id, &name).await?;
+        if belongs.is_some_and(|found| kept.contains(&found.to_string())) {
+            return Err(Error::field(&i.to_string(), "is given twice"));
+        }
         kept.extend(belongs.map(|found| found.to_string()));
-        // An id, or a reference as it came out, leaves the object as it is.
-        let action = match (belongs, &item) {
+        let (action, mut body) = match (belongs, item) {
             (Some(_), Value::Number(_)) => continue,
-            (Some(_), Value::Object(object)) if object.contains_key("id") => continue,
-            (Some(_), _) => Action::Update,
-            (None, _) => Action::Create,
+            (Some(_), item) => (Action::Update, item),
+            (None, item) if item.is_number() || item.get("id").is_some() => {
+                return Err(Error::field(&i.to_string(), format!("names none of its {}", kind.name())));
+            }
+            (None, item) => (Action::Create, item),
         };
-        let mut body = match item {
-            Value::Object(_) => item,
-            Value::String(_) => json!({key: item}),
-            Value::Number(_) => return Err(Error::field(&i.to_string(), format!("names none of its {}", kind.name()))),
+        match &mut body {
+            Value::Object(fields) => {
+                // As a reference comes out: these two name it, and change nothing.
+                fields.shift_remove("id");
+                fields.shift_remove("href");
+            }
+            Value::String(_) => body = json!({key: body.take()}),
             _ => return Err(Error::field(&i.to_string(), "must be text or an object")),
-        };
+        }
         body[owned.owner] = id.into();
         changes.push((i, Change { kind, action, key: belongs.map(|found| found.to_string()), body, if_match: None }));
     }

@@ -1,7 +1,9 @@
 //! Natural keys: how an object is named by what people know. A key has one column or two (`node/name`); a column that is
 //! a reference stands for the natural key of what it refers to. This file knows columns, and no particular kind.
 
-use crate::column::Column;
+use serde_json::Value;
+
+use crate::column::{Column, text};
 use crate::error::{Error, Result};
 use crate::kind::Kind;
 use crate::sql::Sql;
@@ -74,16 +76,50 @@ pub fn condition(kind: &dyn Kind, text: &str) -> Result<Sql> {
     Ok(sql.text(")"))
 }
 
+/// The condition that finds what a value means: an id, a natural key, or an object with its id, its natural key as in a
+/// reference, or the columns of the key. What it says twice must agree.
+///
+/// # Errors
+/// Not found, when it can name nothing.
+pub fn condition_of(kind: &dyn Kind, given: &Value) -> Result<Sql> {
+    let Value::Object(object) = given else { return condition(kind, &text(given)) };
+    let mut conditions = Vec::new();
+    for name in ["id", field(kind)].into_iter().filter(|name| object.contains_key(*name)) {
+        conditions.push(condition(kind, &text(&object[name]))?);
+    }
+    if conditions.is_empty() {
+        for name in kind.key() {
+            let column = column(kind, name).ok_or(Error::NotFound)?;
+            let value = object.get(*name).filter(|value| !value.is_null()).ok_or(Error::NotFound)?;
+            conditions.push(match column.target() {
+                Some(target) => refers_to(column, target, condition_of(target, value)?),
+                None => part(column, &text(value))?,
+            });
+        }
+    }
+    conditions.into_iter().reduce(|a, b| a.text(" AND ").then(b)).ok_or(Error::NotFound)
+}
+
+fn refers_to(column: &Column, target: &dyn Kind, condition: Sql) -> Sql {
+    Sql::new(format!("{} IN (SELECT id FROM {} WHERE ", column.sql_name(), target.table())).then(condition).text(")")
+}
+
 fn part(column: &Column, value: &str) -> Result<Sql> {
-    let name = column.sql_name();
     if let Some(target) = column.target() {
-        let found = condition(target, value)?;
-        return Ok(Sql::new(format!("{name} IN (SELECT id FROM {} WHERE ", target.table())).then(found).text(")"));
+        return Ok(refers_to(column, target, condition(target, value)?));
     }
-    if !column.ty.accepts(value) {
-        return Err(Error::NotFound);
-    }
-    Ok(equals(column, value))
+    let value = column.ty.canonical(value).ok_or(Error::NotFound)?;
+    Ok(equals(column, &value))
+}
+
+/// Whether two texts are the same value; addresses are the same whatever their prefix length.
+pub fn same(column: &Column, a: &str, b: &str) -> bool {
+    let value = |text: &str| {
+        let canonical = column.ty.canonical(text)?;
+        let host = if matches!(column.ty, Type::Inet) { canonical.split('/').next()? } else { &canonical };
+        Some(host.to_owned())
+    };
+    a == b || value(a).is_some_and(|a| Some(a) == value(b))
 }
 
 /// `"fqdn" = $1`; addresses are equal whatever their prefix length.

@@ -143,7 +143,7 @@ impl Query {
     pub fn cursor(&self, item: &Value) -> String {
         let value = |column: &Column| Some(&item[column.name]).filter(|v| !v.is_null()).map(text);
         let values: Vec<_> = self.sort.iter().map(|(column, _)| value(column)).collect();
-        BASE64.encode(json!(values).to_string())
+        BASE64.encode(json!([name_of(&self.sort), values]).to_string())
     }
 }
 
@@ -159,6 +159,13 @@ fn sort(kind: &'static dyn Kind, value: &str) -> Result<Vec<(&'static Column, bo
         if sortable { Ok((column, descending)) } else { Err(format!("cannot sort by {field:?}")) }
     };
     value.split(',').map(one).collect()
+}
+
+/// What a cursor says of its order, for it means nothing in another one.
+fn name_of(sort: &[(&Column, bool)]) -> String {
+    let names =
+        sort.iter().map(|(column, descending)| format!("{}{}", if *descending { "-" } else { "" }, column.name));
+    names.collect::<Vec<_>>().join(",")
 }
 
 fn order(sort: &[(&Column, bool)]) -> Sql {
@@ -191,8 +198,7 @@ fn contains(column: &Column, text: &str) -> Sql {
 /// `fqdn__contains=hv`
 fn condition(column: &Column, operator: &str, text: &str) -> Result<Sql, String> {
     let name = column.sql_name();
-    let fit =
-        |text: &str| column.ty.accepts(text).then(|| text.to_owned()).ok_or(format!("{text:?} is not such a value"));
+    let fit = |text: &str| column.ty.canonical(text).ok_or(format!("{text:?} is not such a value"));
     let compare = |sign: &str| Ok(Sql::new(format!("{name} {sign} ")).one(fit(text)?, column.ty.sql_type()));
     match (operator, column.ty) {
         _ if text.contains('\0') => Err("holds a NUL, which Postgres cannot store".into()),
@@ -251,14 +257,16 @@ fn ids(kind: &dyn Kind, operator: &str, text: &str) -> Sql {
 fn after(sort: &[(&'static Column, bool)], cursor: &str) -> Result<Sql> {
     let foreign = || Error::Parameter("cursor".into(), "is not of this list".into());
     let bytes = BASE64.decode(cursor).map_err(|_| foreign())?;
-    let values: Vec<Option<String>> = serde_json::from_slice(&bytes).map_err(|_| foreign())?;
-    let fits = |(value, (column, _)): (&Option<String>, &(&Column, bool))| match value {
-        Some(value) => column.ty.accepts(value) && !value.contains('\0'),
-        None => column.name != Column::ID.name,
-    };
-    if values.len() != sort.len() || !values.iter().zip(sort).all(fits) {
+    let (order, values): (String, Vec<Option<String>>) = serde_json::from_slice(&bytes).map_err(|_| foreign())?;
+    if order != name_of(sort) || values.len() != sort.len() {
         return Err(foreign());
     }
+    let fit = |(value, (column, _)): (&Option<String>, &(&Column, bool))| match value {
+        Some(value) => column.ty.canonical(value).map(Some).ok_or_else(foreign),
+        None if column.name == Column::ID.name => Err(foreign()),
+        None => Ok(None),
+    };
+    let values = values.iter().zip(sort).map(fit).collect::<Result<Vec<_>>>()?;
     let mut sql = Sql::new("(FALSE");
     for (i, (column, descending)) in sort.iter().enumerate() {
         let (name, sign) = (column.sql_name(), if *descending { "<" } else { ">" });

@@ -68,38 +68,57 @@ pub fn list(given: Value, name: &str) -> Result<Vec<Value>> {
     }
 }
 
-/// The name by which a client refers to an object: an id, a natural key, or either inside an object.
+/// The name by which a client refers to an object: an id, a natural key, or one of them inside an object.
 pub fn name_of(target: &dyn Kind, given: &Value) -> String {
     let field = natural_key::field(target);
     text(given.get("id").or_else(|| given.get(field)).unwrap_or(given))
 }
 
 async fn resolve_one(tx: &Tx, target: &'static dyn Kind, given: Value, name: &str) -> Result<i64> {
-    let whole = given.as_object().is_some_and(|object| !object.contains_key("id") && object.len() > 1);
-    let named = match &given {
-        Value::Object(_) | Value::String(_) => true,
-        Value::Number(number) => number.is_i64(),
-        _ => false,
+    let plain = match &given {
+        Value::Object(object) => object.keys().all(|field| is_of_reference(target, field)),
+        Value::String(_) => true,
+        Value::Number(number) if number.is_i64() => true,
+        _ => return Err(Error::field(name, "must be an id, a natural key or an object")),
     };
-    if !named {
-        return Err(Error::field(name, "must be an id, a natural key or an object"));
+    let found = find_id(tx, target, &given).await?;
+    match found {
+        Some(id) if plain => Ok(id),
+        // Boxed, for a change that contains a change is a future that contains itself.
+        Some(id) => match Box::pin(change::is_as_given(tx, target, id, given)).await {
+            Ok(true) => Ok(id),
+            Ok(false) => Err(Error::Conflict(vec![(name.to_owned(), "exists, and is not as given here".into())])),
+            Err(error) => Err(error.below(name)),
+        },
+        None if plain || given.get("id").is_some() => {
+            Err(Error::field(name, format!("names none of {}", target.name())))
+        }
+        None => {
+            let created = Box::pin(change::apply_nested(tx, Change::create(target, given))).await;
+            created.map(|done| kind::id(&done.row)).map_err(|error| error.below(name))
+        }
     }
-    if let Some(id) = find_id(tx, target, &name_of(target, &given)).await? {
-        return Ok(id);
-    }
-    if !whole {
-        return Err(Error::field(name, format!("names none of {}", target.name())));
-    }
-    // Boxed, for a change that contains a change is a future that contains itself.
-    let created = Box::pin(change::apply_nested(tx, Change::create(target, given))).await;
-    created.map(|row| kind::id(&row)).map_err(|error| error.below(name))
 }
 
-/// The id of the object with this id or natural key.
-pub async fn find_id(tx: &Tx, kind: &dyn Kind, name: &str) -> Result<Option<i64>> {
-    let Ok(condition) = natural_key::condition(kind, name) else { return Ok(None) };
+/// Whether a reference has this field: others are of the object itself.
+fn is_of_reference(kind: &dyn Kind, field: &str) -> bool {
+    field == "id" || field == "href" || field == natural_key::field(kind)
+}
+
+/// The id of what a value means.
+async fn find_id(tx: &Tx, kind: &dyn Kind, given: &Value) -> Result<Option<i64>> {
+    let Ok(condition) = natural_key::condition_of(kind, given) else { return Ok(None) };
     let found: Statement<BigInt> = Sql::new(format!("SELECT id FROM {} WHERE ", kind.table())).then(condition).into();
     Ok(diesel_async::RunQueryDsl::load(found, &mut tx.conn()).await?.first().copied())
+}
+
+/// Whether a reference means the object with this natural key.
+pub async fn same(tx: &Tx, kind: &dyn Kind, given: &Value, key: &str) -> Result<bool> {
+    if name_of(kind, given) == key {
+        return Ok(true);
+    }
+    let found = find_id(tx, kind, given).await?;
+    Ok(found.is_some() && found == find_id(tx, kind, &key.into()).await?)
 }
 
 /// What one column or relation of some objects shows.
@@ -191,7 +210,7 @@ async fn fill_column(tx: &Tx, column: &'static Column, items: &[Value], embed: &
 }
 
 /// The objects behind a list column: `(own id, other id, other's natural key)`.
-async fn pairs(tx: &Tx, column: &Column, own: impl Iterator<Item = i64>) -> Result<Vec<(i64, i64, String)>> {
+pub async fn pairs(tx: &Tx, column: &Column, own: impl Iterator<Item = i64>) -> Result<Vec<(i64, i64, String)>> {
     let ids = distinct(own);
     let sql = match column.ty {
         Type::Many(link) => {
@@ -205,8 +224,10 @@ async fn pairs(tx: &Tx, column: &Column, own: impl Iterator<Item = i64>) -> Resu
         }
         Type::Owned(owned) => {
             let (key, table) = (natural_key::text_sql(owned.kind, "other"), owned.kind.table());
-            let owner = format!("{}_id", owned.owner);
-            Sql::new(format!("SELECT other.{owner}, other.id, {key} FROM {table} AS other WHERE other.{owner} = "))
+            Sql::new(format!(
+                "SELECT other.{0}_id, other.id, {key} FROM {table} AS other WHERE other.{0}_id = ",
+                owned.owner
+            ))
         }
         _ => return Ok(vec![]),
     };

@@ -1,7 +1,11 @@
 //! What a column can hold: each type with its Postgres type, its check, and the text that it accepts in a URL. It knows
 //! no table.
 
+use chrono::{DateTime, Datelike, Utc};
+use ipnet::IpNet;
 use serde_json::Value;
+use std::net::IpAddr;
+use uuid::Uuid;
 
 use crate::kind::Kind;
 use crate::types::Mac;
@@ -86,6 +90,7 @@ const MAX_NAME: usize = 64;
 
 impl Type {
     /// The Postgres type to which the text of a value is cast.
+    #[must_use]
     pub fn sql_type(self) -> &'static str {
         match self {
             Self::Int | Self::Ref(_) | Self::Many(_) | Self::Owned(_) => "int8",
@@ -101,27 +106,49 @@ impl Type {
     }
 
     /// Whether it is text to Postgres, so that it can be searched.
+    #[must_use]
     pub fn is_text(self) -> bool {
         self.sql_type() == "text"
     }
 
-    /// Whether this text can be cast, so that Postgres is never asked to do what it would refuse.
-    pub fn accepts(self, text: &str) -> bool {
+    /// Whether it is a UUID, which the server makes unless it is given.
+    #[must_use]
+    pub fn is_uuid(self) -> bool {
+        matches!(self, Self::Uuid)
+    }
+
+    /// The text of a value as Postgres can cast it, so that it is never asked to do what it would refuse.
+    #[must_use]
+    pub fn canonical(self, text: &str) -> Option<String> {
         match self {
-            Self::Int | Self::Ref(_) => text.parse::<i64>().is_ok(),
-            Self::Float => text.parse::<f64>().is_ok_and(f64::is_finite),
-            Self::Text | Self::Name | Self::Fqdn | Self::Word(_) | Self::Path | Self::Choice(_) => !text.contains('\0'),
-            Self::Time => chrono::DateTime::parse_from_rfc3339(text).is_ok(),
-            Self::Ip => text.parse::<std::net::IpAddr>().is_ok(),
-            Self::Inet => text.parse::<std::net::IpAddr>().is_ok() || text.parse::<ipnet::IpNet>().is_ok(),
-            Self::Cidr => text.parse::<ipnet::IpNet>().is_ok_and(|net| net == net.trunc()),
-            Self::Mac => text.parse::<Mac>().is_ok(),
-            Self::Uuid => text.parse::<uuid::Uuid>().is_ok(),
-            Self::Json | Self::Many(_) | Self::Owned(_) => false,
+            Self::Int | Self::Ref(_) => text.parse::<i64>().ok().map(|number| number.to_string()),
+            Self::Float => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|n| n.to_string()),
+            Self::Text | Self::Name | Self::Fqdn | Self::Word(_) | Self::Path | Self::Choice(_) => {
+                Some(text.to_owned()).filter(|text| !text.contains('\0'))
+            }
+            Self::Time => moment(text).map(|moment| moment.to_rfc3339()),
+            Self::Ip => text.parse::<IpAddr>().ok().map(|ip| ip.to_string()),
+            Self::Inet => {
+                let ip = text.parse::<IpAddr>().ok().map(|ip| ip.to_string());
+                ip.or_else(|| text.parse::<IpNet>().ok().map(|net| net.to_string()))
+            }
+            Self::Cidr => text.parse::<IpNet>().ok().filter(|net| *net == net.trunc()).map(|net| net.to_string()),
+            Self::Mac => text.parse::<Mac>().ok().map(|mac| mac.to_string()),
+            Self::Uuid => text.parse::<Uuid>().ok().map(|uuid| uuid.to_string()),
+            Self::Json | Self::Many(_) | Self::Owned(_) => None,
         }
     }
 
-    /// What is wrong with a value.
+    /// Whether this text can be cast.
+    #[must_use]
+    pub fn accepts(self, text: &str) -> bool {
+        self.canonical(text).is_some()
+    }
+
+    /// Checks a value.
+    ///
+    /// # Errors
+    /// What is wrong with it.
     pub fn check(self, value: &Value) -> Result<(), String> {
         match (self, value) {
             (Self::Int, Value::Number(n)) if n.is_i64() => Ok(()),
@@ -163,7 +190,7 @@ impl Type {
             Self::Time => fine(self.accepts(text), "must be a time such as 2026-12-01T02:00:00Z"),
             Self::Ip => fine(self.accepts(text), "must be an IP address"),
             Self::Inet => fine(
-                text.parse::<ipnet::IpNet>().is_ok(),
+                text.parse::<IpNet>().is_ok(),
                 "must be an IP address with its prefix length, such as 192.0.2.10/24",
             ),
             Self::Cidr => fine(self.accepts(text), "must be a network such as 192.0.2.0/24, without host bits"),
@@ -196,6 +223,12 @@ impl Word {
         let start = if self.prefix.is_empty() { String::new() } else { format!(", beginning with {}", self.prefix) };
         Err(format!("must have 1 to {} characters of {letters}, digits and {:?}{start}", self.max, self.punctuation))
     }
+}
+
+/// A moment in the years that people write with four digits.
+fn moment(text: &str) -> Option<DateTime<Utc>> {
+    let moment = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+    Some(moment).filter(|moment| (1..=9999).contains(&moment.year()))
 }
 
 fn is_fqdn(text: &str) -> bool {

@@ -5,6 +5,7 @@ use rocket::{Route, State, delete, get, patch, post, put, routes};
 use serde_json::{Value, json};
 
 use crate::change::{self, Action, Change};
+use crate::column::Column;
 use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
 use crate::http::ask::{Ask, Key, Named};
@@ -155,7 +156,7 @@ async fn write(
     }
     let digest = body.as_ref().map(|body| body.digest.clone()).unwrap_or_default();
     let claim = idempotency::Claim::of(&ask, action, kind, &digest)?;
-    let wish = Wish::read(kind, action, key, &ask, body)?;
+    let wish = Wish::read(kind, action, key.as_ref(), &ask, body)?;
     let answer = db
         .write(ask.actor.clone(), ask.dry_run, async |tx| match claim {
             Some(claim) => claim.answer(tx, async |tx| wish.grant(tx).await).await,
@@ -173,12 +174,11 @@ async fn write(
 }
 
 impl Wish {
-    fn read(kind: &'static dyn Kind, action: Action, key: Option<Key>, ask: &Ask, body: Option<Body>) -> Result<Self> {
+    fn read(kind: &'static dyn Kind, action: Action, key: Option<&Key>, ask: &Ask, body: Option<Body>) -> Result<Self> {
         let shape = Query::parse_shape(kind, &ask.pairs)?;
         let (tree, tag) = body.map_or(Ok((Value::Null, None)), |body| body.tree(kind))?;
         let if_match = ask.if_match.clone().or(tag);
-        let one =
-            |body| Change { kind, action, key: key.as_ref().map(|k| k.0.clone()), body, if_match: if_match.clone() };
+        let one = |body| Change { kind, action, key: key.map(|k| k.0.clone()), body, if_match: if_match.clone() };
         let many = action == Action::Create && tree.is_array();
         let changes: Vec<Change> = match tree {
             Value::Array(items) if many => items.into_iter().map(one).collect(),
@@ -191,27 +191,29 @@ impl Wish {
     }
 
     async fn grant(self, tx: &Tx) -> Result<idempotency::Answer> {
-        let Self { kind, changes, many, shape } = self;
-        let gone = changes.iter().all(|change| change.action == Action::Delete);
-        let done = change::apply(tx, changes).await?;
-        let created = done.iter().any(|done| done.created);
-        let mut rows: Vec<Value> = done.into_iter().map(|done| done.row).collect();
+        let Self { kind, mut changes, many, shape } = self;
         let here = format!("/v1/{}", kind.name());
+        let one = if many { None } else { changes.pop() };
+        let Some(change) = one else {
+            let done = change::apply(tx, changes).await?;
+            let ids = done.iter().map(|done| kind::id(&done.row).to_string()).collect();
+            // As they are now: with their new generations. Ids grow, so that the order is that of the request.
+            let mut items = kind.list(tx, &Query::related(&Column::ID, ids, MAX_LIMIT)).await?;
+            show(tx, kind, &mut items, &shape).await?;
+            return Ok(idempotency::Answer { status: 201, body: json!({"items": items}), tag: None, location: here });
+        };
+        let gone = change.action == Action::Delete;
+        let done = change::apply_one(tx, change).await?;
         if gone {
             return Ok(idempotency::Answer { status: 204, body: Value::Null, tag: None, location: here });
         }
-        let status = if created { 201 } else { 200 };
-        if many {
-            show(tx, kind, &mut rows, &shape).await?;
-            return Ok(idempotency::Answer { status, body: json!({"items": rows}), tag: None, location: here });
-        }
-        // As it is now: with its new generation, and what the database made of it.
-        let id = rows.first().map_or(0, kind::id);
+        let id = kind::id(&done.row);
         let mut rows = [kind.find(tx, &natural_key::condition(kind, &id.to_string())?).await?];
         refs::fill_lists(tx, kind, &mut rows).await?;
         let tag = Some(etag::object(kind, &rows[0]));
         show(tx, kind, &mut rows, &shape).await?;
         let [body] = rows;
+        let status = if done.created { 201 } else { 200 };
         Ok(idempotency::Answer { status, body, tag, location: refs::href(kind, id) })
     }
 }

@@ -92,6 +92,8 @@ pub struct App {
 
 /// What came back.
 pub struct Answer {
+    /// The request, for the message of a failed test.
+    pub asked: String,
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub bytes: Vec<u8>,
@@ -116,7 +118,20 @@ impl App {
         let response = request.dispatch().await;
         let headers = response.headers().iter().map(|h| (h.name().to_string(), h.value().to_owned())).collect();
         let status = response.status().code;
-        Answer { status, headers, bytes: response.into_bytes().await.unwrap_or_default() }
+        Answer {
+            asked: format!("{method} {url}"),
+            status,
+            headers,
+            bytes: response.into_bytes().await.unwrap_or_default(),
+        }
+    }
+
+    /// A digest of every row of every table: the same, if nothing was written.
+    pub async fn contents(&self) -> Vec<Vec<String>> {
+        let digest = "SELECT table_name, query_to_xml(format($$SELECT count(*), md5(string_agg(t::text, '|' \
+            ORDER BY t::text)) FROM %I AS t$$, table_name), false, true, '') \
+            FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1";
+        rows(&self.dsn, digest).await
     }
 
     /// A digest of every row of every table: the same, if nothing was written.
@@ -158,7 +173,7 @@ impl Answer {
 
     /// The body, after the status has been checked.
     pub fn is(&self, status: Status) -> Value {
-        assert_eq!(self.status, status.code, "{}", String::from_utf8_lossy(&self.bytes));
+        assert_eq!(self.status, status.code, "{} {}", self.asked, String::from_utf8_lossy(&self.bytes));
         serde_json::from_slice(&self.bytes).unwrap_or(Value::Null)
     }
 }

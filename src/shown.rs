@@ -1,0 +1,78 @@
+//! Whose documents show what was changed: their generations are raised in the transaction of the change. It knows the
+//! statements of the kinds, and not what a document looks like.
+
+use diesel::sql_types::{BigInt, Nullable};
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use std::collections::BTreeSet;
+
+use crate::error::Result;
+use crate::sql::{Sql, Statement};
+use crate::{db::Tx, kind::Kind};
+
+/// The nodes and clusters whose document shows something.
+#[derive(Default)]
+pub struct Shown {
+    nodes: BTreeSet<i64>,
+    clusters: BTreeSet<i64>,
+    /// What is shown as it is at the end: rows of one kind after the other.
+    later: Vec<(&'static dyn Kind, Vec<String>)>,
+}
+
+impl Shown {
+    /// Those that show a row now.
+    pub async fn add(&mut self, tx: &Tx, kind: &'static dyn Kind, id: i64) -> Result<()> {
+        self.find(tx, kind, vec![id.to_string()]).await
+    }
+
+    /// Those that show a row when all is done.
+    pub fn add_later(&mut self, kind: &'static dyn Kind, id: i64) {
+        match self.later.last_mut() {
+            Some((last, ids)) if last.name() == kind.name() => ids.push(id.to_string()),
+            _ => self.later.push((kind, vec![id.to_string()])),
+        }
+    }
+
+    async fn find(&mut self, tx: &Tx, kind: &'static dyn Kind, ids: Vec<String>) -> Result<()> {
+        if kind.shown_in().is_empty() {
+            return Ok(());
+        }
+        // The statement names its parameter more than once, and a bound value stands in one place.
+        let sql = Sql::new("SELECT DISTINCT shown.* FROM unnest(").many(ids, "int8");
+        let sql = sql.text(format!(") AS changed (id), LATERAL ({}) AS shown", kind.shown_in()));
+        let statement: Statement<(Nullable<BigInt>, Nullable<BigInt>)> = sql.into();
+        let found: Vec<(Option<i64>, Option<i64>)> = statement.load(&mut tx.conn()).await?;
+        self.nodes.extend(found.iter().filter_map(|(node, _)| *node));
+        self.clusters.extend(found.iter().filter_map(|(_, cluster)| *cluster));
+        Ok(())
+    }
+
+    /// Raises their generations. Locked in order, so that two changes never wait for each other.
+    pub async fn raise_generations(mut self, tx: &Tx) -> Result<()> {
+        for (kind, ids) in std::mem::take(&mut self.later) {
+            self.find(tx, kind, ids).await?;
+        }
+        for (table, ids) in [("nodes", &self.nodes), ("ceph_clusters", &self.clusters)] {
+            if ids.is_empty() {
+                continue;
+            }
+            let ids = ids.iter().map(ToString::to_string).collect();
+            let locked = Sql::new(format!("WITH locked AS (SELECT id FROM {table} WHERE id = ")).any(ids, "int8");
+            let raise = locked.text(format!(
+                " ORDER BY id FOR NO KEY UPDATE) UPDATE {table} SET generation = generation + 1 FROM locked \
+                 WHERE {table}.id = locked.id"
+            ));
+            Statement::<BigInt>::from(raise).execute(&mut tx.conn()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Changes that cannot move anything go on side by side; one that can has the inventory to itself until it is
+/// committed. Without this, a VM that moves while it gets an interface would show it in a document of old generation.
+pub async fn lock_structure(tx: &Tx, alone: bool) -> Result<()> {
+    let how = if alone { "" } else { "_shared" };
+    // Any number that nobody else uses.
+    let lock = format!("SELECT pg_advisory_xact_lock{how}(7306)");
+    let mut conn = tx.conn();
+    Ok(conn.batch_execute(&lock).await?)
+}

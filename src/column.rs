@@ -19,7 +19,6 @@ pub enum OnDelete {
 
 /// A column as the API shows it.
 #[derive(Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a word of the list of columns")]
 pub struct Column {
     /// Its name in the API. A reference `node` is the column `node_id` of the table.
     pub name: &'static str,

@@ -134,14 +134,6 @@ impl App {
         rows(&self.dsn, digest).await
     }
 
-    /// A digest of every row of every table: the same, if nothing was written.
-    pub async fn contents(&self) -> Vec<Vec<String>> {
-        let digest = "SELECT table_name, query_to_xml(format($$SELECT count(*), md5(string_agg(t::text, '|' \
-            ORDER BY t::text)) FROM %I AS t$$, table_name), false, true, '') \
-            FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1";
-        rows(&self.dsn, digest).await
-    }
-
     pub async fn get(&self, url: &str) -> Answer {
         self.send(Method::Get, url, &[], b"").await
     }

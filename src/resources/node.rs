@@ -75,17 +75,27 @@ impl Resource for Node {
 /// As Puppet names its environments.
 static ENVIRONMENT: Word = Word { punctuation: "_", capitals: false, max: 64, prefix: "" };
 
-/// What the ENC adds to a node's own parameters, and what Puppet keeps for itself.
+/// What the ENC adds to a node's own parameters, and the variables that Puppet sets itself. Some of these stop every
+/// catalog of the node; `clientcert` would make `puppet apply` take it for another node.
 const RESERVED: &[&str] = &[
     "fqdn",
     "location",
     "state",
     "roles",
     "generation",
+    "agent_specified_environment",
+    "caller_module_name",
+    "clientcert",
+    "clientnoop",
+    "clientversion",
     "environment",
     "facts",
+    "module_name",
     "name",
     "server_facts",
+    "serverip",
+    "servername",
+    "serverversion",
     "title",
     "trusted",
 ];

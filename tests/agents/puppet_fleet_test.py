@@ -63,6 +63,12 @@ class FleetTest(unittest.TestCase):
             with self.assertRaisesRegex(AssertionError, "422"):
                 self.server.post("nodes", **node, parameters={"a": {name: 1}})
 
+    def test_what_puppet_would_not_take_as_a_parameter_is_refused(self):
+        for name in ("facts", "trusted", "server_facts", "name", "title", "module_name", "clientcert", "environment",
+                     "roles", "", "1a", "a-b", "a::b", "A", "ä"):
+            with self.assertRaisesRegex(AssertionError, "422", msg=name):
+                self.server.post("nodes", fqdn="hv09.example.com", state="running", parameters={name: 1})
+
     def test_hiera_http_gets_what_it_needs(self):
         # As hiera_http 3.4.0 with lookup_http 1.0 sends it, with the option `headers: {Accept: application/json}`.
         def ask(path):

@@ -1,0 +1,118 @@
+"""The module's data types: what each takes, and the mistakes that each refuses."""
+import copy
+import json
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+import puppet_documents as documents
+from puppet_sandbox import ROOT
+
+DATA = documents.hiera()
+VM = documents.vm()
+QCOW2, LVM, RAW, RBD = VM["volumes"]
+
+VALID = {
+    "Virtapi::Meta": [DATA["virtapi::meta"]],
+    "Virtapi::Node": [DATA["virtapi::node"]],
+    "Virtapi::Role": ["hypervisor", "ceph_mon", "ceph_osd"],
+    "Virtapi::Vm": [VM],
+    "Virtapi::VmInterface": VM["interfaces"],
+    "Virtapi::Interface": DATA["virtapi::node"]["interfaces"],
+    "Virtapi::Volume": [QCOW2, LVM, RAW, RBD],
+    "Virtapi::Volume::Snapshot": QCOW2["snapshots"],
+    "Virtapi::Ceph::Cluster": [DATA["virtapi::ceph::clusters"]["ceph"]],
+    "Virtapi::Ceph::Osd": DATA["virtapi::ceph::osd::osds"],
+    "Virtapi::Vlan": [documents.VLAN, documents.VXLAN],
+    "Virtapi::Mac": ["52:54:00:12:34:56", "aa:bb:cc:dd:ee:ff"],
+    "Virtapi::Ip": ["10.0.0.1", "::1", "2001:db8::10", "::ffff:192.0.2.1"],
+    "Virtapi::Cidr": ["10.0.0.0/8", "192.0.2.10/32", "::/0", "2001:db8::10/64", "::1/128"],
+    "Virtapi::Timestamp": ["2026-12-01T02:00:00Z", "2026-12-01T02:00:00.123456Z"],
+    "Virtapi::Fqdn": ["hv01.example.com", "localhost", "_a.b-c.d1"],
+    "Virtapi::Path": ["/", "/srv/yes: no #"],
+}
+
+# What may not be there as it is: a value in place of the valid one, or by path.
+WRONG = {
+    "Virtapi::Mac": [5254001234, 195025312596, "52:54:00:12:34:5", "52-54-00-12-34-56", "52:54:00:12:34:5G",
+                     "52:54:00:AA:BB:CC", "52:54:00:12:34:56\n", None],
+    "Virtapi::Ip": ["", "10.0.0", "10.0.0.1/24", "::1/128", "fe80::1%eth0", ":1 ", 1],
+    "Virtapi::Cidr": ["10.0.0.0", "10.0.0.0/33", "::/129", "10.0.0.0/", "::1", "x/24", 24],
+    "Virtapi::Timestamp": ["2026-12-01", "2026-12-01T02:00:00+01:00", "2026-12-01 02:00:00Z", 20261201],
+    "Virtapi::Fqdn": ["", "HV01.example.com", "hv01..example.com", "-a", "a b", "hv01.example.com\n"],
+    "Virtapi::Path": ["", "srv", "/a\nb"],
+    "Virtapi::Role": ["virtapi", "", None],
+    "Virtapi::Vlan": [{**documents.VLAN, "tag": 0}, {**documents.VLAN, "tag": 4095}, {**documents.VLAN, "tag": "100"},
+                      {**documents.VLAN, "vni": 5}, {**documents.VXLAN, "vni": 2**24},
+                      {"name": "a", "tag": None, "vni": None}],
+    "Virtapi::Volume": [
+        {**QCOW2, "type": "zfs"}, {**QCOW2, "type": "lvm"}, {**LVM, "vg": None}, {**RAW, "path": None},
+        {**RBD, "pool": None}, {**RBD, "image": ""}, {**LVM, "path": "/a"}, {**RBD, "backing": QCOW2["backing"]},
+        {**QCOW2, "size_bytes": "1"}, {**QCOW2, "size_bytes": -1}, {**QCOW2, "read_iops_limit": 0}],
+    "Virtapi::VmInterface": [{**VM["interfaces"][0], "bridge": "br-12345678901234"}],
+}
+
+
+def mistakes(value):
+    """A value with one key too few or too many, at each place where there are keys to count."""
+    if isinstance(value, dict):
+        for key in value:
+            less = dict(value)
+            del less[key]
+            yield less
+        yield {**value, "surplus": None}
+
+
+# These may have any keys or elements.
+FREE = {"Virtapi::Meta": "clusters", "Virtapi::Node": "parameters"}
+
+
+class TypesTest(unittest.TestCase):
+    def test_types(self):
+        cases = []
+        for name, values in VALID.items():
+            for value in values:
+                cases.append((name, value, True))
+                cases += [(name, wrong, False) for wrong in mistakes(value)]
+                for key, inner in value.items() if isinstance(value, dict) else ():
+                    if key == FREE.get(name):
+                        continue
+                    for index, element in enumerate(inner if isinstance(inner, list) else [inner]):
+                        for wrong in mistakes(element):
+                            spoilt = copy.deepcopy(value)
+                            if isinstance(inner, list):
+                                spoilt[key][index] = wrong
+                            else:
+                                spoilt[key] = wrong
+                            cases.append((name, spoilt, False))
+        cases += [(name, value, False) for name, values in WRONG.items() for value in values]
+        self.assertGreater(len(cases), 200)
+        for (name, value, expected), found in zip(cases, self.matches(cases), strict=True):
+            self.assertEqual(found, expected, f"{name}: {json.dumps(value)}")
+
+    def matches(self, cases):
+        """What Puppet says of each; the values reach it as Hiera's do."""
+        program = """
+            require 'puppet'
+            Puppet.initialize_settings(["--confdir", "/nonexistent", "--vardir", "/nonexistent"])
+            require 'puppet_pal'
+            cases = JSON.parse($stdin.read)
+            answers = Puppet::Pal.in_tmp_environment("test", modulepath: [ARGV[0]], facts: {}) do |pal|
+              pal.with_script_compiler do |compiler|
+                types = Hash.new { |known, name| known[name] = compiler.type(name) }
+                cases.map { |name, value, _| types[name].instance?(value) }
+              end
+            end
+            puts JSON.generate(answers)
+        """
+        with tempfile.TemporaryDirectory() as modules:
+            pathlib.Path(modules, "virtapi").symlink_to(ROOT / "puppet")
+            run = subprocess.run(["ruby", "-rjson", "-e", program, modules], input=json.dumps(cases),
+                                 capture_output=True, encoding="utf-8", check=False)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        return json.loads(run.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

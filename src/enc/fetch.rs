@@ -146,9 +146,11 @@ fn no_answer(origin: &str, error: &reqwest::Error) -> Failure {
         if cause.is::<rustls::Error>() {
             return Failure::Refused(reason);
         }
-        // An I/O error may wrap another error, which is not among its sources.
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
+            // It may wrap another error, which is not among its sources.
+            if let Some(inner) = io.get_ref()
+                && inner.is::<rustls::Error>()
+            {
                 return Failure::Refused(reason);
             }
             broken = true;

@@ -41,6 +41,7 @@ fn read_request(stream: &mut TcpStream) -> String {
     String::from_utf8(request).unwrap()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "one of the answers of `serve`, some of which are none")]
 fn http(status: &str, headers: &str, body: &str) -> Option<String> {
     Some(format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()))
 }
@@ -229,7 +230,8 @@ fn a_copy_has_its_time() {
 
 #[test]
 fn a_copy_that_cannot_be_trusted_is_none() {
-    let spoil: [(&str, fn(&Path)); 4] = [
+    type Spoil = fn(&Path);
+    let spoil: [(&str, Spoil); 4] = [
         ("torn", |dir| std::fs::write(copy_file(dir), "{\"url\":").unwrap()),
         ("empty", |dir| std::fs::write(copy_file(dir), "").unwrap()),
         ("no document", |dir| {

@@ -1,5 +1,5 @@
-"""The real Puppet against the real server: what is posted over HTTP is what the catalog holds, and when the server or its
-database dies, or the node is gone, nothing is applied."""
+"""The real Puppet against the real server: what is posted over HTTP is what the catalog holds, and when the server or
+its database dies, or the node is gone, nothing is applied."""
 import json
 import socket
 import unittest

@@ -1,5 +1,6 @@
 """The same over a real puppetserver (JRuby) with a real certificate, against a stand-in that wants client certificates
-of Puppet's CA. Takes a minute. Needs `scripts/setup-puppet --full` and the program (VIRTAPI, or target/debug/virtapi)."""
+of Puppet's CA, and against the real server. Takes minutes. Needs `scripts/setup-puppet --full` and the program
+(VIRTAPI, or target/debug/virtapi)."""
 import json
 import subprocess
 import unittest

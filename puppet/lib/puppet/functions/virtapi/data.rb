@@ -66,7 +66,8 @@ Puppet::Functions.create_function(:'virtapi::data') do
       client.get(URI(uri), headers: headers(options),
                            options: { redirect_limit: 0, include_system_store: options.fetch('system_store', false) })
     end
-    failed("the server answered #{response.code}#{' (unknown node)' if response.code == 404}") unless response.code == 200
+    failed('the server answered 404 (unknown node)') if response.code == 404
+    failed("the server answered #{response.code}") unless response.code == 200
     type = content_type(response)
     failed("the server answered with content type '#{type}'") unless type =~ %r{\Aapplication/json\s*(;|\z)}i
     response.body

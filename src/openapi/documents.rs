@@ -31,11 +31,11 @@ fn object(fields: &[(&str, Value)]) -> Value {
     json!({"type": "object", "required": names, "properties": properties})
 }
 
-fn list(item: Value) -> Value {
+fn list(item: &Value) -> Value {
     json!({"type": "array", "items": item})
 }
 
-fn map(value: Value) -> Value {
+fn map(value: &Value) -> Value {
     json!({"type": "object", "additionalProperties": value})
 }
 
@@ -66,7 +66,7 @@ fn classes(example: &str) -> Value {
 }
 
 fn roles() -> Value {
-    list(json!({"enum": ["hypervisor", "ceph_mon", "ceph_osd"]}))
+    list(&json!({"enum": ["hypervisor", "ceph_mon", "ceph_osd"]}))
 }
 
 fn enc() -> Value {
@@ -77,6 +77,7 @@ fn enc() -> Value {
         ("roles", roles()),
         ("generation", number()),
     ]);
+    parameters["additionalProperties"] = true.into();
     parameters["description"] = "Ours, and the node's own beside them.".into();
     let mut enc = object(&[("classes", classes("virtapi::hypervisor")), ("parameters", parameters)]);
     enc["properties"]["environment"] = json!({"type": "string", "description": "Absent when the node has none."});
@@ -97,8 +98,8 @@ fn hiera() -> Value {
         vec![("cluster", text()), ("mon_name", text()), ("address", text()), ("port", number())],
     ));
     let ceph = [
-        ("virtapi::ceph::clusters", map(part("DocumentCephCluster"))),
-        ("virtapi::ceph::osd::osds", list(part("DocumentCephOsd"))),
+        ("virtapi::ceph::clusters", map(&part("DocumentCephCluster"))),
+        ("virtapi::ceph::osd::osds", list(&part("DocumentCephOsd"))),
     ];
     if let Some(properties) = hiera["properties"].as_object_mut() {
         properties.extend(of_roles);
@@ -142,8 +143,8 @@ fn node_parts() -> Vec<(&'static str, Value)> {
         ("name", or_null(text())),
         ("mac", text()),
         ("bond", or_null(text())),
-        ("vlans", list(part("DocumentVlan"))),
-        ("addresses", list(text())),
+        ("vlans", list(&part("DocumentVlan"))),
+        ("addresses", list(&text())),
     ]);
     let bond = object(&[
         ("name", text()),
@@ -157,8 +158,8 @@ fn node_parts() -> Vec<(&'static str, Value)> {
         ("environment", or_null(text())),
         ("parameters", json!({"type": "object", "description": "Free data."})),
         ("networks", networks),
-        ("interfaces", list(part("DocumentInterface"))),
-        ("bonds", list(bond)),
+        ("interfaces", list(&part("DocumentInterface"))),
+        ("bonds", list(&bond)),
     ]);
     vec![
         ("DocumentMeta", meta),
@@ -179,7 +180,7 @@ fn hypervisor_fields() -> Vec<(&'static str, Value)> {
         ("ram_bytes", number()),
         ("cpu_overcommit_ratio", ratio()),
         ("ram_overcommit_ratio", ratio()),
-        ("virt_methods", list(text())),
+        ("virt_methods", list(&text())),
         ("vms", vms),
     ]
 }
@@ -189,8 +190,8 @@ fn hypervisor_parts() -> Vec<(&'static str, Value)> {
         ("name", or_null(text())),
         ("bridge", json!({"type": "string", "maxLength": 15})),
         ("mac", text()),
-        ("vlans", list(part("DocumentVlan"))),
-        ("addresses", list(text())),
+        ("vlans", list(&part("DocumentVlan"))),
+        ("addresses", list(&text())),
     ]);
     let vm = object(&[
         ("name", text()),
@@ -200,8 +201,8 @@ fn hypervisor_parts() -> Vec<(&'static str, Value)> {
         ("cputime_limit", or_null(number())),
         ("virt_method", text()),
         ("state", text()),
-        ("interfaces", list(part("DocumentVmInterface"))),
-        ("volumes", list(part("DocumentVolume"))),
+        ("interfaces", list(&part("DocumentVmInterface"))),
+        ("volumes", list(&part("DocumentVolume"))),
     ]);
     let time = || json!({"type": "string", "format": "date-time"});
     let snapshot = object(&[("name", text()), ("take_at", time()), ("keep_until", or_null(time()))]);
@@ -229,7 +230,7 @@ fn volume() -> Value {
         ("write_bps_limit", limit()),
         ("cache", text()),
         ("backing", or_null(part("DocumentBacking"))),
-        ("snapshots", list(part("DocumentSnapshot"))),
+        ("snapshots", list(&part("DocumentSnapshot"))),
     ]);
     let places = [
         ("path", or_null(text()), "The file of a `qcow2` or `raw` volume."),
@@ -256,8 +257,8 @@ fn ceph_parts() -> Vec<(&'static str, Value)> {
         ("fsid", uuid()),
         ("public_network", or_null(text())),
         ("cluster_network", or_null(text())),
-        ("mons", list(mon("fqdn"))),
-        ("pools", list(pool)),
+        ("mons", list(&mon("fqdn"))),
+        ("pools", list(&pool)),
     ]);
     let osd = object(&[
         ("cluster", text()),
@@ -267,9 +268,9 @@ fn ceph_parts() -> Vec<(&'static str, Value)> {
         ("device_class", or_null(text())),
     ]);
     let ceph = object(&[
-        ("clusters", map(part("DocumentCephCluster"))),
+        ("clusters", map(&part("DocumentCephCluster"))),
         ("mon", or_null(mon("cluster"))),
-        ("osds", list(part("DocumentCephOsd"))),
+        ("osds", list(&part("DocumentCephOsd"))),
     ]);
     vec![("DocumentCeph", ceph), ("DocumentCephCluster", cluster), ("DocumentCephOsd", osd)]
 }

@@ -26,14 +26,7 @@ pub fn paths(kind: &'static dyn Kind) -> [(String, Value); 2] {
 }
 
 /// An operation, with the problems that may always occur besides its own.
-fn operation(
-    kind: &dyn Kind,
-    verb: &str,
-    summary: &str,
-    parameters: Vec<Value>,
-    good: Value,
-    problems: &[u16],
-) -> Value {
+fn operation(kind: &dyn Kind, verb: &str, summary: &str, parameters: &[Value], good: Value, problems: &[u16]) -> Value {
     let mut answers = responses::problems(&[problems, ALWAYS].concat());
     if let Value::Object(good) = good {
         answers.extend(good);
@@ -59,14 +52,14 @@ fn list(kind: &'static dyn Kind) -> Value {
         "headers": {"Link": refer("headers", "Link")},
         "content": responses::content(responses::ALL_FORMATS, &schema),
     });
-    operation(kind, "list", "List", all, json!({"200": page}), &[])
+    operation(kind, "list", "List", &all, json!({"200": page}), &[])
 }
 
 fn find(kind: &'static dyn Kind) -> Value {
     let mut all = parameters::named(&["If-None-Match"]);
     all.extend(parameters::shape(kind));
     let good = json!({"200": is_now(kind), "304": refer("responses", "NotModified")});
-    operation(kind, "get", "Read", all, good, &[404])
+    operation(kind, "get", "Read", &all, good, &[404])
 }
 
 fn create(kind: &'static dyn Kind) -> Value {
@@ -77,7 +70,7 @@ fn create(kind: &'static dyn Kind) -> Value {
     let good = json!({
         "201": created("The new object; of several, all of them.", &either), "303": refer("responses", "SeeOther"),
     });
-    let mut create = operation(kind, "create", "Create", all, good, &[409, 413, 415, 422]);
+    let mut create = operation(kind, "create", "Create", &all, good, &[409, 413, 415, 422]);
     create["description"] = format!(
         "An array of up to {MAX_LIMIT} creates all of them or, if one is refused, none; `errors` then names its place."
     )
@@ -95,7 +88,7 @@ fn create(kind: &'static dyn Kind) -> Value {
 
 fn update(kind: &'static dyn Kind) -> Value {
     let good = json!({"200": is_now(kind), "303": refer("responses", "SeeOther")});
-    let mut update = operation(kind, "update", "Change", changing(kind), good, CHANGE_PROBLEMS);
+    let mut update = operation(kind, "update", "Change", &changing(kind), good, CHANGE_PROBLEMS);
     let patch = refer("schemas", &format!("{}Patch", names::singular(kind)));
     update["requestBody"] = body(kind, &patch, &["application/merge-patch+json"]);
     update
@@ -104,7 +97,7 @@ fn update(kind: &'static dyn Kind) -> Value {
 fn replace(kind: &'static dyn Kind) -> Value {
     let new = created("The new object.", &refer("schemas", &names::singular(kind)));
     let good = json!({"200": is_now(kind), "201": new, "303": refer("responses", "SeeOther")});
-    let mut replace = operation(kind, "replace", "Create or replace", changing(kind), good, CHANGE_PROBLEMS);
+    let mut replace = operation(kind, "replace", "Create or replace", &changing(kind), good, CHANGE_PROBLEMS);
     replace["description"] = "Creates the object if the natural key names none; an id must name one.".into();
     let replacement = refer("schemas", &format!("{}Replacement", names::singular(kind)));
     replace["requestBody"] = body(kind, &replacement, &[]);
@@ -113,7 +106,7 @@ fn replace(kind: &'static dyn Kind) -> Value {
 
 fn remove(kind: &'static dyn Kind) -> Value {
     let good = json!({"204": {"description": "It is gone."}, "303": refer("responses", "SeeOther")});
-    let mut remove = operation(kind, "delete", "Delete", changing(kind), good, &[404, 409, 412]);
+    let mut remove = operation(kind, "delete", "Delete", &changing(kind), good, &[404, 409, 412]);
     remove["description"] =
         "What belongs to the object goes with it. What is in use is not deleted: 409 says by what.".into();
     remove

@@ -29,7 +29,12 @@ fn shared() -> Map<String, Value> {
     let all = [
         ("query", "limit", "How many items a page has at most.", limit),
         ("query", "cursor", "Continues a list: `links.next` holds it, for the same order and filters.", text()),
-        ("query", "count", "Makes `total` exact, however long that takes.", json!({"const": "exact"})),
+        (
+            "query",
+            "count",
+            "Makes `total` exact, however long that takes.",
+            json!({"type": "string", "enum": ["exact"]}),
+        ),
         (
             "query",
             "q",
@@ -68,7 +73,8 @@ pub fn shape(kind: &'static dyn Kind) -> Vec<Value> {
 fn of(kind: &'static dyn Kind) -> Vec<(String, Value)> {
     let name = names::singular(kind);
     let fields: Vec<&str> = kind.columns().iter().map(|column| column.name).collect();
-    let fields = several("fields", "Which fields to show; all unless given.", &json!({"enum": fields}));
+    let fields =
+        several("fields", "Which fields to show; all unless given.", &json!({"type": "string", "enum": fields}));
     let mut all = vec![(format!("{name}Fields"), fields)];
     let relations = relations(kind);
     if !relations.is_empty() {
@@ -76,7 +82,7 @@ fn of(kind: &'static dyn Kind) -> Vec<(String, Value)> {
         let about = format!(
             "Which related objects to show whole. Relations of theirs follow after a dot, {MAX_DEPTH} steps deep at most."
         );
-        let item = json!({"anyOf": [{"enum": relations}, {"type": "string", "pattern": deeper}]});
+        let item = json!({"anyOf": [{"type": "string", "enum": relations}, {"type": "string", "pattern": deeper}]});
         all.push((format!("{name}Embed"), several("embed", &about, &item)));
     }
     all
@@ -92,7 +98,11 @@ pub fn sort(kind: &dyn Kind) -> Value {
     let sortable = kind.columns().iter().filter(|column| column.is_stored() && !matches!(column.ty, Type::Json));
     let orders: Vec<String> =
         sortable.flat_map(|column| [column.name.to_owned(), format!("-{}", column.name)]).collect();
-    several("sort", "The order, ascending or with `-` descending; last comes the id.", &json!({"enum": orders}))
+    several(
+        "sort",
+        "The order, ascending or with `-` descending; last comes the id.",
+        &json!({"type": "string", "enum": orders}),
+    )
 }
 
 /// What narrows a list.

@@ -22,7 +22,7 @@ pub fn paths() -> serde_json::Map<String, Value> {
     all.map(|(path, get)| (path.to_owned(), json!({"get": get}))).into_iter().collect()
 }
 
-fn operation(id: &str, summary: &str, answers: Value) -> Value {
+fn operation(id: &str, summary: &str, answers: &Value) -> Value {
     json!({"operationId": id, "summary": summary, "tags": [TAG.0], "responses": answers})
 }
 
@@ -42,31 +42,31 @@ fn root() -> Value {
     let mut answers = responses::problems(&[400, 406]);
     let content = responses::content(responses::ALL_FORMATS, &schema);
     answers.insert("200".into(), json!({"description": "Links.", "content": content}));
-    operation("getLinks", "Links to everything", answers.into())
+    operation("getLinks", "Links to everything", &answers.into())
 }
 
 fn health() -> Value {
     let mut alive = status("The server is alive.", "alive");
     alive["content"]["application/json"]["schema"]["properties"]["version"] = json!({"type": "string"});
-    operation("getHealth", "Whether the server is alive", json!({"200": alive}))
+    operation("getHealth", "Whether the server is alive", &json!({"200": alive}))
 }
 
 fn ready() -> Value {
     let mut answers = responses::problems(&[503]);
     answers.insert("200".into(), status("The server can serve: it reaches its database.", "ready"));
-    operation("getReadiness", "Whether the server can serve", answers.into())
+    operation("getReadiness", "Whether the server can serve", &answers.into())
 }
 
 fn metrics() -> Value {
     let counted = json!({"description": "In the text format of Prometheus.", "content": {"text/plain": {"schema": {"type": "string"}}}});
-    operation("getMetrics", "What the server has counted", json!({"200": counted}))
+    operation("getMetrics", "What the server has counted", &json!({"200": counted}))
 }
 
 fn description() -> Value {
     let known = json!({"description": "The description in OpenAPI 3.1.", "headers": {"ETag": refer("headers", "ETag")},
         "content": {"application/json": {"schema": {"type": "object", "required": ["openapi", "info", "paths"]}}}});
     let answers = json!({"200": known, "304": refer("responses", "NotModified")});
-    let mut operation = operation("getOpenapi", "This description", answers);
+    let mut operation = operation("getOpenapi", "This description", &answers);
     operation["parameters"] = json!([refer("parameters", "If-None-Match")]);
     operation
 }
@@ -77,7 +77,7 @@ fn page() -> Value {
     let mut operation = operation(
         "getDocs",
         "This description as a page",
-        json!({"200": page, "304": refer("responses", "NotModified")}),
+        &json!({"200": page, "304": refer("responses", "NotModified")}),
     );
     operation["parameters"] = json!([refer("parameters", "If-None-Match")]);
     operation
@@ -95,7 +95,7 @@ fn file() -> Value {
         json!({"description": "The file.", "headers": {"ETag": refer("headers", "ETag")}, "content": content}),
     );
     answers.insert("304".into(), refer("responses", "NotModified"));
-    let mut operation = operation("getDocsFile", "A file that the page needs", answers.into());
+    let mut operation = operation("getDocsFile", "A file that the page needs", &answers.into());
     operation["parameters"] = json!([
         {"name": "file", "in": "path", "required": true, "schema": {"type": "string", "enum": names}},
         refer("parameters", "If-None-Match"),

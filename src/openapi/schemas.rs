@@ -155,7 +155,7 @@ fn reference_input(kind: &dyn Kind) -> Value {
     json!({"anyOf": [
         {"type": "integer", "format": "int64", "description": "The id."},
         {"type": "string", "description": format!("The natural key: `{}`.", kind.key().join("`/`"))},
-        {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer", "format": "int64"}},
+        {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer", "format": "int64"}}, "additionalProperties": true,
             "description": "A reference as it came out."},
         {"type": "object", "required": [key], "properties": only_key, "additionalProperties": false,
             "description": "The natural key with its name."},

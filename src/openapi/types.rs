@@ -134,7 +134,7 @@ fn owned_item(owned: &Owned) -> Value {
     json!({"anyOf": [
         {"type": "integer", "format": "int64", "description": "The id of one that it already has."},
         {"type": "string", "description": format!("The natural key (`{field}`) of one that it has or shall have.")},
-        {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer", "format": "int64"}},
+        {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer", "format": "int64"}}, "additionalProperties": true,
             "description": "One that it already has, as it came out."},
         {"type": "object", "required": required, "properties": properties, "additionalProperties": false,
             "description": "One that it has or shall have, whole."},

@@ -37,5 +37,5 @@ def problems(document, cases):
 
 
 found = list(problems(**json.load(sys.stdin)))
-print("\n".join(found))
+print("\n".join(found[:20]))
 sys.exit(1 if found else 0)

@@ -110,7 +110,7 @@ diesel::table! {
     idempotency_keys (key) {
         key -> Text,
         request_digest -> Text,
-        answer -> Nullable<Jsonb>,
+        answer -> Nullable<Json>,
         created_at -> Timestamptz,
     }
 }
@@ -177,7 +177,7 @@ diesel::table! {
         location -> Nullable<Text>,
         state_id -> Int8,
         environment -> Nullable<Text>,
-        parameters -> Jsonb,
+        parameters -> Json,
         management_network_id -> Nullable<Int8>,
         storage_network_id -> Nullable<Int8>,
         backup_network_id -> Nullable<Int8>,

@@ -101,7 +101,7 @@ impl Type {
             Self::Cidr => "cidr",
             Self::Mac => "macaddr",
             Self::Uuid => "uuid",
-            Self::Json => "jsonb",
+            Self::Json => "json",
         }
     }
 

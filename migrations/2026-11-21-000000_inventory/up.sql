@@ -76,8 +76,9 @@ CREATE TABLE nodes (
         CHECK (length(location) BETWEEN 1 AND 255 AND location !~ '[\x01-\x1f]'),
     state_id bigint NOT NULL CONSTRAINT nodes_state_id_fkey REFERENCES node_states,
     environment text CONSTRAINT nodes_environment_check CHECK (environment ~ '^[a-z0-9_]{1,64}$'),
-    parameters jsonb NOT NULL DEFAULT '{}'
-        CONSTRAINT nodes_parameters_check CHECK (jsonb_typeof(parameters) = 'object'),
+    -- json, for jsonb keeps neither the order of keys nor the difference between 1e16 and 10000000000000000.
+    parameters json NOT NULL DEFAULT '{}'
+        CONSTRAINT nodes_parameters_check CHECK (json_typeof(parameters) = 'object'),
     management_network_id bigint CONSTRAINT nodes_management_network_id_fkey REFERENCES networks,
     storage_network_id bigint CONSTRAINT nodes_storage_network_id_fkey REFERENCES networks,
     backup_network_id bigint CONSTRAINT nodes_backup_network_id_fkey REFERENCES networks,
@@ -330,7 +331,7 @@ CREATE TABLE idempotency_keys (
     key text PRIMARY KEY CONSTRAINT idempotency_keys_key_check CHECK (length(key) BETWEEN 1 AND 255),
     -- Of what was asked, so that a key is not used for two different requests.
     request_digest text NOT NULL,
-    answer jsonb,
+    answer json,
     created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys (created_at);

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Double, Integer, Jsonb, Macaddr, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Double, Integer, Json, Macaddr, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -41,7 +41,7 @@ pub struct Node {
     pub state: String,
     #[diesel(sql_type = Nullable<Text>)]
     pub environment: Option<String>,
-    #[diesel(sql_type = Jsonb)]
+    #[diesel(sql_type = Json)]
     pub parameters: Value,
 }
 

@@ -48,8 +48,9 @@ impl Body {
         if !bytes.is_complete() {
             return Err(Error::TooLarge(limit));
         }
-        let sub = request.content_type().map(|media| media.sub().as_str()).unwrap_or_default();
-        let content = match sub {
+        let media = request.content_type().filter(|media| media.top() == "application");
+        let sub = media.map(|media| media.sub().as_str().to_ascii_lowercase()).unwrap_or_default();
+        let content = match sub.as_str() {
             "json" | "merge-patch+json" => Content::Tree(tree::from_json(&bytes).map_err(Error::Malformed)?),
             "msgpack" | "x-msgpack" | "vnd.msgpack" => {
                 Content::Tree(tree::from_msgpack(&bytes).map_err(Error::Malformed)?)

@@ -5,9 +5,10 @@ use rocket::{Catcher, Request, catch, catchers};
 use serde_json::json;
 
 use crate::error::Error;
-use crate::http::format::Format;
+use crate::http::format::{Format, stem};
 use crate::http::reply::Reply;
 use crate::http::request_id::RequestId;
+use crate::resources;
 
 /// No route, or none for this method.
 #[catch(404)]
@@ -55,7 +56,11 @@ fn matches(pattern: &str, path: &[&str]) -> bool {
     let rest = parts.last().is_some_and(|part| part.ends_with("..>"));
     let fixed = if rest { &parts[..parts.len() - 1] } else { &parts[..] };
     let fits = if rest { path.len() > fixed.len() } else { path.len() == fixed.len() };
-    fits && fixed.iter().zip(path).all(|(part, given)| part.starts_with('<') || part == given)
+    let covers = |part: &str, given: &str| match part {
+        "<kind>" => resources::kind(stem(given)).is_some(),
+        _ => part.starts_with('<') || part == given,
+    };
+    fits && fixed.iter().zip(path).all(|(part, given)| covers(part, given))
 }
 
 /// For the whole server.

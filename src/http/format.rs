@@ -49,7 +49,7 @@ impl Format {
         if headers.is_empty() {
             return Ok(Self::Json);
         }
-        let accept: Accept = headers.join(", ").parse().map_err(|_| Error::NotAcceptable)?;
+        let accept: Accept = headers.join(", ").to_ascii_lowercase().parse().map_err(|_| Error::NotAcceptable)?;
         let mut wanted: Vec<_> = Accept::iter(&accept).filter(|media| media.weight_or(1.0) > 0.0).collect();
         wanted.sort_by(|a, b| b.weight_or(1.0).total_cmp(&a.weight_or(1.0)));
         wanted.iter().find_map(|m| Self::named(m.top().as_str(), m.sub().as_str())).ok_or(Error::NotAcceptable)

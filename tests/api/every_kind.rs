@@ -12,7 +12,7 @@ pub fn example(kind: &dyn Kind) -> Value {
 }
 
 /// A value as people write it: a reference by its natural key.
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -29,13 +29,13 @@ pub fn by_key(kind: &dyn Kind, object: &Value) -> String {
 }
 
 /// The part of an object that a client may write.
-fn writable(kind: &dyn Kind, object: &Value) -> Value {
+pub fn writable(kind: &dyn Kind, object: &Value) -> Value {
     let columns = kind.columns().iter().filter(|column| column.writable);
     columns.map(|column| (column.name.to_owned(), object[column.name].clone())).collect::<Map<_, _>>().into()
 }
 
 /// The same, with lists of what belongs to it by natural key: an id would name what is gone.
-fn recreatable(kind: &dyn Kind, object: &Value) -> Value {
+pub fn recreatable(kind: &dyn Kind, object: &Value) -> Value {
     let mut body = writable(kind, object);
     for column in kind.columns().iter().filter(|column| matches!(column.ty, Type::Owned(_))) {
         body[column.name] = object[column.name].as_array().unwrap().iter().map(|item| json!(text(item))).collect();

@@ -5,9 +5,12 @@
 mod documents;
 mod enc;
 mod every_kind;
+mod every_route;
 mod fleet;
+mod formats;
 mod generations;
 mod harness;
+mod lists;
 mod migrations;
 mod openapi;
 mod readme;

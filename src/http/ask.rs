@@ -40,18 +40,29 @@ impl CertName {
     pub fn missing() -> Error {
         Error::Malformed("the name of the node is missing".into())
     }
+
+    fn read(name: &str) -> Result<Self> {
+        match name {
+            "" => Err(Self::missing()),
+            // It cannot be stored, and so names nothing. Asked for, it would fail the check of other nodes as well.
+            _ if name.contains('\0') => Err(Error::NotFound),
+            _ => Ok(Self(name.to_owned())),
+        }
+    }
+}
+
+impl FromParam<'_> for CertName {
+    type Error = Error;
+    fn from_param(name: &str) -> Result<Self> {
+        Self::read(name)
+    }
 }
 
 impl FromSegments<'_> for CertName {
     type Error = Error;
     fn from_segments(segments: Segments<'_, Path>) -> Result<Self> {
         let parts: Vec<&str> = segments.collect();
-        let name = parts.join("/");
-        match name.as_str() {
-            "" => Err(Self::missing()),
-            _ if name.contains('\0') => Err(Error::NotFound),
-            _ => Ok(Self(name)),
-        }
+        Self::read(&parts.join("/"))
     }
 }
 

@@ -40,15 +40,15 @@ async fn foreman(certname: Result<CertName>, format: Option<&str>, documents: &S
 }
 
 #[get("/puppet/hiera/<certname>", rank = 1)]
-async fn hiera_keys(certname: &str, documents: &State<Documents>) -> Result<Document> {
-    let kept = documents.get(certname).await?;
+async fn hiera_keys(certname: Result<CertName>, documents: &State<Documents>) -> Result<Document> {
+    let kept = documents.get(&certname?.0).await?;
     Ok(Document(ContentType::JSON, kept.view(HIERA, hiera::view)?))
 }
 
 /// One key, for `__KEY__` mode of `hiera_http`.
 #[get("/puppet/hiera/<certname>/<key>", rank = 1)]
-async fn hiera_key(certname: &str, key: &str, documents: &State<Documents>) -> Result<Reply> {
-    let tree: Value = hiera::view(&documents.get(certname).await?.tree()?);
+async fn hiera_key(certname: Result<CertName>, key: &str, documents: &State<Documents>) -> Result<Reply> {
+    let tree: Value = hiera::view(&documents.get(&certname?.0).await?.tree()?);
     let value = tree.get(key).cloned().ok_or(Error::NotFound)?;
     Ok(Reply::new(200, Format::Json, value))
 }

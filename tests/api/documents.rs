@@ -32,3 +32,15 @@ async fn a_document_is_current_and_cacheable() {
         app.get("/salt/pillar/hv02.example.com").await.is(Status::NotFound);
     }
 }
+
+#[rocket::async_test]
+async fn a_name_that_nothing_can_have_is_an_unknown_node() {
+    let app = App::start().await;
+    for path in ["puppet/enc", "puppet/hiera", "node", "salt/pillar", "salt/tops"] {
+        for name in ["nobody", "a%00b", "%00", "a%2Fb", "..", "%25%7B", "0"] {
+            let answer = app.get(&format!("/{path}/{name}")).await;
+            assert_eq!(answer.status, 404, "{path}/{name}: {}", answer.text());
+        }
+    }
+    app.get("/puppet/hiera/a%00b/virtapi::roles").await.is(Status::NotFound);
+}

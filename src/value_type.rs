@@ -178,7 +178,9 @@ impl Type {
                 fine(!text.contains(|c: char| c == '/' || c.is_control()), "must not hold '/' or control characters")?;
                 let edges =
                     text.starts_with(|c: char| c == '.' || c.is_whitespace()) || text.ends_with(char::is_whitespace);
-                fine(!edges, "must not begin with '.' or begin or end with a space")
+                fine(!edges, "must not begin with '.' or begin or end with a space")?;
+                // As a key it merges, even when it is quoted.
+                fine(text != "<<", "cannot be read back from YAML")
             }
             Self::Fqdn => fine(is_fqdn(text), "must be a host name in lower case, and not all digits"),
             Self::Word(word) => word.check(text),

@@ -8,7 +8,7 @@ CREATE EXTENSION IF NOT EXISTS pg_trgm;
 
 -- A name that stands in a URL: no slash, no control character, not all digits.
 CREATE DOMAIN name_text AS text CONSTRAINT name_text_check
-    CHECK (VALUE ~ '^[^/[:cntrl:]]{1,64}$' AND VALUE ~ '[^0-9]' AND VALUE !~ '^(\.|\s)|\s$');
+    CHECK (VALUE ~ '^[^/[:cntrl:]]{1,64}$' AND VALUE ~ '[^0-9]' AND VALUE !~ '^(\.|\s)|\s$' AND VALUE <> '<<');
 
 CREATE TABLE node_states (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -312,6 +312,37 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
+-- A volume must have a place: an lvm volume a volume group, a file a directory. That is told by the hypervisor of its VM,
+-- so whichever of the three changes is looked at; else one volume would cost the whole node its document.
+CREATE VIEW volumes_without_place AS
+    SELECT h.id AS hypervisor_id, m.id AS vm_id, d.id AS volume_id
+    FROM hypervisors h JOIN vms m ON m.hypervisor_id = h.id JOIN volumes d ON d.vm_id = m.id
+    JOIN storage_types t ON t.id = d.storage_type_id
+    WHERE CASE t.name WHEN 'rbd' THEN FALSE WHEN 'lvm' THEN h.vg_name IS NULL ELSE h.local_storage_path IS NULL END;
+CREATE FUNCTION volume_place_check() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    found_one boolean;
+BEGIN
+    IF TG_TABLE_NAME = 'hypervisors' THEN
+        found_one := EXISTS (SELECT FROM volumes_without_place WHERE hypervisor_id = NEW.id);
+    ELSIF TG_TABLE_NAME = 'vms' THEN
+        found_one := EXISTS (SELECT FROM volumes_without_place WHERE vm_id = NEW.id);
+    ELSE
+        found_one := EXISTS (SELECT FROM volumes_without_place WHERE volume_id = NEW.id);
+    END IF;
+    IF found_one THEN
+        RAISE check_violation USING MESSAGE = 'a volume has no place on its hypervisor',
+            TABLE = TG_TABLE_NAME, CONSTRAINT = TG_TABLE_NAME || '_volume_place_check';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER hypervisors_volume_place_check AFTER UPDATE OF vg_name, local_storage_path ON hypervisors
+    FOR EACH ROW EXECUTE FUNCTION volume_place_check();
+CREATE TRIGGER vms_volume_place_check AFTER UPDATE OF hypervisor_id ON vms
+    FOR EACH ROW WHEN (NEW.hypervisor_id IS DISTINCT FROM OLD.hypervisor_id) EXECUTE FUNCTION volume_place_check();
+CREATE TRIGGER volumes_volume_place_check AFTER INSERT OR UPDATE OF vm_id, storage_type_id ON volumes
+    FOR EACH ROW WHEN (NEW.vm_id IS NOT NULL) EXECUTE FUNCTION volume_place_check();
+
 CREATE TRIGGER volumes_check BEFORE INSERT OR UPDATE ON volumes FOR EACH ROW EXECUTE FUNCTION volumes_check();
 
 CREATE TABLE snapshots (

@@ -67,6 +67,11 @@ impl Resource for Hypervisor {
         "local_storage_path": "/var/lib/libvirt/images", "vg_name": "vg0", "cores": 16, "ram_bytes": 68719476736,
         "virt_methods": ["KVM", "LXC"]}"#;
     const SHOWN_IN: &'static str = "SELECT node_id, NULL::int8 FROM hypervisors WHERE hypervisors.id = changed.id";
+    const RULES: &'static [Rule] = &[Rule {
+        constraint: "hypervisors_volume_place_check",
+        field: "",
+        detail: "must keep the local_storage_path or vg_name that volumes of its VMs need",
+    }];
     type New = NewHypervisor;
     crud!(hypervisors: list find lock insert update delete);
 }

@@ -68,11 +68,18 @@ impl Resource for Vm {
         "virt_methods": ["KVM"]}}"#;
     const SHOWN_IN: &'static str = "SELECT node_id, NULL::int8 FROM vms JOIN hypervisors ON hypervisors.id = vms.hypervisor_id \
         WHERE vms.id = changed.id";
-    const RULES: &'static [Rule] = &[Rule {
-        constraint: "vms_virt_method_offered_fkey",
-        field: "virt_method",
-        detail: "is not one that its hypervisor offers",
-    }];
+    const RULES: &'static [Rule] = &[
+        Rule {
+            constraint: "vms_virt_method_offered_fkey",
+            field: "virt_method",
+            detail: "is not one that its hypervisor offers",
+        },
+        Rule {
+            constraint: "vms_volume_place_check",
+            field: "hypervisor",
+            detail: "has no local_storage_path or vg_name for a volume of this VM",
+        },
+    ];
     type New = NewVm;
     crud!(vms: list find lock insert update delete);
 }

@@ -83,6 +83,11 @@ impl Resource for Volume {
             detail: "must be set for an rbd volume, and for no other",
         },
         Rule { constraint: "volumes_image_backing_check", field: "image", detail: "is only for a qcow2 volume" },
+        Rule {
+            constraint: "volumes_volume_place_check",
+            field: "storage_type",
+            detail: "needs a local_storage_path (files) or a vg_name (lvm) on the hypervisor of its VM",
+        },
         Rule { constraint: "volumes_size_of_image_check", field: "size_bytes", detail: "is less than the image has" },
     ];
     type New = NewVolume;

@@ -8,9 +8,7 @@ import json
 import puppet_documents
 from puppet_documents import CERTNAME, TRAPS
 
-# The database keeps numbers in decimals: 1e16 comes back as the equal integer.
-PARAMETERS = {**puppet_documents.PARAMETERS,
-              "numbers": [number for number in puppet_documents.PARAMETERS["numbers"] if number != 1e16]}
+PARAMETERS = puppet_documents.PARAMETERS
 # What a text of one line may be, and what a name may be (a part of a URL, not all digits). Clusters are keys of maps,
 # and no YAML reader takes << for a key.
 TEXTS = [trap for trap in TRAPS if 0 < len(trap) < 256 and not any(c < " " for c in trap)]

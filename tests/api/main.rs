@@ -17,4 +17,5 @@ mod readme;
 mod salt;
 mod schema;
 mod start;
+mod volume_places;
 mod writes;

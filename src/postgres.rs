@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{DatabaseUrl, Settings};
 use cluster::Cluster;
 use control::Server;
+pub use programs::OLDEST;
 use user::User;
 
 /// What can be wrong, each in one sentence that says what to do.

@@ -1,8 +1,15 @@
 //! The database of a command: the one that the settings name, or the private one for as long as the command runs.
 
-use super::Result;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{Result, with_causes};
 use crate::config::{DatabaseUrl, Settings};
-use crate::postgres::Private;
+use crate::postgres::{OLDEST, Private};
+
+/// How long a database may take to answer at the start.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Opened, it must be closed.
 pub(super) enum Database {
@@ -25,6 +32,15 @@ impl Database {
             Self::Given(url) => url.expose(),
             Self::Private(private) => private.url().expose(),
         }
+    }
+
+    /// Brings its schema up to date; says why when that cannot be done.
+    pub async fn migrate(&self) -> Result<()> {
+        if let Self::Given(url) = self {
+            let usable = timeout(PATIENCE, probe(url)).await.unwrap_or_else(|_| Err("it does not answer".into()));
+            usable.map_err(|error| format!("cannot use the database {url}: {}", with_causes(&*error)))?;
+        }
+        crate::db::migrate(self.url()).await
     }
 
     /// In words for people.
@@ -52,11 +68,29 @@ impl Database {
     }
 }
 
-/// Does something with the database that the settings give, on a runtime.
+/// Whether a database is there and new enough. The pool would only say that it cannot connect.
+async fn probe(url: &DatabaseUrl) -> Result<()> {
+    let (client, connection) = tokio_postgres::connect(url.expose(), tokio_postgres::NoTls).await?;
+    let connection = tokio::spawn(connection);
+    let row = client.query_one("SELECT current_setting('server_version_num')::int / 10000", &[]).await?;
+    let version = u32::try_from(row.try_get::<_, i32>(0)?)?;
+    drop(client);
+    connection.await??;
+    if version < OLDEST {
+        Err(format!("it is Postgres {version}, and must be {OLDEST} or newer").into())
+    } else {
+        Ok(())
+    }
+}
+
+/// Does something with the migrated database that the settings give, on a runtime.
 pub(super) fn with_database<T>(settings: &Settings, work: impl AsyncFnOnce(&str) -> Result<T>) -> Result<T> {
     let runtime = runtime(settings)?;
     let database = Database::open(settings)?;
-    let outcome = runtime.block_on(work(database.url()));
+    let outcome = runtime.block_on(async {
+        database.migrate().await?;
+        work(database.url()).await
+    });
     drop(runtime);
     database.close(outcome)
 }

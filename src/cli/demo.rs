@@ -7,10 +7,7 @@ use crate::demo::{Outcome, load};
 
 pub(super) fn run(flags: &Flags) -> Result<()> {
     let loaded = super::settings(flags)?;
-    let outcome = with_database(&loaded.settings, async |url| {
-        crate::db::migrate(url).await?;
-        load(url).await
-    })?;
+    let outcome = with_database(&loaded.settings, async |url| load(url).await)?;
     match outcome {
         Outcome::Loaded(count) => print(&format!("loaded {count} objects\n")),
         Outcome::NotEmpty => print("the database is not empty: nothing was loaded\n"),

@@ -55,7 +55,7 @@ async fn serve(settings: &Settings, database: &Database, demo: bool, mut stop: S
     tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
-        ready = prepare(database.url(), demo) => ready?,
+        ready = prepare(database, demo) => ready?,
     }
     let place = database.describe();
     let (tell_port, port) = oneshot::channel();
@@ -107,10 +107,10 @@ async fn unused(port: oneshot::Receiver<u16>) {
 }
 
 /// Brings the database to where the server can use it.
-async fn prepare(url: &str, demo: bool) -> Result<()> {
-    crate::db::migrate(url).await?;
+async fn prepare(database: &Database, demo: bool) -> Result<()> {
+    database.migrate().await?;
     if demo {
-        crate::demo::load(url).await?;
+        crate::demo::load(database.url()).await?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::Error;
 pub(super) const INSTALL: &str = "apt-get install postgresql";
 
 /// The oldest version that knows what the migrations use.
-pub(super) const OLDEST: u32 = 15;
+pub const OLDEST: u32 = 15;
 
 /// Where packages put them; `*` is the version.
 const PLACES: [&str; 3] = ["/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql*/bin"];

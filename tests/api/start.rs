@@ -169,7 +169,8 @@ fn what_cannot_be_used_is_one_sentence() {
         (vec!["serve", "--data-dir", &dir, "--postgres-bin", "/nowhere"], "apt-get install postgresql"),
         (vec!["serve", "--data-dir", &dir, "--port", &port], "cannot listen on 127.0.0.1:"),
         (vec!["serve", "--data-dir", "/dev/null/x"], "/dev/null/x"),
-        (vec!["migrate", "--database-url", "postgres://x@127.0.0.1:1/x"], "virtapi: "),
+        (vec!["migrate", "--database-url", "postgres://x@127.0.0.1:1/x"], "Connection refused"),
+        (vec!["serve", "--database-url", "postgres://x:y@[::1]:1/x"], "cannot use the database postgres://x:***@"),
     ];
     let closed = tempfile::tempdir().expect("a directory");
     let below = closed.path().join("data").display().to_string();

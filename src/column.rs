@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::byte_size;
 use crate::kind::Kind;
 use crate::value_type::Type;
 
@@ -140,14 +141,24 @@ impl Column {
         }
     }
 
+    /// Whether it holds a number of bytes.
+    pub fn holds_bytes(&self) -> bool {
+        matches!(self.ty, Type::Int) && (self.name.ends_with("_bytes") || self.name.contains("_bps_"))
+    }
+
     /// What an HTML form's text means.
     #[must_use]
     pub fn form_value(&self, text: &str) -> Value {
         match self.ty {
             _ if text.is_empty() => Value::Null,
+            Type::Int if self.holds_bytes() => byte_size::parse(text).map_or_else(|| text.into(), Value::from),
             Type::Int => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
+            // Browsers send a moment without its zone.
+            Type::Time => ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"]
+                .iter()
+                .find_map(|form| chrono::NaiveDateTime::parse_from_str(text, form).ok())
+                .map_or_else(|| text.into(), |moment| moment.and_utc().to_rfc3339().into()),
             Type::Float => text.parse::<f64>().map_or_else(|_| text.into(), Value::from),
-            Type::Json => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
             _ => text.into(),
         }
     }

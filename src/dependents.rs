@@ -2,6 +2,7 @@
 
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
+use std::collections::HashSet;
 
 use crate::column::{Column, OnDelete};
 use crate::db::Tx;
@@ -72,22 +73,45 @@ async fn referring(tx: &Tx, user: &dyn Kind, condition: &str, ids: Vec<String>) 
     Ok(statement.load(&mut tx.conn()).await?)
 }
 
-/// Refuses to delete what is in use, and says by what.
-pub async fn refuse_if_used(tx: &Tx, kind: &'static dyn Kind, id: i64) -> Result<()> {
-    let gone = of(tx, kind, id).await?;
-    let goes_too = |user: &dyn Kind, id: i64| {
-        gone.iter().any(|d| d.goes_with && d.kind.name() == user.name() && d.objects.iter().any(|(own, _)| *own == id))
-    };
-    let mut users = Vec::new();
-    for dependents in gone.iter().filter(|dependents| !dependents.goes_with) {
-        let keeps = dependents.objects.iter().filter(|(id, _)| !goes_too(dependents.kind, *id));
-        let names: Vec<&str> = keeps.map(|(_, name)| name.as_str()).collect();
-        if !names.is_empty() {
-            let shown = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-            let more = if names.len() > NAMED { ", …" } else { "" };
-            let count = names.len();
-            users.push((String::new(), format!("is still used by {count} {}: {shown}{more}", dependents.kind.name())));
+/// What goes with the object, and what keeps it from being deleted: what refers to it and does not go as well. Each kind
+/// stands once.
+pub fn split(found: Vec<Dependents>) -> (Vec<Dependents>, Vec<Dependents>) {
+    let (goes, uses): (Vec<_>, Vec<_>) = found.into_iter().partition(|dependents| dependents.goes_with);
+    let goes = by_kind(goes);
+    let gone: HashSet<(&str, i64)> =
+        goes.iter().flat_map(|d| d.objects.iter().map(|(id, _)| (d.kind.name(), *id))).collect();
+    let mut keeps = by_kind(uses);
+    for dependents in &mut keeps {
+        let name = dependents.kind.name();
+        dependents.objects.retain(|(id, _)| !gone.contains(&(name, *id)));
+    }
+    keeps.retain(|dependents| !dependents.objects.is_empty());
+    (goes, keeps)
+}
+
+fn by_kind(found: Vec<Dependents>) -> Vec<Dependents> {
+    let mut kinds: Vec<Dependents> = Vec::new();
+    for dependents in found {
+        match kinds.iter_mut().find(|other| other.kind.name() == dependents.kind.name()) {
+            Some(same) => same.objects.extend(dependents.objects),
+            None => kinds.push(dependents),
         }
     }
-    if users.is_empty() { Ok(()) } else { Err(Error::Conflict(users)) }
+    for dependents in &mut kinds {
+        dependents.objects.sort();
+        dependents.objects.dedup();
+    }
+    kinds
+}
+
+/// Refuses to delete what is in use, and says by what.
+pub async fn refuse_if_used(tx: &Tx, kind: &'static dyn Kind, id: i64) -> Result<()> {
+    let (_, keeps) = split(of(tx, kind, id).await?);
+    let told = |dependents: &Dependents| {
+        let shown: Vec<&str> = dependents.objects.iter().take(NAMED).map(|(_, name)| name.as_str()).collect();
+        let more = if dependents.objects.len() > NAMED { ", …" } else { "" };
+        let (count, name) = (dependents.objects.len(), dependents.kind.name());
+        (String::new(), format!("is still used by {count} {name}: {}{more}", shown.join(", ")))
+    };
+    if keeps.is_empty() { Ok(()) } else { Err(Error::Conflict(keeps.iter().map(told).collect())) }
 }

@@ -2,6 +2,7 @@
 //! file per resource, and everything else written once over [`resources::KINDS`]; see ARCHITECTURE.md.
 
 mod auth;
+mod byte_size;
 mod change;
 pub mod cli;
 mod column;

@@ -38,6 +38,8 @@ pub fn rocket(settings: &Settings, database_url: &str) -> Result<rocket::Rocket<
         .attach(http::headers::Headers::new())
         .attach(forget)
         .mount("/v1", http::resources::routes())
+        .mount("/", http::resources::start())
+        .mount("/", http::pages::routes())
         .mount("/", http::health::routes())
         .mount("/", http::docs::routes())
         .mount("/", puppet::routes())

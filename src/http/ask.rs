@@ -20,6 +20,7 @@ impl FromParam<'_> for Named {
 }
 
 /// `/v1/<kind>/<key..>`: an id or a natural key, which may have a slash in it.
+#[derive(Clone)]
 pub struct Key(pub String);
 
 impl FromSegments<'_> for Key {

@@ -7,15 +7,17 @@ use serde_json::{Map, Value};
 
 use crate::column::Column;
 use crate::error::{Error, Result};
-use crate::http::{ask, tree};
+use crate::http::ask::{self, Ask};
+use crate::http::tree;
 use crate::value_type::Type;
 use crate::{etag, kind::Kind};
 
 /// The largest body in bytes; managed by Rocket.
 pub struct BodyLimit(pub u64);
 
-/// The field of a form that stands for `If-Match`.
+/// The fields of a form that stand for `If-Match` and `Idempotency-Key`.
 const IF_MATCH: &str = "_if_match";
+const IDEMPOTENCY_KEY: &str = "_idempotency_key";
 
 /// A body.
 pub struct Body {
@@ -64,21 +66,47 @@ impl Body {
         Ok(Self { content, digest: etag::digest(&bytes) })
     }
 
-    /// The tree, and the `If-Match` that a form carries as a field.
+    /// The fields, if it is a form.
+    pub fn pairs(&self) -> Option<&[(String, String)]> {
+        if let Content::Form(pairs) = &self.content { Some(pairs) } else { None }
+    }
+
+    /// What a form says in fields that other clients say in headers.
+    pub fn complete(&self, ask: &mut Ask) {
+        let field = |wanted: &str| {
+            self.pairs().into_iter().flatten().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
+        };
+        ask.if_match = ask.if_match.take().or_else(|| field(IF_MATCH));
+        ask.idempotency_key = ask.idempotency_key.take().or_else(|| field(IDEMPOTENCY_KEY));
+    }
+
+    /// The tree.
     ///
     /// # Errors
     /// When a form holds what cannot be stored.
-    pub fn tree(self, kind: &dyn Kind) -> Result<(Value, Option<String>)> {
+    pub fn tree(self, kind: &dyn Kind) -> Result<Value> {
         match self.content {
-            Content::Tree(tree) => Ok((tree, None)),
+            Content::Tree(tree) => Ok(tree),
             Content::Form(pairs) if pairs.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) => {
                 Err(Error::Malformed("the form holds a NUL, which cannot be stored".into()))
             }
-            Content::Form(pairs) => {
-                let tag = pairs.iter().find(|(name, _)| name == IF_MATCH).map(|(_, tag)| tag.clone());
-                Ok((form(kind, pairs)?, tag))
-            }
+            Content::Form(pairs) => form(kind, pairs),
         }
+    }
+}
+
+/// The body of a request that needs none, such as a deletion: only a form's is read, for the fields that stand for
+/// headers.
+pub struct FormBody(pub Option<Body>);
+
+#[rocket::async_trait]
+impl<'r> FromData<'r> for FormBody {
+    type Error = Error;
+    async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> Outcome<'r, Self> {
+        if !request.content_type().is_some_and(|media| media.is_form()) {
+            return Outcome::Success(Self(None));
+        }
+        Body::from_data(request, data).await.map(|body| Self(Some(body)))
     }
 }
 
@@ -96,7 +124,16 @@ fn form(kind: &dyn Kind, pairs: Vec<(String, String)>) -> Result<Value> {
         } else if fields.contains_key(&name) {
             return Err(Error::Malformed(format!("the field {name:?} stands twice")));
         } else {
-            let value = column.map_or_else(|| text.as_str().into(), |column| column.form_value(&text));
+            let value = match column {
+                // Read as strictly as any other JSON.
+                Some(column) if matches!(column.ty, Type::Json) && !text.trim().is_empty() => {
+                    let read = tree::from_json(text.as_bytes());
+                    read.map_err(|detail| Error::field(&name, format!("is not JSON: {detail}")))?
+                }
+                Some(column) if matches!(column.ty, Type::Text) => column.form_value(&text),
+                Some(column) => column.form_value(text.trim()),
+                None => text.into(),
+            };
             fields.insert(name, value);
         }
     }

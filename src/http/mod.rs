@@ -8,6 +8,7 @@ pub mod format;
 pub mod headers;
 pub mod health;
 pub mod idempotency;
+pub mod pages;
 pub mod reply;
 pub mod request_id;
 pub mod resources;

@@ -24,6 +24,8 @@ pub struct Reply {
     pub kind: Option<&'static dyn Kind>,
     /// The first part of the entity tag, if it is about one object.
     pub tag: Option<String>,
+    /// The page, if it was asked for and is more than the body.
+    pub page: Option<String>,
     /// More headers.
     pub headers: Vec<Header<'static>>,
 }
@@ -31,7 +33,12 @@ pub struct Reply {
 impl Reply {
     /// An answer about nothing in particular.
     pub fn new(status: u16, format: Format, body: Value) -> Self {
-        Self { status, format, body, kind: None, tag: None, headers: vec![] }
+        Self { status, format, body, kind: None, tag: None, page: None, headers: vec![] }
+    }
+
+    /// A page, for people only.
+    pub fn page(status: u16, view: &impl askama::Template) -> Result<Self, Error> {
+        Ok(Self { page: Some(html::render(view)?), ..Self::new(status, Format::Html, Value::Null) })
     }
 
     /// The items of a list, or the one object.
@@ -61,9 +68,16 @@ impl Reply {
         Ok(table.into_inner()?)
     }
 
-    fn encode(&self, request: &Request<'_>) -> Result<(ContentType, Vec<u8>), Failure> {
-        Ok(match self.format {
-            Format::Html => (ContentType::HTML, html::page(self, request)?.into_bytes()),
+    fn encode(&mut self) -> Result<(ContentType, Vec<u8>), Failure> {
+        Ok(match (self.format, self.page.take()) {
+            (_, Some(page)) => (ContentType::HTML, page.into_bytes()),
+            (format, None) => self.encode_body(format)?,
+        })
+    }
+
+    fn encode_body(&self, format: Format) -> Result<(ContentType, Vec<u8>), Failure> {
+        Ok(match format {
+            Format::Html => (ContentType::HTML, html::page(self)?.into_bytes()),
             // A problem is no table.
             Format::Csv if self.status < 400 => (ContentType::CSV, self.csv()?),
             Format::MsgPack => (ContentType::new("application", "msgpack"), rmp_serde::to_vec_named(&self.body)?),
@@ -83,11 +97,11 @@ fn cell(value: &Value) -> String {
 }
 
 impl<'r> Responder<'r, 'static> for Reply {
-    fn respond_to(self, request: &'r Request<'_>) -> Answer<'static> {
+    fn respond_to(mut self, request: &'r Request<'_>) -> Answer<'static> {
         let mut response = Response::build();
         response.status(Status::new(self.status)).raw_header("Vary", "Accept");
-        if !self.body.is_null() {
-            let (content_type, bytes) = match self.encode(request) {
+        if !self.body.is_null() || self.page.is_some() {
+            let (content_type, bytes) = match self.encode() {
                 Ok(encoded) => encoded,
                 Err(error) => {
                     tracing::error!(error = &*error, "an answer could not be written");

@@ -8,19 +8,24 @@ use crate::change::{self, Action, Change};
 use crate::column::Column;
 use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
+use crate::html::{self, detail::Detail, list::List, overview::Overview};
 use crate::http::ask::{Ask, Key, Named};
-use crate::http::body::Body;
+use crate::http::body::{Body, FormBody};
 use crate::http::format::Format;
-use crate::http::idempotency;
 use crate::http::reply::Reply;
+use crate::http::{idempotency, pages};
 use crate::query::{MAX_LIMIT, Query};
 use crate::{count, etag, kind, kind::Kind, natural_key, refs, resources::KINDS};
 
 /// Links to everything.
 #[get("/")]
-fn root(ask: Result<Ask>) -> Result<Reply> {
+async fn root(ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
     let ask = ask?;
     Query::none(&ask.pairs)?;
+    if ask.format == Format::Html {
+        let view = db.read(ask.actor, async |tx| Overview::read(tx).await).await?;
+        return Reply::page(200, &view);
+    }
     let mut links: serde_json::Map<String, Value> =
         KINDS.iter().map(|kind| (kind.name().to_owned(), json!(format!("/v1/{}", kind.name())))).collect();
     for (name, path) in [
@@ -39,35 +44,32 @@ fn root(ask: Result<Ask>) -> Result<Reply> {
 async fn list(kind: Result<Named>, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
     let (Named(kind), ask) = (kind?, ask?);
     let asked = Query::parse(kind, &ask.pairs)?;
-    let (items, total, cursor) = db.read(ask.actor.clone(), async |tx| page(tx, kind, &asked).await).await?;
-    let here = |pairs: &[(String, String)]| match serde_urlencoded::to_string(pairs) {
-        Ok(query) if !query.is_empty() => format!("{}?{query}", ask.path),
-        _ => ask.path.clone(),
+    let work = async |tx: &Tx| {
+        let (mut items, total) = tokio::try_join!(kind.list(tx, &asked), count::total(tx, kind, &asked))?;
+        let limit = usize::try_from(asked.limit).unwrap_or_default();
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let cursor = items.last().filter(|_| more).map(|last| asked.cursor(last));
+        let next = cursor.map(|cursor| {
+            let mut pairs: Vec<_> = ask.pairs.iter().filter(|(name, _)| name != "cursor").cloned().collect();
+            pairs.push(("cursor".into(), cursor));
+            html::address(&ask.path, &pairs)
+        });
+        if ask.format == Format::Html {
+            let Ask { path, pairs, .. } = &ask;
+            let page = html::list::Asked { kind, path, pairs, fields: &asked.fields, items, total: &total, next };
+            return Reply::page(200, &List::read(tx, page).await?);
+        }
+        show(tx, kind, &mut items, &asked).await?;
+        let links = json!({"self": html::address(&ask.path, &ask.pairs), "next": next});
+        let mut body = json!({"items": items, "total": total.count, "links": links});
+        if total.is_estimate {
+            body["total_is_estimate"] = true.into();
+        }
+        let headers = next.iter().map(|next| Header::new("Link", format!("<{next}>; rel=\"next\""))).collect();
+        Ok(Reply { kind: Some(kind), headers, ..Reply::new(200, ask.format, body) })
     };
-    let (mut links, mut headers) = (json!({"self": here(&ask.pairs), "next": null}), vec![]);
-    if let Some(cursor) = cursor {
-        let mut pairs: Vec<_> = ask.pairs.iter().filter(|(name, _)| name != "cursor").cloned().collect();
-        pairs.push(("cursor".into(), cursor));
-        let next = here(&pairs);
-        headers.push(Header::new("Link", format!("<{next}>; rel=\"next\"")));
-        links["next"] = next.into();
-    }
-    let mut body = json!({"items": items, "total": total.count, "links": links});
-    if total.is_estimate {
-        body["total_is_estimate"] = true.into();
-    }
-    Ok(Reply { kind: Some(kind), headers, ..Reply::new(200, ask.format, body) })
-}
-
-/// Some objects as they are shown, how many there are, and the cursor that continues.
-async fn page(tx: &Tx, kind: &'static dyn Kind, asked: &Query) -> Result<(Vec<Value>, count::Total, Option<String>)> {
-    let (mut items, total) = tokio::try_join!(kind.list(tx, asked), count::total(tx, kind, asked))?;
-    let limit = usize::try_from(asked.limit).unwrap_or_default();
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let cursor = items.last().filter(|_| more).map(|last| asked.cursor(last));
-    show(tx, kind, &mut items, asked).await?;
-    Ok((items, total, cursor))
+    db.read(ask.actor.clone(), work).await
 }
 
 /// References as references, and only the fields that were asked for.
@@ -92,13 +94,16 @@ async fn find(kind: Result<Named>, key: Result<Key>, ask: Result<Ask>, db: &Stat
     let work = async |tx: &Tx| {
         let mut rows = [kind.find(tx, &condition).await?];
         refs::fill_lists(tx, kind, &mut rows).await?;
-        let tag = etag::object(kind, &rows[0]);
+        let tag = Some(etag::object(kind, &rows[0]));
+        if ask.format == Format::Html {
+            let [row] = rows;
+            return Ok(Reply { tag, ..Reply::page(200, &Detail::read(tx, kind, row).await?)? });
+        }
         show(tx, kind, &mut rows, &asked).await?;
         let [body] = rows;
-        Ok((body, tag))
+        Ok(Reply { kind: Some(kind), tag, ..Reply::new(200, ask.format, body) })
     };
-    let (body, tag) = db.read(ask.actor, work).await?;
-    Ok(Reply { kind: Some(kind), tag: Some(tag), ..Reply::new(200, ask.format, body) })
+    db.read(ask.actor.clone(), work).await
 }
 
 #[post("/<kind>", data = "<body>", rank = 10)]
@@ -128,9 +133,15 @@ async fn replace(
     write(kind?, Action::Replace, Some(key?), ask?, Some(body?), db).await
 }
 
-#[delete("/<kind>/<key..>", rank = 20)]
-async fn remove(kind: Result<Named>, key: Result<Key>, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
-    write(kind?, Action::Delete, Some(key?), ask?, None, db).await
+#[delete("/<kind>/<key..>", data = "<body>", rank = 20)]
+async fn remove(
+    kind: Result<Named>,
+    key: Result<Key>,
+    ask: Result<Ask>,
+    body: Result<FormBody>,
+    db: &State<Db>,
+) -> Result<Reply> {
+    write(kind?, Action::Delete, Some(key?), ask?, body?.0, db).await
 }
 
 /// What a request wants to write.
@@ -142,9 +153,28 @@ struct Wish {
     shape: Query,
 }
 
-/// One request, one transaction, one answer.
+/// One request, one transaction, one answer. A person's form that is refused comes back with what is wrong.
 async fn write(
     Named(kind): Named,
+    action: Action,
+    key: Option<Key>,
+    mut ask: Ask,
+    body: Option<Body>,
+    db: &Db,
+) -> Result<Reply> {
+    if let Some(body) = &body {
+        body.complete(&mut ask);
+    }
+    let form = body.as_ref().filter(|_| ask.format == Format::Html).and_then(Body::pairs).map(<[_]>::to_vec);
+    let (actor, at) = (ask.actor.clone(), key.clone());
+    match (write_once(kind, action, key, ask, body, db).await, form) {
+        (Err(error), Some(form)) => pages::refused(db, actor, kind, action, at, form, error).await,
+        (answer, _) => answer,
+    }
+}
+
+async fn write_once(
+    kind: &'static dyn Kind,
     action: Action,
     key: Option<Key>,
     ask: Ask,
@@ -166,7 +196,7 @@ async fn write(
     let location = Header::new("Location", answer.location.clone());
     let (status, headers) = match ask.format {
         Format::Html if ask.dry_run => (answer.status, vec![]),
-        Format::Html => (303, vec![location]),
+        Format::Html => return Ok(Reply { headers: vec![location], ..Reply::new(303, ask.format, Value::Null) }),
         _ if answer.status == 201 => (201, vec![location]),
         _ => (answer.status, vec![]),
     };
@@ -176,9 +206,8 @@ async fn write(
 impl Wish {
     fn read(kind: &'static dyn Kind, action: Action, key: Option<&Key>, ask: &Ask, body: Option<Body>) -> Result<Self> {
         let shape = Query::parse_shape(kind, &ask.pairs)?;
-        let (tree, tag) = body.map_or(Ok((Value::Null, None)), |body| body.tree(kind))?;
-        let if_match = ask.if_match.clone().or(tag);
-        let one = |body| Change { kind, action, key: key.map(|k| k.0.clone()), body, if_match: if_match.clone() };
+        let tree = body.map_or(Ok(Value::Null), |body| body.tree(kind))?;
+        let one = |body| Change { kind, action, key: key.map(|k| k.0.clone()), body, if_match: ask.if_match.clone() };
         let many = action == Action::Create && tree.is_array();
         let changes: Vec<Change> = match tree {
             Value::Array(items) if many => items.into_iter().map(one).collect(),
@@ -216,6 +245,11 @@ impl Wish {
         let status = if done.created { 201 } else { 200 };
         Ok(idempotency::Answer { status, body, tag, location: refs::href(kind, id) })
     }
+}
+
+/// The routes under `/`: what `/v1/` says, for those who come without a path.
+pub fn start() -> Vec<Route> {
+    routes![root]
 }
 
 /// The routes under `/v1`.

@@ -1,0 +1,173 @@
+//! The page of one object: its fields, what is related to it, where its node's documents are.
+
+use askama::Template;
+use futures_util::future::try_join_all;
+use serde_json::Value;
+
+use crate::column::{Column, text};
+use crate::count;
+use crate::db::Tx;
+use crate::embed::{self, Embed};
+use crate::error::Result;
+use crate::html::cell::Cell;
+use crate::html::layout::{Layout, Link, collection};
+use crate::html::list::told;
+use crate::html::names::Names;
+use crate::html::table::{Table, related_columns};
+use crate::html::{address, formats, labels};
+use crate::kind::{self, Kind};
+use crate::query::Query;
+use crate::refs;
+use crate::resources::KINDS;
+use crate::value_type::Type;
+
+/// How many related objects of a kind are shown.
+const SHOWN: &str = "10";
+
+/// The page.
+#[derive(Template)]
+#[template(path = "detail.html")]
+pub struct Detail {
+    layout: Layout,
+    heading: String,
+    singular: String,
+    collection: Link,
+    /// Its natural key, where that is not the heading.
+    key: Option<String>,
+    /// What people set.
+    fields: Vec<Field>,
+    /// What the server keeps about it.
+    record: Vec<Field>,
+    related: Vec<Related>,
+    documents: Vec<Link>,
+    edit: String,
+    delete: String,
+    formats: Vec<Link>,
+}
+
+/// A field.
+struct Field {
+    about: &'static str,
+    cell: Cell,
+}
+
+/// Objects of one kind that refer to this one by one column.
+struct Related {
+    id: String,
+    heading: String,
+    /// One of them, within a sentence.
+    singular: String,
+    total: String,
+    any: bool,
+    /// All of them.
+    all: String,
+    /// Whether there are more than are shown.
+    more: bool,
+    create: String,
+    table: Table,
+}
+
+impl Detail {
+    /// Reads what the page shows besides the object.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Away`].
+    pub async fn read(tx: &Tx, kind: &'static dyn Kind, row: Value) -> Result<Self> {
+        let id = kind::id(&row);
+        let mut items = [row];
+        refs::expand(tx, kind, &mut items, &Embed::default()).await?;
+        let key = labels::key(kind, &items[0]);
+        let related = relations(kind).into_iter().map(|(user, column, several)| {
+            let key = &key;
+            async move { related(tx, id, key, user, column, several).await }
+        });
+        let (names, related) = tokio::try_join!(Names::read(tx, kind, &items), try_join_all(related))?;
+        let [item] = items;
+        let of_record = |column: &&Column| {
+            matches!(column.name, "id" | "generation" | "created_at" | "updated_at") && !column.writable
+        };
+        let field =
+            |column: &Column| Field { about: column.about, cell: Cell::whole(column, &item[column.name], &names) };
+        let heading = labels::title(kind, &item);
+        let here = refs::href(kind, id);
+        Ok(Self {
+            layout: Layout::new(heading.clone(), Some(kind)),
+            singular: labels::singular(kind),
+            collection: Link::new(labels::capitalized(&labels::plural(kind)), collection(kind)),
+            key: (key != heading).then_some(key),
+            fields: kind.columns().iter().filter(|column| !of_record(column)).map(field).collect(),
+            record: kind.columns().iter().filter(of_record).map(field).collect(),
+            related,
+            documents: documents(kind, &item),
+            edit: format!("/forms/{}/edit/{id}", kind.name()),
+            delete: format!("/forms/{}/delete/{id}", kind.name()),
+            formats: formats(&here, &[]),
+            heading,
+        })
+    }
+}
+
+/// The kinds that refer to this one, by a reference or in a list; and whether the same kind does so by several columns.
+fn relations(kind: &'static dyn Kind) -> Vec<(&'static dyn Kind, &'static Column, bool)> {
+    let mut relations: Vec<_> = embed::reverse(kind).into_iter().map(|(_, user, column)| (user, column)).collect();
+    for user in KINDS {
+        let lists = user
+            .columns()
+            .iter()
+            .filter(|column| matches!(column.ty, Type::Many(link) if link.kind.name() == kind.name()));
+        relations.extend(lists.map(|column| (*user, column)));
+    }
+    let times = |user: &dyn Kind| relations.iter().filter(|(other, _)| other.name() == user.name()).count();
+    relations.iter().map(|(user, column)| (*user, *column, times(*user) > 1)).collect()
+}
+
+async fn related(
+    tx: &Tx,
+    id: i64,
+    key: &str,
+    kind: &'static dyn Kind,
+    column: &'static Column,
+    several: bool,
+) -> Result<Related> {
+    let asked = Query::parse(kind, &[(column.name.into(), id.to_string()), ("limit".into(), SHOWN.into())])?;
+    let (mut items, total) = tokio::try_join!(kind.list(tx, &asked), count::total(tx, kind, &asked))?;
+    let more = items.len() > usize::try_from(asked.limit).unwrap_or_default();
+    items.truncate(usize::try_from(asked.limit).unwrap_or_default());
+    refs::expand(tx, kind, &mut items, &Embed::default()).await?;
+    let names = Names::read(tx, kind, &items).await?;
+    let plural = labels::capitalized(&labels::plural(kind));
+    let by = [(column.name.to_owned(), key.to_owned())];
+    Ok(Related {
+        id: format!("{}-{}", kind.name(), column.name),
+        heading: if several { format!("{plural} by {}", labels::column(column).to_lowercase()) } else { plural },
+        singular: labels::singular(kind),
+        total: told(&total),
+        any: !items.is_empty(),
+        all: address(&collection(kind), &by),
+        more,
+        create: address(&format!("/forms/{}/create", kind.name()), &by),
+        table: Table::new(kind, &related_columns(kind, column.name), &items, &names),
+    })
+}
+
+/// What the agents of a node read: of a node, or of an object that belongs to one.
+fn documents(kind: &dyn Kind, item: &Value) -> Vec<Link> {
+    let certname = match kind.name() {
+        "nodes" => text(&item["fqdn"]),
+        _ => match kind.columns().iter().find(|column| column.target().is_some_and(|t| t.name() == "nodes")) {
+            Some(column) if column.belongs => text(&item[column.name]),
+            _ => String::new(),
+        },
+    };
+    if certname.is_empty() {
+        return vec![];
+    }
+    let link = |(name, path): &(&str, &str)| Link::new(*name, format!("/{path}/{certname}"));
+    let documents = [
+        ("Puppet ENC", "puppet/enc"),
+        ("Puppet Hiera", "puppet/hiera"),
+        ("Salt pillar", "salt/pillar"),
+        ("Salt tops", "salt/tops"),
+    ];
+    documents.iter().map(link).collect()
+}

@@ -1,0 +1,242 @@
+//! The form that creates or edits an object, also with what is wrong with it. The form is sent to the object's own
+//! address: there is one way to write.
+
+use askama::Template;
+use serde_json::Value;
+
+use crate::column::Column;
+use crate::db::Tx;
+use crate::embed::Embed;
+use crate::error::{Error, Result};
+use crate::html::labels;
+use crate::html::layout::{Layout, Link, collection};
+use crate::html::options::Options;
+use crate::html::values::Values;
+use crate::html::widget::Widget;
+use crate::kind::{self, Kind};
+use crate::value_type::Type;
+use crate::{etag, natural_key, refs};
+
+/// The page.
+#[derive(Template)]
+#[template(path = "form.html")]
+pub struct Form {
+    layout: Layout,
+    heading: String,
+    about: &'static str,
+    collection: Link,
+    /// The object, if there is one.
+    object: Option<Link>,
+    /// Where the form is sent.
+    action: String,
+    /// What the person saw; of a new object nothing.
+    if_match: Option<String>,
+    /// By which a new object that is sent twice is known.
+    idempotency_key: Option<String>,
+    refusal: Option<Refusal>,
+    required: Vec<Field>,
+    optional: Vec<Field>,
+    submit: String,
+    cancel: String,
+    /// The form with what is stored now, if that is not what the person saw.
+    reload: Option<String>,
+}
+
+/// Why a form was not taken.
+pub struct Refusal {
+    /// In a few words.
+    pub heading: &'static str,
+    /// What to do.
+    pub advice: &'static str,
+    /// Each mistake, with a link to its field if it has one.
+    pub mistakes: Vec<Link>,
+}
+
+/// A field of the form.
+struct Field {
+    name: &'static str,
+    label: String,
+    required: bool,
+    help: String,
+    /// A list to look in.
+    look_up: Option<Link>,
+    mistakes: Vec<String>,
+    /// What is stored, where that is not what stands in the form.
+    stored: Option<String>,
+    widget: Widget,
+}
+
+/// What a person sent, and why it was not taken.
+pub struct Refused<'a> {
+    /// The fields of the form.
+    pub pairs: &'a [(String, String)],
+    /// What is wrong.
+    pub error: &'a Error,
+}
+
+impl Refused<'_> {
+    fn sent(&self, name: &str) -> Option<String> {
+        self.pairs.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
+    }
+}
+
+impl Form {
+    /// The form for a new object: empty, filled from an address, or as it was refused.
+    ///
+    /// # Errors
+    /// [`Error::Away`], or an address that fills a field which does not exist.
+    pub async fn create(
+        tx: &Tx,
+        kind: &'static dyn Kind,
+        given: &[(String, String)],
+        refused: Option<Refused<'_>>,
+    ) -> Result<Self> {
+        let writable = |name: &str| Column::named(kind.columns(), name).is_some_and(|column| column.writable);
+        if let Some((name, _)) = given.iter().find(|(name, _)| !writable(name)) {
+            return Err(Error::Parameter(name.clone(), "is no field of this form".into()));
+        }
+        let values = Values::typed(kind, refused.as_ref().map_or(given, |refused| refused.pairs));
+        let options = Options::read(tx, kind).await?;
+        let fields = fields(kind, &values, None, &options, refused.as_ref());
+        let heading = format!("New {}", labels::singular(kind));
+        Ok(Self::new(kind, heading, format!("Create {}", labels::singular(kind)), fields, refused.as_ref()))
+    }
+
+    /// The form for an object: with what is stored, or as it was refused.
+    ///
+    /// # Errors
+    /// [`Error::Away`], or [`Error::NotFound`].
+    pub async fn edit(tx: &Tx, kind: &'static dyn Kind, key: &str, refused: Option<Refused<'_>>) -> Result<Self> {
+        let (item, tag) = read(tx, kind, key).await?;
+        let stored = Values::stored(kind, &item);
+        let stale = refused.as_ref().is_some_and(|refused| matches!(refused.error, Error::Stale));
+        let typed = refused.as_ref().map(|refused| Values::typed(kind, refused.pairs));
+        let options = Options::read(tx, kind).await?;
+        let values = typed.as_ref().unwrap_or(&stored);
+        let fields = fields(kind, values, Some(&stored).filter(|_| stale), &options, refused.as_ref());
+        let title = labels::title(kind, &item);
+        let heading = format!("Edit {title}");
+        let (href, edit) =
+            (refs::href(kind, kind::id(&item)), format!("/forms/{}/edit/{}", kind.name(), kind::id(&item)));
+        let seen = refused.as_ref().filter(|_| !stale).and_then(|refused| refused.sent("_if_match"));
+        let submit = if stale { "Save my version" } else { "Save" };
+        Ok(Self {
+            object: Some(Link::new(title, href.clone())),
+            action: href.clone(),
+            cancel: href,
+            // After a refusal for another reason, still what the person saw.
+            if_match: Some(seen.unwrap_or(tag)),
+            idempotency_key: None,
+            reload: stale.then_some(edit),
+            ..Self::new(kind, heading, submit.into(), fields, refused.as_ref())
+        })
+    }
+
+    fn new(
+        kind: &'static dyn Kind,
+        heading: String,
+        submit: String,
+        fields: Vec<Field>,
+        refused: Option<&Refused<'_>>,
+    ) -> Self {
+        let (required, optional) = fields.into_iter().partition(|field| field.required);
+        Self {
+            layout: Layout::new(heading.clone(), Some(kind)),
+            heading,
+            about: kind.about(),
+            collection: Link::new(labels::capitalized(&labels::plural(kind)), collection(kind)),
+            object: None,
+            action: collection(kind),
+            if_match: None,
+            idempotency_key: Some(uuid::Uuid::new_v4().to_string()),
+            refusal: refused.map(|refused| Refusal::of(kind, refused.error)),
+            required,
+            optional,
+            submit,
+            cancel: collection(kind),
+            reload: None,
+        }
+    }
+}
+
+/// An object whose references are shown as such, and its entity tag.
+pub async fn read(tx: &Tx, kind: &'static dyn Kind, key: &str) -> Result<(Value, String)> {
+    let mut rows = [kind.find(tx, &natural_key::condition(kind, key)?).await?];
+    refs::fill_lists(tx, kind, &mut rows).await?;
+    let tag = etag::object(kind, &rows[0]);
+    refs::expand(tx, kind, &mut rows, &Embed::default()).await?;
+    let [item] = rows;
+    Ok((item, tag))
+}
+
+fn fields(
+    kind: &'static dyn Kind,
+    values: &Values,
+    stored: Option<&Values>,
+    options: &Options,
+    refused: Option<&Refused<'_>>,
+) -> Vec<Field> {
+    let mistakes = refused.map(|refused| mistakes(refused.error)).unwrap_or_default();
+    let field = |column: &'static Column| Field {
+        name: column.name,
+        label: labels::column(column),
+        required: column.required,
+        help: help(column),
+        look_up: column
+            .any_target()
+            .filter(|target| options.choices(*target, &[]).is_none())
+            .map(|target| Link::new(format!("Look up {}", labels::plural(target)), collection(target))),
+        mistakes: mistakes.iter().filter(|(name, _)| name == column.name).map(|(_, told)| told.clone()).collect(),
+        stored: stored.filter(|stored| !stored.same(values, column)).map(|stored| match stored.of(column.name) {
+            [] => "nothing".to_owned(),
+            texts => texts.join(", "),
+        }),
+        widget: Widget::for_field(column, values.of(column.name), options),
+    };
+    kind.columns().iter().filter(|column| column.writable).map(field).collect()
+}
+
+fn help(column: &Column) -> String {
+    let how = match column.ty {
+        Type::Int if column.holds_bytes() => "Bytes, or with a unit: 64 GiB, 1 TB.",
+        Type::Many(_) | Type::Owned(_) => "One per line, or choose.",
+        Type::Json => "A JSON object.",
+        Type::Time => "In UTC.",
+        _ => "",
+    };
+    let how = if matches!(column.ty, Type::Owned(_)) { "One per line." } else { how };
+    [column.about, how].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ")
+}
+
+/// The fields at fault, and what is wrong with each: `must be an address`, `item 2: names none of vlans`.
+fn mistakes(error: &Error) -> Vec<(String, String)> {
+    let (Error::Invalid(fields) | Error::Conflict(fields)) = error else { return vec![] };
+    let told = |(path, detail): &(String, String)| {
+        let (name, below) = path.split_once('/').unwrap_or((path, ""));
+        let item: Option<usize> = below.split('/').next().and_then(|first| first.parse().ok());
+        let detail = item.map_or_else(|| detail.clone(), |item| format!("item {}: {detail}", item + 1));
+        (name.to_owned(), detail)
+    };
+    fields.iter().map(told).collect()
+}
+
+impl Refusal {
+    /// What to tell a person.
+    pub fn of(kind: &'static dyn Kind, error: &Error) -> Self {
+        let (heading, advice) = match error {
+            Error::Stale => (
+                "Somebody else changed this in the meantime",
+                "Nothing was saved. Below is what you typed; where something else is stored now, the field says so. \
+                 Save your version over it, or start again from what is stored.",
+            ),
+            Error::Conflict(_) => ("This conflicts with what is already there", "Nothing was saved."),
+            _ => ("Not everything is right yet", "Nothing was saved."),
+        };
+        let link = |(name, detail): (String, String)| match Column::named(kind.columns(), &name) {
+            Some(column) => Link::new(format!("{} {detail}", labels::column(column)), format!("#field-{name}")),
+            None if name.is_empty() => Link::new(format!("It {detail}"), ""),
+            None => Link::new(format!("{name} {detail}"), ""),
+        };
+        Self { heading, advice, mistakes: mistakes(error).into_iter().map(link).collect() }
+    }
+}

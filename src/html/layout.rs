@@ -1,0 +1,107 @@
+//! What every page has around its contents: the navigation, and where style and icon are.
+
+use crate::html::{assets, labels};
+use crate::kind::Kind;
+use crate::resources::KINDS;
+
+/// The navigation: collections that people look for together. A kind that is not named here stands in the last group.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Compute", &["nodes", "hypervisors", "vms", "images"]),
+    ("Network", &["interfaces", "bonds", "addresses", "vlans", "networks"]),
+    ("Storage", &["volumes", "snapshots"]),
+    ("Ceph", &["ceph-clusters", "ceph-mons", "ceph-osds", "ceph-pools"]),
+    ("Lookup tables", &[]),
+];
+
+/// The frame of a page.
+pub struct Layout {
+    /// The title of the window.
+    pub title: String,
+    /// The navigation.
+    pub groups: Vec<Group>,
+    /// What was searched for.
+    pub search: String,
+    /// Where the style is.
+    pub style: String,
+    /// Where the icon is.
+    pub icon: String,
+}
+
+/// A part of the navigation.
+pub struct Group {
+    /// Its heading.
+    pub name: &'static str,
+    /// Its collections.
+    pub links: Vec<Link>,
+}
+
+/// A link.
+pub struct Link {
+    /// What it says.
+    pub text: String,
+    /// Where it leads.
+    pub href: String,
+    /// Whether one is already there.
+    pub current: bool,
+}
+
+impl Link {
+    /// A link to somewhere else.
+    pub fn new(text: impl Into<String>, href: impl Into<String>) -> Self {
+        Self { text: text.into(), href: href.into(), current: false }
+    }
+}
+
+impl Layout {
+    /// The frame of a page about a kind, or about none.
+    pub fn new(title: impl Into<String>, current: Option<&dyn Kind>) -> Self {
+        let link = |kind: &dyn Kind| Link {
+            text: labels::capitalized(&labels::plural(kind)),
+            href: collection(kind),
+            current: current.is_some_and(|current| current.name() == kind.name()),
+        };
+        let groups =
+            grouped().into_iter().map(|(name, kinds)| Group { name, links: kinds.into_iter().map(link).collect() });
+        Self {
+            title: title.into(),
+            groups: groups.collect(),
+            search: String::new(),
+            style: assets::STYLE.href(),
+            icon: assets::ICON.href(),
+        }
+    }
+}
+
+/// Where a collection is.
+#[must_use]
+pub fn collection(kind: &dyn Kind) -> String {
+    format!("/v1/{}", kind.name())
+}
+
+/// All kinds in their groups.
+#[must_use]
+pub fn grouped() -> Vec<(&'static str, Vec<&'static dyn Kind>)> {
+    let named = |name: &str| GROUPS.iter().any(|(_, names)| names.contains(&name));
+    let last = GROUPS.len() - 1;
+    let of = |i: usize| -> Vec<&'static dyn Kind> {
+        let in_group =
+            |kind: &&&'static dyn Kind| GROUPS[i].1.contains(&kind.name()) || (i == last && !named(kind.name()));
+        let mut kinds: Vec<_> = KINDS.iter().filter(in_group).copied().collect();
+        kinds.sort_by_key(|kind| GROUPS[i].1.iter().position(|name| *name == kind.name()));
+        kinds
+    };
+    GROUPS.iter().enumerate().map(|(i, (name, _))| (*name, of(i))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources;
+
+    #[test]
+    fn the_navigation_names_every_kind_once() {
+        let names: Vec<_> = GROUPS.iter().flat_map(|(_, names)| names.iter()).collect();
+        assert!(names.iter().all(|name| resources::kind(name).is_some()));
+        assert_eq!(grouped().iter().map(|(_, kinds)| kinds.len()).sum::<usize>(), KINDS.len());
+    }
+}

@@ -1,0 +1,136 @@
+//! The routes that only people use: forms, the search, the files that pages load. What a form sends goes to the
+//! resource's own address; only the form that narrows a list comes here, to lose what was left empty.
+
+use rocket::http::{ContentType, Header, Status};
+use rocket::request::Request;
+use rocket::response::{Responder, Response, Result as Answer};
+use rocket::{Route, State, get, routes};
+use serde_json::Value;
+use std::io::Cursor;
+
+use crate::auth::Actor;
+use crate::change::Action;
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::html::assets::Asset;
+use crate::html::form::Refused;
+use crate::html::layout::collection;
+use crate::html::{self, delete::Delete, filter, form::Form, search::Search};
+use crate::http::ask::{Ask, Key, Named};
+use crate::http::format::Format;
+use crate::http::reply::Reply;
+use crate::kind::Kind;
+use crate::query::Query;
+
+/// A form for a new object; parameters fill its fields.
+#[get("/forms/<kind>/create")]
+async fn create(kind: Result<Named>, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
+    let (Named(kind), ask) = (kind?, ask?);
+    let view = db.read(ask.actor, async |tx| Form::create(tx, kind, &ask.pairs, None).await).await?;
+    Reply::page(200, &view)
+}
+
+/// A form for an object.
+#[get("/forms/<kind>/edit/<key..>")]
+async fn edit(kind: Result<Named>, key: Result<Key>, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
+    let (Named(kind), Key(key), ask) = (kind?, key?, ask?);
+    Query::none(&ask.pairs)?;
+    let view = db.read(ask.actor, async |tx| Form::edit(tx, kind, &key, None).await).await?;
+    Reply::page(200, &view)
+}
+
+/// The question before an object is deleted.
+#[get("/forms/<kind>/delete/<key..>")]
+async fn delete(kind: Result<Named>, key: Result<Key>, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
+    let (Named(kind), Key(key), ask) = (kind?, key?, ask?);
+    Query::none(&ask.pairs)?;
+    let view = db.read(ask.actor, async |tx| Delete::read(tx, kind, &key, None).await).await?;
+    Reply::page(200, &view)
+}
+
+/// From a filled form to the list that it means.
+#[get("/forms/<kind>/filter")]
+fn narrow(kind: Result<Named>, ask: Result<Ask>) -> Result<Reply> {
+    let (Named(kind), ask) = (kind?, ask?);
+    let list = html::address(&collection(kind), &filter::meaning(kind, &ask.pairs));
+    let headers = vec![Header::new("Location", list)];
+    Ok(Reply { headers, ..Reply::new(303, Format::Html, Value::Null) })
+}
+
+/// All collections at once.
+#[get("/search")]
+async fn search(ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
+    let ask = ask?;
+    if let Some((name, _)) = ask.pairs.iter().find(|(name, _)| name != "q") {
+        return Err(Error::Parameter(name.clone(), "is not known here".into()));
+    }
+    let wanted = ask.pairs.first().map_or("", |(_, value)| value.trim());
+    let view = db.read(ask.actor.clone(), async |tx| Search::read(tx, wanted).await).await?;
+    Reply::page(200, &view)
+}
+
+/// A file that pages load. With its version in the address it never changes.
+struct File {
+    asset: &'static Asset,
+    is_versioned: bool,
+}
+
+#[get("/static/<name>?<v>")]
+fn asset(name: &str, v: Option<&str>) -> Result<File> {
+    let asset = Asset::named(name).ok_or(Error::NotFound)?;
+    Ok(File { asset, is_versioned: v == Some(asset.version.as_str()) })
+}
+
+impl<'r> Responder<'r, 'static> for File {
+    fn respond_to(self, request: &'r Request<'_>) -> Answer<'static> {
+        let tag = format!("\"{}\"", *self.asset.version);
+        let known = request.headers().get_one("If-None-Match").is_some_and(|given| crate::etag::names(given, &tag));
+        let mut response = Response::build();
+        response.raw_header("ETag", tag);
+        let caching = if self.is_versioned { "public, max-age=31536000, immutable" } else { "no-cache" };
+        response.raw_header("Cache-Control", caching);
+        if known {
+            return response.status(Status::NotModified).ok();
+        }
+        let (top, sub) = self.asset.media_type;
+        let text = self.asset.contents;
+        response
+            .header(ContentType::new(top, sub).with_params(("charset", "utf-8")))
+            .sized_body(text.len(), Cursor::new(text))
+            .ok()
+    }
+}
+
+/// A person's form that was refused: the same form, with what was typed and what is wrong with it.
+///
+/// # Errors
+/// The refusal itself, where a form says nothing about it.
+pub async fn refused(
+    db: &Db,
+    actor: Actor,
+    kind: &'static dyn Kind,
+    action: Action,
+    key: Option<Key>,
+    pairs: Vec<(String, String)>,
+    error: Error,
+) -> Result<Reply> {
+    if !matches!(error, Error::Conflict(_) | Error::Invalid(_) | Error::Stale) {
+        return Err(error);
+    }
+    let (status, refused) = (error.status(), Some(Refused { pairs: &pairs, error: &error }));
+    let page = db.read(actor, async |tx| match (action, key) {
+        (Action::Delete, Some(Key(key))) => Reply::page(status, &Delete::read(tx, kind, &key, Some(&error)).await?),
+        (_, Some(Key(key))) => Reply::page(status, &Form::edit(tx, kind, &key, refused).await?),
+        (_, None) => Reply::page(status, &Form::create(tx, kind, &[], refused).await?),
+    });
+    match page.await {
+        // What is not there cannot be shown in a form.
+        Err(Error::NotFound) => Err(error),
+        page => page,
+    }
+}
+
+/// The routes under `/`.
+pub fn routes() -> Vec<Route> {
+    routes![create, edit, delete, narrow, search, asset]
+}

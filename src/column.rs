@@ -142,6 +142,7 @@ impl Column {
     }
 
     /// Whether it holds a number of bytes.
+    #[must_use]
     pub fn holds_bytes(&self) -> bool {
         matches!(self.ty, Type::Int) && (self.name.ends_with("_bytes") || self.name.contains("_bps_"))
     }

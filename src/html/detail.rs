@@ -4,7 +4,7 @@ use askama::Template;
 use futures_util::future::try_join_all;
 use serde_json::Value;
 
-use crate::column::{Column, text};
+use crate::column::{Column, OnDelete, text};
 use crate::count;
 use crate::db::Tx;
 use crate::embed::{self, Embed};
@@ -155,7 +155,7 @@ fn documents(kind: &dyn Kind, item: &Value) -> Vec<Link> {
     let certname = match kind.name() {
         "nodes" => text(&item["fqdn"]),
         _ => match kind.columns().iter().find(|column| column.target().is_some_and(|t| t.name() == "nodes")) {
-            Some(column) if column.belongs => text(&item[column.name]),
+            Some(column) if column.on_delete == OnDelete::GoAlong => text(&item[column.name]),
             _ => String::new(),
         },
     };

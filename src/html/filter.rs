@@ -16,7 +16,7 @@ pub struct Filters {
     /// What is searched for.
     pub search: String,
     /// A control or two for each column.
-    pub filters: Vec<Filter>,
+    pub controls: Vec<Filter>,
     /// The columns to show.
     pub columns: Vec<Choice>,
     /// How many rows to show.
@@ -70,11 +70,11 @@ impl Filters {
     /// The form for a list that was asked for like this.
     pub fn new(kind: &'static dyn Kind, path: &str, pairs: &[(String, String)], options: &Options) -> Self {
         let value = |name: &str| pairs.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value.as_str());
-        let filters: Vec<Filter> =
+        let controls: Vec<Filter> =
             kind.columns().iter().filter_map(|column| Filter::new(column, &value, options)).collect();
         let has_control = |name: &str| {
             matches!(name, "q" | "fields" | "limit" | "cursor")
-                || filters.iter().flat_map(|filter| &filter.inputs).any(|input| input.name == name)
+                || controls.iter().flat_map(|filter| &filter.inputs).any(|input| input.name == name)
         };
         let narrowing = |name: &str| !SHAPE.contains(&name);
         let without = |left_out: &dyn Fn(&str) -> bool| {
@@ -93,7 +93,7 @@ impl Filters {
                 .map(|(name, value)| Link::new(told(kind, name, value), without(&|n| n == name)))
                 .collect(),
             clear: without(&|name| narrowing(name)),
-            filters,
+            controls,
         }
     }
 }
@@ -126,12 +126,13 @@ impl Filter {
 fn columns(kind: &'static dyn Kind, pairs: &[(String, String)]) -> Vec<Choice> {
     let fields: Vec<&str> = pairs.iter().filter(|(n, _)| n == "fields").flat_map(|(_, v)| v.split(',')).collect();
     let default = table::default_columns(kind);
-    let shown = |column: &Column| match fields.is_empty() {
-        true => default.iter().any(|shown| shown.name == column.name),
-        false => fields.contains(&column.name),
+    let is_default = |name: &str| default.iter().any(|column| column.name == name);
+    let shown = |name: &str| if fields.is_empty() { is_default(name) } else { fields.contains(&name) };
+    let choice = |column: &Column| Choice {
+        value: column.name.to_owned(),
+        text: labels::column(column),
+        chosen: shown(column.name),
     };
-    let choice =
-        |column: &Column| Choice { value: column.name.to_owned(), text: labels::column(column), chosen: shown(column) };
     kind.columns().iter().map(choice).collect()
 }
 

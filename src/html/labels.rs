@@ -102,7 +102,7 @@ pub fn key(kind: &dyn Kind, item: &Value) -> String {
 /// What an object is called at the head of its page.
 #[must_use]
 pub fn title(kind: &dyn Kind, item: &Value) -> String {
-    called(kind).map(|column| text(&item[column.name])).unwrap_or_else(|| key(kind, item))
+    called(kind).map_or_else(|| key(kind, item), |column| text(&item[column.name]))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use diesel_async::RunQueryDsl;
 use futures_util::future::try_join_all;
 use std::collections::HashMap;
 
+use crate::column::Column;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::html::labels;
@@ -36,7 +37,7 @@ impl Options {
         let targets: HashMap<&'static str, &'static dyn Kind> = kind
             .columns()
             .iter()
-            .filter_map(|column| column.any_target())
+            .filter_map(Column::any_target)
             .map(|target| (target.name(), target))
             .collect();
         let found = try_join_all(targets.into_values().map(|target| first(tx, target))).await?;

@@ -10,6 +10,7 @@ mod fleet;
 mod formats;
 mod generations;
 mod harness;
+mod html;
 mod lists;
 mod migrations;
 mod openapi;

@@ -34,12 +34,8 @@ impl Options {
     /// # Errors
     /// [`crate::error::Error::Away`].
     pub async fn read(tx: &Tx, kind: &dyn Kind) -> Result<Self> {
-        let targets: HashMap<&'static str, &'static dyn Kind> = kind
-            .columns()
-            .iter()
-            .filter_map(Column::any_target)
-            .map(|target| (target.name(), target))
-            .collect();
+        let targets: HashMap<&'static str, &'static dyn Kind> =
+            kind.columns().iter().filter_map(Column::any_target).map(|target| (target.name(), target)).collect();
         let found = try_join_all(targets.into_values().map(|target| first(tx, target))).await?;
         Ok(Self(found.into_iter().filter(|(_, objects)| objects.len() <= MAX).collect()))
     }

@@ -6,6 +6,7 @@ mod agents;
 mod documents;
 mod names;
 mod operations;
+mod pages;
 mod parameters;
 mod program;
 mod responses;
@@ -43,6 +44,7 @@ pub fn document() -> Value {
     let mut paths = program::paths();
     paths.extend(KINDS.iter().flat_map(|&kind| operations::paths(kind)));
     paths.extend(agents::paths());
+    paths.extend(pages::paths());
     let mut answers = responses::shared();
     answers.extend(KINDS.iter().map(|&kind| operations::answers_of(kind)));
     let mut schemas = Map::new();
@@ -74,7 +76,7 @@ fn tags() -> Vec<Value> {
     let mut tags: Vec<Value> =
         KINDS.iter().map(|kind| json!({"name": kind.name(), "description": kind.about()})).collect();
     tags.extend(
-        [agents::PUPPET, agents::SALT, program::TAG]
+        [agents::PUPPET, agents::SALT, program::TAG, pages::TAG]
             .map(|(name, description)| json!({"name": name, "description": description})),
     );
     tags

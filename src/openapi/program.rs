@@ -11,7 +11,7 @@ pub const TAG: (&str, &str) = ("server", "The way in, the server's health, and t
 /// Their paths.
 pub fn paths() -> serde_json::Map<String, Value> {
     let all = [
-        ("/v1/", root()),
+        ("/v1/", root("getLinks", "Links to everything")),
         ("/health", health()),
         ("/ready", ready()),
         ("/metrics", metrics()),
@@ -31,7 +31,8 @@ fn status(description: &str, word: &str) -> Value {
     json!({"description": description, "content": {"application/json": {"schema": schema}}})
 }
 
-fn root() -> Value {
+/// The links to everything.
+pub fn root(id: &str, summary: &str) -> Value {
     let schema = json!({
         "type": "object", "required": ["links"],
         "properties": {"links": {
@@ -39,10 +40,10 @@ fn root() -> Value {
             "additionalProperties": {"type": "string", "format": "uri-reference"},
         }},
     });
-    let mut answers = responses::problems(&[400, 406]);
+    let mut answers = responses::problems(&[400, 406, 503]);
     let content = responses::content(responses::ALL_FORMATS, &schema);
     answers.insert("200".into(), json!({"description": "Links.", "content": content}));
-    operation("getLinks", "Links to everything", &answers.into())
+    operation(id, summary, &answers.into())
 }
 
 fn health() -> Value {

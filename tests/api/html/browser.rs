@@ -61,7 +61,7 @@ impl Form {
     pub fn with(mut self, name: &str, value: &str) -> Self {
         let i = self.fields.iter().rposition(|(n, _)| n == name);
         let i = i.unwrap_or_else(|| panic!("no field {name:?} in {self:?}"));
-        self.fields[i].1 = value.to_owned();
+        value.clone_into(&mut self.fields[i].1);
         self
     }
 

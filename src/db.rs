@@ -96,6 +96,11 @@ impl Tx {
         &self.conn
     }
 
+    /// Closes the connection, for a statement under way on it that nobody waits for any more.
+    pub fn abandon(self) {
+        drop(Object::take(self.conn));
+    }
+
     async fn finish<T>(mut self, done: Result<T>, dry_run: bool) -> Result<T> {
         if done.is_ok() && !dry_run {
             AnsiTransactionManager::commit_transaction(&mut *self.conn).await?;

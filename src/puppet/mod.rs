@@ -6,12 +6,10 @@ mod hiera;
 
 use rocket::http::ContentType;
 use rocket::{Route, State, get, routes};
-use serde_json::Value;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::http::ask::CertName;
-use crate::http::format::Format;
-use crate::http::reply::Reply;
 use crate::render::Documents;
 use crate::render::served::Document;
 
@@ -41,16 +39,20 @@ async fn foreman(certname: Result<CertName>, format: Option<&str>, documents: &S
 
 #[get("/puppet/hiera/<certname>", rank = 1)]
 async fn hiera_keys(certname: Result<CertName>, documents: &State<Documents>) -> Result<Document> {
-    let kept = documents.get(&certname?.0).await?;
-    Ok(Document(ContentType::JSON, kept.view(HIERA, hiera::view)?))
+    let CertName(certname) = certname?;
+    // Where the certname is empty, a key stands in its place.
+    if certname.contains("::") {
+        return Err(CertName::missing());
+    }
+    Ok(Document(ContentType::JSON, documents.get(&certname).await?.view(HIERA, hiera::view)?))
 }
 
 /// One key, for `__KEY__` mode of `hiera_http`.
 #[get("/puppet/hiera/<certname>/<key>", rank = 1)]
-async fn hiera_key(certname: Result<CertName>, key: &str, documents: &State<Documents>) -> Result<Reply> {
-    let tree: Value = hiera::view(&documents.get(&certname?.0).await?.tree()?);
-    let value = tree.get(key).cloned().ok_or(Error::NotFound)?;
-    Ok(Reply::new(200, Format::Json, value))
+async fn hiera_key(certname: Result<CertName>, key: &str, documents: &State<Documents>) -> Result<Document> {
+    let kept = documents.get(&certname?.0).await?;
+    let value = hiera::view(&kept.tree()?).get(key).cloned().ok_or(Error::NotFound)?;
+    Ok(Document(ContentType::JSON, Arc::new(kept.served(&value)?)))
 }
 
 #[get("/puppet/hiera", rank = 2)]

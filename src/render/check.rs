@@ -1,15 +1,20 @@
 //! Which version of a node is committed? Asked for every document that is served, answered for many at once: a question
-//! waits for the check that starts after it, so the answer is true for some moment after it was asked.
+//! waits for the check that starts after it, so the answer is true for some moment after it was asked. It knows no old
+//! answers: without the database, there is none.
 
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
+use futures_util::FutureExt;
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::auth::Actor;
-use crate::db::Db;
+use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
+use crate::render::PATIENCE;
 use crate::render::document::Version;
 use crate::sql::{Sql, Statement};
 
@@ -21,8 +26,11 @@ struct Question {
     fqdn: String,
     /// The version of the document at hand, if there is one: its clusters are looked at, too.
     held: Option<Version>,
-    answer: oneshot::Sender<Result<Option<Version>, Arc<Error>>>,
+    answer: oneshot::Sender<Answer>,
 }
+
+/// The committed version; nothing if there is no such node.
+type Answer = Result<Option<Version>, Arc<Error>>;
 
 /// Where to ask.
 pub struct Checks(mpsc::Sender<Question>);
@@ -41,17 +49,27 @@ impl Checks {
     /// [`Error::Away`]: without a check, no document.
     pub async fn committed(&self, fqdn: &str, held: Option<Version>) -> Result<Option<Version>> {
         let (answer, version) = oneshot::channel();
-        let gone = || Error::Away("the check of generations has ended".into());
-        self.0.send(Question { fqdn: fqdn.to_owned(), held, answer }).await.map_err(|_| gone())?;
-        let version = version.await.map_err(|_| gone())?;
-        version.map_err(|error| Error::Away(error.to_string().into()))
+        let question = Question { fqdn: fqdn.to_owned(), held, answer };
+        let asked = async {
+            self.0.send(question).await.ok()?;
+            version.await.ok()
+        };
+        match timeout(2 * PATIENCE, asked).await {
+            Ok(Some(answer)) => answer.map_err(|error| Error::Away(error.into())),
+            Ok(None) => Err(Error::Away("generations are no longer checked".into())),
+            Err(late) => Err(Error::Away(late.into())),
+        }
     }
 }
 
 async fn answer(db: Db, mut asked: mpsc::Receiver<Question>) {
     let mut waiting = Vec::with_capacity(BATCH);
     while asked.recv_many(&mut waiting, BATCH).await > 0 {
-        let answers = versions(&db, &waiting).await.map_err(Arc::new);
+        waiting.retain(|question| !question.answer.is_closed());
+        // Whatever goes wrong with these questions, the next ones are answered.
+        let answers = AssertUnwindSafe(versions(&db, &waiting)).catch_unwind().await;
+        let answers = answers.unwrap_or_else(|_| Err(Error::Internal("the check of generations panicked".into())));
+        let answers = answers.map_err(Arc::new);
         for question in waiting.drain(..) {
             let one = match &answers {
                 Ok((nodes, clusters)) => Ok(committed(&question, nodes, clusters)),
@@ -76,13 +94,24 @@ fn committed(question: &Question, nodes: &Nodes, clusters: &Clusters) -> Option<
     Some(Version { node, generation, clusters })
 }
 
+async fn versions(db: &Db, waiting: &[Question]) -> Result<(Nodes, Clusters)> {
+    let tx = db.connect(Actor::system("render")).await?;
+    match timeout(PATIENCE, read(&tx, waiting)).await {
+        Ok(versions) => versions,
+        Err(late) => {
+            // A new connection may reach the database that this one has lost.
+            tx.abandon();
+            Err(Error::Away(late.into()))
+        }
+    }
+}
+
 /// Nodes are read before clusters. Generations only grow, so a document that is equal in both was current when the nodes
 /// were read.
-async fn versions(db: &Db, waiting: &[Question]) -> Result<(Nodes, Clusters)> {
+async fn read(tx: &Tx, waiting: &[Question]) -> Result<(Nodes, Clusters)> {
     let mut names: Vec<String> = waiting.iter().map(|question| question.fqdn.clone()).collect();
     names.sort_unstable();
     names.dedup();
-    let tx = db.connect(Actor::system("render")).await?;
     let nodes = Sql::new("SELECT fqdn, id, generation FROM nodes WHERE fqdn = ").any(names, "text");
     let nodes: Vec<(String, i64, i64)> = Statement::<(Text, BigInt, BigInt)>::from(nodes).load(&mut tx.conn()).await?;
     let held = waiting.iter().filter_map(|question| question.held.as_ref());

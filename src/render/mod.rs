@@ -10,3 +10,7 @@ mod statements;
 mod store;
 
 pub use store::Documents;
+
+/// How long the database may take over one document, or one check. An agent that is told comes back; one that waits for
+/// a database that hangs does nothing.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);

@@ -18,5 +18,6 @@ mod readme;
 mod salt;
 mod schema;
 mod start;
+mod statements;
 mod volume_places;
 mod writes;

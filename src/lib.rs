@@ -40,7 +40,7 @@ mod types;
 mod value_type;
 mod yaml_safe;
 
-pub use column::Column;
+pub use column::{Column, OnDelete};
 pub use kind::Kind;
 pub use resources::KINDS;
 pub use server::rocket;

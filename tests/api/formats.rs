@@ -53,9 +53,9 @@ async fn every_kind_looks_the_same_in_every_format() {
             let mut table = csv::Reader::from_reader(answer.bytes.as_slice());
             let names: Vec<_> = kind.columns().iter().map(|column| column.name).collect();
             assert_eq!(table.headers().unwrap().iter().collect::<Vec<_>>(), names, "{url}");
-            let last = table.records().map(Result::unwrap).last().unwrap();
+            let end = table.records().map(Result::unwrap).last().unwrap();
             assert_eq!(table.position().record(), rows + 1, "{url}");
-            assert_eq!(last[0], created["id"].to_string(), "{url}");
+            assert_eq!(end[0], created["id"].to_string(), "{url}");
         }
         let page = accepting(&app, &list, "text/html").await;
         assert_eq!((page.status, page.header("Content-Type")), (200, "text/html; charset=utf-8"), "{list}");
@@ -68,8 +68,7 @@ fn relation(kind: &dyn Kind) -> &'static str {
         Some(column) => column.name,
         None => match kind.name() {
             "node-states" => "nodes",
-            "vm-states" => "vms",
-            "virt-methods" => "vms",
+            "vm-states" | "virt-methods" => "vms",
             "storage-types" | "cache-options" | "images" => "volumes",
             "vlans" => "networks",
             "ceph-clusters" => "ceph_pools",

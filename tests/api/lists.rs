@@ -30,10 +30,10 @@ async fn found(app: &App, query: &str) -> String {
     let list = app.get(&format!("/v1/{query}")).await.is(Status::Ok);
     let items = list["items"].as_array().unwrap();
     assert_eq!(list["total"], items.len(), "{query}");
-    let last = |item: &Value| text(item.get("fqdn").or(item.get("mac")).or(item.get("ip")).unwrap());
+    let named = |item: &Value| text(item.get("fqdn").or(item.get("mac")).or(item.get("ip")).unwrap());
     let digit =
         |name: String| name.split('/').next().unwrap().trim_end_matches(".x").chars().last().unwrap().to_string();
-    items.iter().map(|item| digit(last(item))).collect::<Vec<_>>().join(" ")
+    items.iter().map(|item| digit(named(item))).collect::<Vec<_>>().join(" ")
 }
 
 #[rocket::async_test]

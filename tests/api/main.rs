@@ -15,6 +15,7 @@ mod lists;
 mod migrations;
 mod openapi;
 mod readme;
+mod relations;
 mod salt;
 mod schema;
 mod start;

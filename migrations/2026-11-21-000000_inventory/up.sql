@@ -298,7 +298,8 @@ CREATE INDEX volumes_image_id_idx ON volumes (image_id);
 CREATE FUNCTION volumes_check() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     type_name text := (SELECT name FROM storage_types WHERE id = NEW.storage_type_id);
-    image_size bigint := (SELECT size_bytes FROM images WHERE id = NEW.image_id);
+    -- Locked, so that it stays as it is seen until this is committed.
+    image_size bigint := (SELECT size_bytes FROM images WHERE id = NEW.image_id FOR SHARE);
 BEGIN
     IF (type_name = 'rbd') <> (NEW.ceph_pool_id IS NOT NULL) THEN
         RAISE check_violation USING MESSAGE = 'an rbd volume has a pool, and no other has',
@@ -344,6 +345,28 @@ CREATE TRIGGER volumes_volume_place_check AFTER INSERT OR UPDATE OF vm_id, stora
     FOR EACH ROW WHEN (NEW.vm_id IS NOT NULL) EXECUTE FUNCTION volume_place_check();
 
 CREATE TRIGGER volumes_check BEFORE INSERT OR UPDATE ON volumes FOR EACH ROW EXECUTE FUNCTION volumes_check();
+
+-- The same rules from the other side: an image does not outgrow its volumes, and the type of a volume keeps its name.
+CREATE FUNCTION images_size_check() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM volumes WHERE image_id = NEW.id AND size_bytes < NEW.size_bytes) THEN
+        RAISE check_violation USING MESSAGE = 'a volume is at least as big as its image',
+            TABLE = 'images', CONSTRAINT = 'images_size_of_volumes_check';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER images_size_check AFTER UPDATE OF size_bytes ON images
+    FOR EACH ROW WHEN (NEW.size_bytes > OLD.size_bytes) EXECUTE FUNCTION images_size_check();
+CREATE FUNCTION storage_types_name_check() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM volumes WHERE storage_type_id = NEW.id) THEN
+        RAISE check_violation USING MESSAGE = 'the name of a type says where its volumes are',
+            TABLE = 'storage_types', CONSTRAINT = 'storage_types_name_in_use_check';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER storage_types_name_check AFTER UPDATE OF name ON storage_types
+    FOR EACH ROW WHEN (NEW.name <> OLD.name) EXECUTE FUNCTION storage_types_name_check();
 
 CREATE TABLE snapshots (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

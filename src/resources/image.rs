@@ -49,11 +49,18 @@ impl Resource for Image {
     const SHARED: bool = true;
     const SHOWN_IN: &'static str = "SELECT hypervisors.node_id, NULL::int8 FROM volumes JOIN vms ON vms.id = vm_id \
         JOIN hypervisors ON hypervisors.id = vms.hypervisor_id WHERE image_id = changed.id";
-    const RULES: &'static [Rule] = &[Rule {
-        constraint: "images_checksum_check",
-        field: "checksum",
-        detail: "must be sha256: and 64 or sha512: and 128 lower-case hex digits",
-    }];
+    const RULES: &'static [Rule] = &[
+        Rule {
+            constraint: "images_checksum_check",
+            field: "checksum",
+            detail: "must be sha256: and 64 or sha512: and 128 lower-case hex digits",
+        },
+        Rule {
+            constraint: "images_size_of_volumes_check",
+            field: "size_bytes",
+            detail: "is more than a volume has that was made from it",
+        },
+    ];
     type New = NewImage;
     crud!(images: list find lock insert update delete);
 }

@@ -34,6 +34,11 @@ impl Resource for StorageType {
     const SHARED: bool = true;
     const SHOWN_IN: &'static str = "SELECT hypervisors.node_id, NULL::int8 FROM volumes JOIN vms ON vms.id = vm_id \
         JOIN hypervisors ON hypervisors.id = vms.hypervisor_id WHERE storage_type_id = changed.id";
+    const RULES: &'static [Rule] = &[Rule {
+        constraint: "storage_types_name_in_use_check",
+        field: "name",
+        detail: "must stay as it is while there are volumes of this type",
+    }];
     type New = NewStorageType;
     crud!(storage_types: list find lock insert update delete);
 }

@@ -105,6 +105,7 @@ async fn every_verb_does_what_it_says() {
         }
         app.json(Method::Patch, &url, json!({})).await.is(Status::NotFound);
         app.json(Method::Put, &by_id, example(kind)).await.is(Status::NotFound);
+        app.end().await;
     }
 }
 
@@ -136,6 +137,7 @@ async fn put_by_natural_key_creates_once_and_then_replaces() {
         body[column.name] = other[column.name].clone();
         let problem = app.json(Method::Put, &url, body).await.is(Status::UnprocessableEntity);
         assert_eq!(problem["errors"][0]["pointer"], format!("/{}", column.name), "{name}");
+        app.end().await;
     }
 }
 
@@ -167,6 +169,7 @@ async fn every_field_can_be_changed_and_cleared() {
                 assert!(empty || default, "{name} {} {cleared}", column.name);
             }
         }
+        app.end().await;
     }
 }
 
@@ -189,5 +192,6 @@ async fn a_rehearsal_shows_the_result_and_leaves_nothing() {
         app.json(Method::Put, &url, writable(kind, &created)).await.is(Status::Ok);
         assert_eq!(app.json(Method::Delete, &url, Value::Null).await.status, 204);
         assert_eq!(app.contents().await, before, "{url}");
+        app.end().await;
     }
 }

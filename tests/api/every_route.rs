@@ -217,5 +217,6 @@ async fn every_object_has_an_etag_and_honours_conditions() {
         // What is not there matches nothing.
         let answer = app.send(Method::Put, &url, &[JSON, ("If-Match", "*")], b"{}").await;
         assert_eq!(answer.status, 412, "{url}");
+        app.end().await;
     }
 }

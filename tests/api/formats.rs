@@ -59,6 +59,7 @@ async fn every_kind_looks_the_same_in_every_format() {
         }
         let page = accepting(&app, &list, "text/html").await;
         assert_eq!((page.status, page.header("Content-Type")), (200, "text/html; charset=utf-8"), "{list}");
+        app.end().await;
     }
 }
 
@@ -99,6 +100,7 @@ async fn every_kind_is_written_in_messagepack_and_by_forms() {
         assert_eq!(without_ids(recreatable(kind, &again)), without_ids(recreatable(kind, &created)), "{list} {body}");
         let patched = app.send(Method::Patch, &url, &headers, body.as_bytes()).await.is(Status::Ok);
         assert_eq!(writable(kind, &patched), writable(kind, &again), "{url} {body}");
+        app.end().await;
     }
 }
 

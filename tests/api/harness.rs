@@ -110,6 +110,13 @@ impl App {
         Self { client, dsn: dsn.to_owned() }
     }
 
+    /// Closes its connections, for a test that starts many.
+    pub async fn end(self) {
+        let name = self.dsn.split("dbname=").last().unwrap_or_default().to_owned();
+        let dsn = CLUSTER.get_or_init(cluster).await;
+        sql(&format!("{dsn} dbname=postgres"), &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    }
+
     pub async fn send(&self, method: Method, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut request = self.client.req(method, url.to_owned()).body(body);
         for (name, value) in headers {

@@ -173,6 +173,7 @@ async fn pages_lose_nothing_and_show_nothing_twice() {
                 assert_eq!(seen.iter().copied().collect::<BTreeSet<_>>(), all, "{list} {sort}");
             }
         }
+        app.end().await;
     }
 }
 

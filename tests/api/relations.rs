@@ -48,7 +48,7 @@ async fn every_reference_is_understood_in_every_form() {
                 json!(-1),
                 json!(u64::MAX),
                 json!("9223372036854775808"),
-                json!("none"),
+                json!("no such thing"),
                 json!(""),
                 json!(true),
                 json!(1.5),
@@ -68,6 +68,7 @@ async fn every_reference_is_understood_in_every_form() {
             }
             assert_eq!(app.contents().await, before);
         }
+        app.end().await;
     }
 }
 
@@ -101,6 +102,7 @@ async fn what_is_in_use_cannot_be_deleted_and_the_answer_says_by_what() {
                     assert_eq!(app.contents().await, before);
                 }
             }
+            app.end().await;
         }
     }
 }
@@ -216,7 +218,7 @@ async fn addresses_belong_to_their_interface() {
     assert_eq!(app.contents().await, before);
     let moved = json!({"interface": "52:54:00:00:00:01"});
     app.json(Method::Patch, "/v1/addresses/192.0.2.11", moved).await.is(Status::Ok);
-    assert_eq!(ips(&app.get(url).await.is(Status::Ok)), "192.0.2.10/24 192.0.2.11/24");
+    assert_eq!(ips(&app.get(url).await.is(Status::Ok)), "192.0.2.11/24 192.0.2.10/24");
 }
 
 #[rocket::async_test]
@@ -290,6 +292,7 @@ async fn rules_between_objects_hold() {
         (422, "/image", volume, json!({"storage_type": "raw"})),
         (422, "/size_bytes", volume, json!({"size_bytes": 2_147_483_647})),
         (422, "/min_size", "/v1/ceph-pools/rbd", json!({"size": 1})),
+        (422, "/name", "/v1/storage-types/qcow2", json!({"name": "zfs"})),
         (409, "/node", "/v1/hypervisors/hv01.example.com", json!({"node": "hv02.example.com"})),
         (409, "/address", "/v1/ceph-mons/st01.example.com", json!({"address": "10.1.0.14"})),
         (409, "/name", "/v1/ceph-mons/st01.example.com", json!({"name": "st02"})),

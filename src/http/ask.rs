@@ -28,8 +28,13 @@ impl FromSegments<'_> for Key {
     fn from_segments(segments: Segments<'_, Path>) -> Result<Self> {
         let parts: Vec<&str> = segments.collect();
         let key = parts.join("/");
-        // A key that cannot be stored names nothing.
-        if key.contains('\0') { Err(Error::NotFound) } else { Ok(Self(stem(&key).to_owned())) }
+        match key.as_str() {
+            // The collection itself.
+            "" => Err(Error::MethodNotAllowed("GET, HEAD, POST".into())),
+            // A key that cannot be stored names nothing.
+            _ if key.contains('\0') => Err(Error::NotFound),
+            _ => Ok(Self(stem(&key).to_owned())),
+        }
     }
 }
 

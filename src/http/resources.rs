@@ -181,9 +181,6 @@ async fn write_once(
     body: Option<Body>,
     db: &Db,
 ) -> Result<Reply> {
-    if key.as_ref().is_some_and(|Key(key)| key.is_empty()) {
-        return Err(Error::MethodNotAllowed("GET, HEAD, POST".into()));
-    }
     let digest = body.as_ref().map(|body| body.digest.clone()).unwrap_or_default();
     let claim = idempotency::Claim::of(&ask, action, kind, &digest)?;
     let wish = Wish::read(kind, action, key.as_ref(), &ask, body)?;

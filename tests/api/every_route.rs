@@ -61,6 +61,17 @@ async fn every_route_says_which_methods_it_has() {
 }
 
 #[rocket::async_test]
+async fn a_method_is_refused_before_the_body_is_looked_at() {
+    let app = App::start().await;
+    for method in [Method::Put, Method::Patch, Method::Delete] {
+        for (headers, body) in [(&[][..], &b""[..]), (&[("Content-Type", "image/png")], b"x"), (&[JSON], b"{")] {
+            let answer = app.send(method, "/v1/nodes", headers, body).await;
+            assert_eq!((answer.status, answer.header("Allow")), (405, "GET, HEAD, POST"), "{method} {headers:?}");
+        }
+    }
+}
+
+#[rocket::async_test]
 async fn head_is_get_without_the_body() {
     let app = App::start().await;
     for &kind in KINDS {

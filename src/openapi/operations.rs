@@ -3,11 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use crate::kind::Kind;
-use crate::openapi::{names, parameters, refer, responses};
+use crate::openapi::{names, parameters, refer, responses, schemas};
 use crate::query::MAX_LIMIT;
 
 /// What every route of the inventory may answer.
 const ALWAYS: &[u16] = &[400, 406, 503];
+
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The paths of a kind.
 pub fn paths(kind: &'static dyn Kind) -> [(String, Value); 2] {
@@ -70,14 +72,14 @@ fn create(kind: &'static dyn Kind) -> Value {
     let good = json!({
         "201": created("The new object; of several, all of them.", &either), "303": refer("responses", "SeeOther"),
     });
-    let mut create = operation(kind, "create", "Create", &all, good, &[409, 413, 415, 422]);
+    let mut create = operation(kind, "create", "Create", &all, good, &[409, 412, 413, 415, 422]);
     create["description"] = format!(
         "An array of up to {MAX_LIMIT} creates all of them or, if one is refused, none; `errors` then names its place."
     )
     .into();
     let new = refer("schemas", &format!("New{name}"));
     let many = json!({"type": "array", "items": new, "minItems": 1, "maxItems": MAX_LIMIT});
-    create["requestBody"] = body(kind, &json!({"anyOf": [new, many]}), &[]);
+    create["requestBody"] = body(kind, &json!({"anyOf": [new, many]}), &schemas::required(kind), &[]);
     if let Ok(example) = serde_json::from_str::<Value>(kind.example()) {
         let examples =
             json!({"one": {"summary": "One", "value": example}, "several": {"summary": "Several", "value": [example]}});
@@ -90,7 +92,7 @@ fn update(kind: &'static dyn Kind) -> Value {
     let good = json!({"200": is_now(kind), "303": refer("responses", "SeeOther")});
     let mut update = operation(kind, "update", "Change", &changing(kind), good, CHANGE_PROBLEMS);
     let patch = refer("schemas", &format!("{}Patch", names::singular(kind)));
-    update["requestBody"] = body(kind, &patch, &["application/merge-patch+json"]);
+    update["requestBody"] = body(kind, &patch, &[], &["application/merge-patch+json"]);
     update
 }
 
@@ -100,15 +102,20 @@ fn replace(kind: &'static dyn Kind) -> Value {
     let mut replace = operation(kind, "replace", "Create or replace", &changing(kind), good, CHANGE_PROBLEMS);
     replace["description"] = "Creates the object if the natural key names none; an id must name one.".into();
     let replacement = refer("schemas", &format!("{}Replacement", names::singular(kind)));
-    replace["requestBody"] = body(kind, &replacement, &[]);
+    replace["requestBody"] = body(kind, &replacement, &schemas::required_with_key(kind), &[]);
     replace
 }
 
 fn remove(kind: &'static dyn Kind) -> Value {
     let good = json!({"204": {"description": "It is gone."}, "303": refer("responses", "SeeOther")});
-    let mut remove = operation(kind, "delete", "Delete", &changing(kind), good, &[404, 409, 412]);
+    let mut remove = operation(kind, "delete", "Delete", &changing(kind), good, &[404, 409, 412, 413]);
     remove["description"] =
         "What belongs to the object goes with it. What is in use is not deleted: 409 says by what.".into();
+    let fields: Map<String, Value> = schemas::form_headers().into_iter().collect();
+    remove["requestBody"] = json!({
+        "description": "Only a form is read, for what a browser cannot say in headers.",
+        "content": {FORM: {"schema": {"type": "object", "properties": fields}}},
+    });
     remove
 }
 
@@ -145,12 +152,15 @@ fn shown(description: &str, schema: &Value) -> Value {
     })
 }
 
-/// A body, as JSON, MessagePack, or a form.
-fn body(kind: &dyn Kind, schema: &Value, more: &[&str]) -> Value {
+/// A body, as JSON, MessagePack, or a form with these fields at least.
+fn body(kind: &dyn Kind, schema: &Value, required: &[&str], more: &[&str]) -> Value {
     let formats = [&["application/json"], more, &["application/msgpack"]].concat();
     let mut content: Map<String, Value> =
         formats.into_iter().map(|format| (format.to_owned(), json!({"schema": schema}))).collect();
-    let form = refer("schemas", &format!("{}Form", names::singular(kind)));
-    content.insert("application/x-www-form-urlencoded".into(), json!({"schema": form}));
+    let mut form = refer("schemas", &format!("{}Form", names::singular(kind)));
+    if !required.is_empty() {
+        form["required"] = json!(required);
+    }
+    content.insert(FORM.into(), json!({"schema": form}));
     json!({"required": true, "content": content})
 }

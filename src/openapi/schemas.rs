@@ -7,7 +7,6 @@ use crate::embed;
 use crate::kind::Kind;
 use crate::natural_key;
 use crate::openapi::{names, refer, types};
-use crate::value_type::Type;
 
 /// All of them, by name.
 pub fn of(kind: &'static dyn Kind) -> Vec<(String, Value)> {
@@ -33,7 +32,8 @@ fn writable(kind: &dyn Kind) -> impl Iterator<Item = &'static Column> {
     kind.columns().iter().filter(|column| column.writable)
 }
 
-fn required(kind: &dyn Kind) -> Vec<&'static str> {
+/// What a client must set.
+pub fn required(kind: &dyn Kind) -> Vec<&'static str> {
     writable(kind).filter(|column| column.required).map(|column| column.name).collect()
 }
 
@@ -109,33 +109,38 @@ fn patch(kind: &dyn Kind) -> Value {
     })
 }
 
-/// The natural key is in the address already.
+/// What a client must set where the address has the natural key already.
+pub fn required_with_key(kind: &dyn Kind) -> Vec<&'static str> {
+    required(kind).into_iter().filter(|name| !kind.key().contains(name)).collect()
+}
+
 fn replacement(kind: &dyn Kind) -> Value {
-    let required: Vec<_> = required(kind).into_iter().filter(|name| !kind.key().contains(name)).collect();
     json!({
         "description": "The whole object: what is missing is cleared. The natural key may be left to the address. \
             What only the server sets may be sent back unchanged.",
         "allOf": [refer("schemas", &format!("{}Patch", names::singular(kind)))],
-        "required": required,
+        "required": required_with_key(kind),
     })
 }
 
 fn form(kind: &dyn Kind) -> Value {
-    let mut fields = properties(writable(kind), |column| {
-        let how = match column.ty {
-            Type::Ref(_) => " An id or a natural key.",
-            Type::Many(_) | Type::Owned(_) => " Ids or natural keys, one a line, or separated by commas.",
-            Type::Json => " As JSON.",
-            _ => "",
-        };
-        json!({"type": "string", "description": format!("{}{how}", column.about)})
-    });
-    fields.insert("_if_match".into(), json!({"type": "string", "description": "Stands for the header `If-Match`."}));
+    let mut fields = properties(writable(kind), types::typed);
+    fields.extend(form_headers());
     json!({
         "type": "object",
         "description": "The fields as text; an empty one is null. As a browser sends only `GET` and `POST`, a first \
             field `_method` with `PUT`, `PATCH` or `DELETE` makes a `POST` that.",
         "properties": fields,
+        "patternProperties": {"^_": {"type": "string"}},
+        "additionalProperties": false,
+    })
+}
+
+/// The fields of a form that stand for headers.
+pub fn form_headers() -> [(String, Value); 2] {
+    ["If-Match", "Idempotency-Key"].map(|header| {
+        let field = format!("_{}", header.to_lowercase().replace('-', "_"));
+        (field, json!({"type": "string", "description": format!("Stands for the header `{header}`.")}))
     })
 }
 
@@ -155,8 +160,7 @@ fn reference_input(kind: &dyn Kind) -> Value {
     json!({"anyOf": [
         {"type": "integer", "format": "int64", "description": "The id."},
         {"type": "string", "description": format!("The natural key: `{}`.", kind.key().join("`/`"))},
-        {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer", "format": "int64"}}, "additionalProperties": true,
-            "description": "A reference as it came out."},
+        types::as_it_came_out(),
         {"type": "object", "required": [key], "properties": only_key, "additionalProperties": false,
             "description": "The natural key with its name."},
         {"$ref": format!("#/components/schemas/New{name}"), "description": "A new object, created with this one."},

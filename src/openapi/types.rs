@@ -46,6 +46,27 @@ pub fn requested(column: &Column) -> Value {
     schema
 }
 
+/// A column in a form, as text.
+pub fn typed(column: &Column) -> Value {
+    let (mut schema, how) = match column.ty {
+        Type::Ref(_) => (json!({"type": "string"}), " An id or a natural key."),
+        Type::Many(_) | Type::Owned(_) => {
+            (json!({"type": "string"}), " Ids or natural keys, one a line, or separated by commas.")
+        }
+        Type::Json => (json!({"type": "string", "contentMediaType": "application/json"}), " As JSON."),
+        _ if column.required => (scalar(column), ""),
+        _ => (json!({"anyOf": [scalar(column), {"type": "string", "maxLength": 0}]}), ""),
+    };
+    schema["description"] = format!("{}{how}", column.about).into();
+    schema
+}
+
+/// A reference in a request as it came out in an answer: nothing but the id counts.
+pub fn as_it_came_out() -> Value {
+    json!({"type": "object", "required": ["id"], "properties": {"id": {"type": "integer", "format": "int64"}},
+        "additionalProperties": true, "description": "As it came out."})
+}
+
 /// A value in a filter: looser than in a request, for what cannot be stored can still be asked for.
 pub fn compared(ty: Type) -> Value {
     match ty {
@@ -134,8 +155,7 @@ fn owned_item(owned: &Owned) -> Value {
     json!({"anyOf": [
         {"type": "integer", "format": "int64", "description": "The id of one that it already has."},
         {"type": "string", "description": format!("The natural key (`{field}`) of one that it has or shall have.")},
-        {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer", "format": "int64"}}, "additionalProperties": true,
-            "description": "One that it already has, as it came out."},
+        as_it_came_out(),
         {"type": "object", "required": required, "properties": properties, "additionalProperties": false,
             "description": "One that it has or shall have, whole."},
     ]})

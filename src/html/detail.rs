@@ -2,7 +2,7 @@
 
 use askama::Template;
 use futures_util::future::try_join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::column::{Column, OnDelete, text};
 use crate::count;
@@ -13,7 +13,7 @@ use crate::html::cell::Cell;
 use crate::html::layout::{Layout, Link, collection};
 use crate::html::list::told;
 use crate::html::names::Names;
-use crate::html::table::{Table, related_columns};
+use crate::html::table::{NARROW, Table, related_columns};
 use crate::html::{address, formats, labels};
 use crate::kind::{self, Kind};
 use crate::query::Query;
@@ -32,8 +32,6 @@ pub struct Detail {
     heading: String,
     singular: String,
     collection: Link,
-    /// Its natural key, where that is not the heading.
-    key: Option<String>,
     /// What people set.
     fields: Vec<Field>,
     /// What the server keeps about it.
@@ -94,7 +92,6 @@ impl Detail {
             layout: Layout::new(heading.clone(), Some(kind)),
             singular: labels::singular(kind),
             collection: Link::new(labels::capitalized(&labels::plural(kind)), collection(kind)),
-            key: (key != heading).then_some(key),
             fields: kind.columns().iter().filter(|column| !of_record(column)).map(field).collect(),
             record: kind.columns().iter().filter(of_record).map(field).collect(),
             related,
@@ -135,6 +132,10 @@ async fn related(
     items.truncate(usize::try_from(asked.limit).unwrap_or_default());
     refs::expand(tx, kind, &mut items, &Embed::default()).await?;
     let names = Names::read(tx, kind, &items).await?;
+    // A part of a page has no room for columns that say nothing.
+    let mut columns = related_columns(kind, column.name);
+    columns.retain(|column| items.iter().any(|item| !item[column.name].is_null() && item[column.name] != json!([])));
+    columns.truncate(NARROW);
     let plural = labels::capitalized(&labels::plural(kind));
     let by = [(column.name.to_owned(), key.to_owned())];
     Ok(Related {
@@ -146,7 +147,7 @@ async fn related(
         all: address(&collection(kind), &by),
         more,
         create: address(&format!("/forms/{}/create", kind.name()), &by),
-        table: Table::new(kind, &related_columns(kind, column.name), &items, &names),
+        table: Table::new(kind, &columns, &items, &names),
     })
 }
 

@@ -10,7 +10,7 @@ use crate::embed::Embed;
 use crate::error::{Error, Result};
 use crate::html::labels;
 use crate::html::layout::{Layout, Link, collection};
-use crate::html::options::Options;
+use crate::html::options::{self, Options};
 use crate::html::values::Values;
 use crate::html::widget::Widget;
 use crate::kind::{self, Kind};
@@ -181,9 +181,8 @@ fn fields(
         name: column.name,
         label: labels::column(column),
         required: column.required,
-        help: help(column),
-        look_up: column
-            .any_target()
+        help: help(column, options),
+        look_up: options::chosen_from(column)
             .filter(|target| options.choices(*target, &[]).is_none())
             .map(|target| Link::new(format!("Look up {}", labels::plural(target)), collection(target))),
         mistakes: mistakes.iter().filter(|(name, _)| name == column.name).map(|(_, told)| told.clone()).collect(),
@@ -196,15 +195,15 @@ fn fields(
     kind.columns().iter().filter(|column| column.writable).map(field).collect()
 }
 
-fn help(column: &Column) -> String {
+fn help(column: &Column, options: &Options) -> String {
     let how = match column.ty {
         Type::Int if column.holds_bytes() => "Bytes, or with a unit: 64 GiB, 1 TB.",
-        Type::Many(_) | Type::Owned(_) => "One per line, or choose.",
+        Type::Owned(_) => "One per line.",
+        Type::Many(link) if options.choices(link.kind, &[]).is_none_or(|choices| choices.is_empty()) => "One per line.",
         Type::Json => "A JSON object.",
         Type::Time => "In UTC.",
         _ => "",
     };
-    let how = if matches!(column.ty, Type::Owned(_)) { "One per line." } else { how };
     [column.about, how].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ")
 }
 

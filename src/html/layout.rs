@@ -17,6 +17,8 @@ const GROUPS: &[(&str, &[&str])] = &[
 pub struct Layout {
     /// The title of the window.
     pub title: String,
+    /// Whether it is the start page.
+    pub is_home: bool,
     /// The navigation.
     pub groups: Vec<Group>,
     /// What was searched for.
@@ -64,6 +66,7 @@ impl Layout {
             grouped().into_iter().map(|(name, kinds)| Group { name, links: kinds.into_iter().map(link).collect() });
         Self {
             title: title.into(),
+            is_home: false,
             groups: groups.collect(),
             search: String::new(),
             style: assets::STYLE.href(),

@@ -14,6 +14,7 @@ use crate::html::widget::Choice;
 use crate::kind::Kind;
 use crate::natural_key;
 use crate::sql::{Sql, Statement};
+use crate::value_type::Type;
 
 /// A collection with more objects is not shown to choose from.
 const MAX: usize = 200;
@@ -35,7 +36,7 @@ impl Options {
     /// [`crate::error::Error::Away`].
     pub async fn read(tx: &Tx, kind: &dyn Kind) -> Result<Self> {
         let targets: HashMap<&'static str, &'static dyn Kind> =
-            kind.columns().iter().filter_map(Column::any_target).map(|target| (target.name(), target)).collect();
+            kind.columns().iter().filter_map(chosen_from).map(|target| (target.name(), target)).collect();
         let found = try_join_all(targets.into_values().map(|target| first(tx, target))).await?;
         Ok(Self(found.into_iter().filter(|(_, objects)| objects.len() <= MAX).collect()))
     }
@@ -57,6 +58,11 @@ impl Options {
         choices.extend(unknown.map(|given| Choice { value: given.clone(), text: given.clone(), chosen: true }));
         Some(choices)
     }
+}
+
+/// The kind whose objects a column refers to, unless they are the object's own.
+pub fn chosen_from(column: &Column) -> Option<&'static dyn Kind> {
+    column.any_target().filter(|_| !matches!(column.ty, Type::Owned(_)))
 }
 
 async fn first(tx: &Tx, kind: &'static dyn Kind) -> Result<(&'static str, Vec<Named>)> {

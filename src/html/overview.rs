@@ -53,7 +53,7 @@ impl Overview {
             ("Metrics", "/metrics"),
         ];
         Ok(Self {
-            layout: Layout::new("Overview", None),
+            layout: Layout { is_home: true, ..Layout::new("Overview", None) },
             groups: try_join_all(groups).await?,
             server: server.iter().map(|(text, href)| Link::new(*text, *href)).collect(),
         })

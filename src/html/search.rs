@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::html::layout::{Layout, collection};
 use crate::html::list::told;
 use crate::html::names::Names;
-use crate::html::table::{Table, related_columns};
+use crate::html::table::{Table, default_columns};
 use crate::html::{address, labels};
 use crate::kind::Kind;
 use crate::query::Query;
@@ -71,6 +71,6 @@ async fn find(tx: &Tx, kind: &'static dyn Kind, wanted: &str) -> Result<Option<F
         total: told(&total),
         all: address(&collection(kind), &asked),
         more,
-        table: Table::new(kind, &related_columns(kind, ""), &items, &names),
+        table: Table::new(kind, &default_columns(kind), &items, &names),
     }))
 }

@@ -43,21 +43,25 @@ pub struct Row {
 }
 
 /// How many columns a list shows unless the person says.
-const WIDE: usize = 8;
+const WIDE: usize = 7;
 /// How many columns a table has that is only a part of a page.
-const NARROW: usize = 6;
+pub const NARROW: usize = 6;
 
-/// The columns of a list: the primary one first, and what says most about the objects.
+/// The columns of a list: the primary one, and those that say most about the objects, in their order.
 #[must_use]
 pub fn default_columns(kind: &dyn Kind) -> Vec<&'static Column> {
     let primary = labels::primary(kind);
     let telling = |column: &&'static Column| {
         let of_the_record = matches!(column.name, "id" | "created_at" | "updated_at" | "generation");
-        let hidden_key = matches!(column.ty, Type::Uuid);
-        column.name != primary.name && !of_the_record && !hidden_key && !matches!(column.ty, Type::Json)
+        let is_long = matches!(column.ty, Type::Uuid | Type::Json);
+        column.name != primary.name && !of_the_record && !is_long
     };
-    let mut columns: Vec<&Column> = std::iter::once(primary).chain(kind.columns().iter().filter(telling)).collect();
-    columns.truncate(WIDE);
+    let mut others: Vec<&Column> = kind.columns().iter().filter(telling).collect();
+    // What every object has, then what it has to do with others.
+    others.sort_by_key(|column| (!column.required, column.any_target().is_none()));
+    others.truncate(WIDE - 1);
+    let in_order = kind.columns().iter().filter(|column| others.iter().any(|other| other.name == column.name));
+    let mut columns: Vec<&Column> = std::iter::once(primary).chain(in_order).collect();
     if columns.len() < 3 {
         columns.extend(kind.columns().iter().filter(|column| matches!(column.name, "created_at" | "updated_at")));
     }
@@ -70,7 +74,6 @@ pub fn related_columns(kind: &dyn Kind, by: &str) -> Vec<&'static Column> {
     let mut columns = default_columns(kind);
     let primary = labels::primary(kind).name;
     columns.retain(|column| column.name != by || column.name == primary);
-    columns.truncate(NARROW);
     columns
 }
 

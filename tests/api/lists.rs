@@ -13,7 +13,7 @@ async fn seven_nodes() -> App {
     let app = App::start().await;
     let node = |i: usize| {
         let state = if i < 3 { "stopped" } else { "running" };
-        let location = if i % 2 == 0 { Value::Null } else { json!(format!("r{i}_%")) };
+        let location = if i.is_multiple_of(2) { Value::Null } else { json!(format!("r{i}_%")) };
         json!({"fqdn": format!("hv{i}.x"), "state": state, "location": location})
     };
     app.post("/v1/nodes", (0..7).map(node).collect()).await.is(Status::Created);

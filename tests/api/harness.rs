@@ -80,7 +80,11 @@ pub async fn rows(dsn: &str, query: &str) -> Vec<Vec<String>> {
 
 /// A server for this database, not yet running.
 pub fn server(dsn: &str) -> rocket::Rocket<rocket::Build> {
-    let settings = virtapi::config::Settings { pool_size: 4, ..virtapi::config::Settings::default() };
+    server_with(dsn, 4)
+}
+
+fn server_with(dsn: &str, pool_size: usize) -> rocket::Rocket<rocket::Build> {
+    let settings = virtapi::config::Settings { pool_size, ..virtapi::config::Settings::default() };
     virtapi::rocket(&settings, dsn).expect("a pool")
 }
 
@@ -106,7 +110,12 @@ impl App {
 
     /// One more server for a database.
     pub async fn on(dsn: &str) -> Self {
-        let client = Client::untracked(server(dsn)).await.expect("ignites");
+        Self::with_pool(dsn, 4).await
+    }
+
+    /// One with so many connections.
+    pub async fn with_pool(dsn: &str, pool_size: usize) -> Self {
+        let client = Client::untracked(server_with(dsn, pool_size)).await.expect("ignites");
         Self { client, dsn: dsn.to_owned() }
     }
 

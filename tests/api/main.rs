@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test says where")]
 
+mod concurrency;
 mod documents;
 mod enc;
 mod every_kind;

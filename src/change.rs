@@ -22,6 +22,7 @@ pub enum Action {
 }
 
 /// A wish to change one object.
+#[derive(Clone)]
 pub struct Change {
     /// What it is.
     pub kind: &'static dyn Kind,

@@ -75,7 +75,7 @@ impl Db {
     /// The one transaction of a request that writes: committed when all went well, unless it is only a rehearsal.
     ///
     /// # Errors
-    /// [`Error::Away`], or what the work fails with.
+    /// [`Error::Away`], or what the work fails with. After an [`Error::Deadlock`] it can be done again at once.
     pub async fn write<T>(&self, actor: Actor, dry_run: bool, work: impl AsyncFnOnce(&Tx) -> Result<T>) -> Result<T> {
         let tx = self.begin(actor, "BEGIN").await?;
         let done = work(&tx).await;

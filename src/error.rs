@@ -42,6 +42,9 @@ pub enum Error {
     /// 422.
     #[error("some fields are invalid")]
     Invalid(Vec<Field>),
+    /// 503: it waited for another change that waited for it. Already tried again, in vain.
+    #[error("the request met others that change the same; try it again")]
+    Deadlock(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// 503: to be tried again.
     #[error("the database is away")]
     Away(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -82,7 +85,7 @@ impl Error {
             Self::TooLarge(_) => 413,
             Self::UnsupportedMediaType => 415,
             Self::Invalid(_) => 422,
-            Self::Away(_) => 503,
+            Self::Away(_) | Self::Deadlock(_) => 503,
             Self::Internal(_) => 500,
         }
     }
@@ -122,8 +125,10 @@ fn join(parent: &str, field: &str) -> String {
 }
 
 /// Failures that pass when tried again (`lc_messages` is C, or the text is not recognised).
-const TRANSIENT: &[&str] =
-    &["terminating connection", "deadlock detected", "the database system is", "canceling statement"];
+const TRANSIENT: &[&str] = &["terminating connection", "the database system is", "canceling statement"];
+
+/// One of those that wait for each other is told so, and can be tried again at once.
+const DEADLOCK: &str = "deadlock detected";
 
 /// `nodes_state_id_fkey` on `nodes` is about the field `state`.
 fn field_of(info: &dyn DatabaseErrorInformation) -> String {
@@ -153,7 +158,11 @@ impl From<Db> for Error {
             Violation::ForeignKeyViolation => Self::field(&field, "names nothing that exists"),
             Violation::CheckViolation => Self::field(&field, "is not allowed"),
             Violation::NotNullViolation => Self::field(&field, "is required"),
-            Violation::UnableToSendCommand | Violation::ClosedConnection | Violation::SerializationFailure => {
+            Violation::SerializationFailure => Self::Deadlock(Db::DatabaseError(kind, info).into()),
+            Violation::Unknown if info.message().starts_with(DEADLOCK) => {
+                Self::Deadlock(Db::DatabaseError(kind, info).into())
+            }
+            Violation::UnableToSendCommand | Violation::ClosedConnection => {
                 Self::Away(Db::DatabaseError(kind, info).into())
             }
             // Diesel has no kind for these, and hides the SQLSTATE.

@@ -47,7 +47,7 @@ impl Claim {
     }
 
     /// The first answer, or the work's.
-    pub async fn answer(self, tx: &Tx, work: impl AsyncFnOnce(&Tx) -> Result<Answer>) -> Result<Answer> {
+    pub async fn answer(&self, tx: &Tx, work: impl AsyncFnOnce(&Tx) -> Result<Answer>) -> Result<Answer> {
         let row = (keys::key.eq(&self.key), keys::request_digest.eq(&self.request_digest));
         // Waits for another request with this key.
         let claim = diesel::insert_into(keys::table).values(row).on_conflict_do_nothing();

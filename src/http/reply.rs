@@ -130,6 +130,7 @@ impl<'r> Responder<'r, 'static> for Error {
         let id = RequestId::of(request);
         match &self {
             Self::Internal(source) => tracing::error!(error = &**source, request = id, "internal error"),
+            Self::Deadlock(source) => tracing::warn!(error = &**source, request = id, "a deadlock, again and again"),
             Self::Away(source) => tracing::warn!(error = &**source, request = id, "the database is away"),
             _ => {}
         }
@@ -139,7 +140,7 @@ impl<'r> Responder<'r, 'static> for Error {
         problem["instance"] = format!("urn:virtapi:request:{id}").into();
         let mut reply = Reply::new(self.status(), format, problem);
         match &self {
-            Self::Away(_) => reply.headers.push(Header::new("Retry-After", "1")),
+            Self::Away(_) | Self::Deadlock(_) => reply.headers.push(Header::new("Retry-After", "1")),
             Self::MethodNotAllowed(allowed) => reply.headers.push(Header::new("Allow", allowed.clone())),
             _ => {}
         }

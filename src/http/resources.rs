@@ -144,6 +144,9 @@ async fn remove(
     write(kind?, Action::Delete, Some(key?), ask?, body?.0, db).await
 }
 
+/// How often a change is tried that meets others.
+const ATTEMPTS: usize = 8;
+
 /// What a request wants to write.
 struct Wish {
     kind: &'static dyn Kind,
@@ -184,12 +187,7 @@ async fn write_once(
     let digest = body.as_ref().map(|body| body.digest.clone()).unwrap_or_default();
     let claim = idempotency::Claim::of(&ask, action, kind, &digest)?;
     let wish = Wish::read(kind, action, key.as_ref(), &ask, body)?;
-    let answer = db
-        .write(ask.actor.clone(), ask.dry_run, async |tx| match claim {
-            Some(claim) => claim.answer(tx, async |tx| wish.grant(tx).await).await,
-            None => wish.grant(tx).await,
-        })
-        .await?;
+    let answer = grant(&wish, claim.as_ref(), &ask, db).await?;
     let location = Header::new("Location", answer.location.clone());
     let (status, headers) = match ask.format {
         Format::Html if ask.dry_run => (answer.status, vec![]),
@@ -198,6 +196,22 @@ async fn write_once(
         _ => (answer.status, vec![]),
     };
     Ok(Reply { kind: Some(kind), tag: answer.tag, headers, ..Reply::new(status, ask.format, answer.body) })
+}
+
+/// In one transaction. Of changes that wait for each other Postgres gives one up, which is then done again.
+async fn grant(wish: &Wish, claim: Option<&idempotency::Claim>, ask: &Ask, db: &Db) -> Result<idempotency::Answer> {
+    let mut attempts = ATTEMPTS;
+    loop {
+        attempts -= 1;
+        let work = async |tx: &Tx| match claim {
+            Some(claim) => claim.answer(tx, async |tx| wish.grant(tx).await).await,
+            None => wish.grant(tx).await,
+        };
+        match db.write(ask.actor.clone(), ask.dry_run, work).await {
+            Err(Error::Deadlock(error)) if attempts > 0 => tracing::debug!(error = &*error, "a deadlock: again"),
+            done => return done,
+        }
+    }
 }
 
 impl Wish {
@@ -216,16 +230,16 @@ impl Wish {
         Ok(Self { kind, changes, many, shape })
     }
 
-    async fn grant(self, tx: &Tx) -> Result<idempotency::Answer> {
-        let Self { kind, mut changes, many, shape } = self;
+    async fn grant(&self, tx: &Tx) -> Result<idempotency::Answer> {
+        let (kind, shape, mut changes) = (self.kind, &self.shape, self.changes.clone());
         let here = format!("/v1/{}", kind.name());
-        let one = if many { None } else { changes.pop() };
+        let one = if self.many { None } else { changes.pop() };
         let Some(change) = one else {
             let done = change::apply(tx, changes).await?;
             let ids = done.iter().map(|done| kind::id(&done.row).to_string()).collect();
             // As they are now: with their new generations. Ids grow, so that the order is that of the request.
             let mut items = kind.list(tx, &Query::related(&Column::ID, ids, MAX_LIMIT)).await?;
-            show(tx, kind, &mut items, &shape).await?;
+            show(tx, kind, &mut items, shape).await?;
             return Ok(idempotency::Answer { status: 201, body: json!({"items": items}), tag: None, location: here });
         };
         let gone = change.action == Action::Delete;

@@ -12,6 +12,7 @@ mod count;
 pub mod db;
 pub mod demo;
 mod dependents;
+mod directory;
 mod embed;
 pub mod enc;
 mod error;

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::column::{Column, text};
+use crate::directory;
 use crate::kind::Kind;
-use crate::value_type::Type;
 
 /// Words of the API that people write in another way.
 const SPELLED: &[(&str, &str)] = &[
@@ -78,16 +78,7 @@ pub fn column(column: &Column) -> String {
 #[must_use]
 pub fn primary(kind: &dyn Kind) -> &'static Column {
     let name = kind.key().last().copied().unwrap_or_default();
-    called(kind).or_else(|| Column::named(kind.columns(), name)).unwrap_or(&Column::ID)
-}
-
-/// The column with the name that people gave, if the natural key is not it.
-#[must_use]
-pub fn called(kind: &dyn Kind) -> Option<&'static Column> {
-    let columns = kind.columns();
-    let by_uuid =
-        kind.key().iter().any(|name| matches!(Column::named(columns, name), Some(c) if matches!(c.ty, Type::Uuid)));
-    Column::named(columns, "name").filter(|_| by_uuid && kind.key().len() == 1)
+    directory::name_column(kind).or_else(|| Column::named(kind.columns(), name)).unwrap_or(&Column::ID)
 }
 
 /// The natural key of an object whose references are shown as such.
@@ -102,7 +93,7 @@ pub fn key(kind: &dyn Kind, item: &Value) -> String {
 /// What an object is called at the head of its page.
 #[must_use]
 pub fn title(kind: &dyn Kind, item: &Value) -> String {
-    called(kind).map_or_else(|| key(kind, item), |column| text(&item[column.name]))
+    directory::name_column(kind).map_or_else(|| key(kind, item), |column| text(&item[column.name]))
 }
 
 #[cfg(test)]

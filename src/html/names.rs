@@ -1,16 +1,13 @@
 //! The names of objects that are referred to, where the natural key is a UUID that tells people nothing.
 
-use diesel::sql_types::{BigInt, Text};
-use diesel_async::RunQueryDsl;
 use futures_util::future::try_join_all;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::db::Tx;
+use crate::directory;
 use crate::error::Result;
-use crate::html::labels;
 use crate::kind::Kind;
-use crate::sql::{Sql, Statement};
 
 /// By collection and id.
 #[derive(Default)]
@@ -35,12 +32,14 @@ impl Names {
     /// [`crate::error::Error::Away`].
     pub async fn of_objects(tx: &Tx, objects: Vec<(&'static dyn Kind, Vec<i64>)>) -> Result<Self> {
         let mut wanted: HashMap<&'static str, (&'static dyn Kind, BTreeSet<i64>)> = HashMap::new();
-        for (kind, ids) in objects.into_iter().filter(|(kind, ids)| labels::called(*kind).is_some() && !ids.is_empty())
-        {
+        for (kind, ids) in objects {
             wanted.entry(kind.name()).or_insert((kind, BTreeSet::new())).1.extend(ids);
         }
-        let found = try_join_all(wanted.into_values().map(|(kind, ids)| names(tx, kind, ids))).await?;
-        Ok(Self(found.into_iter().flatten().collect()))
+        let read = wanted.into_values().map(|(kind, ids)| async move {
+            let names = directory::names(tx, kind, ids).await?;
+            Ok::<_, crate::error::Error>(names.into_iter().map(|(id, name)| ((kind.name(), id), name)))
+        });
+        Ok(Self(try_join_all(read).await?.into_iter().flatten().collect()))
     }
 
     /// The name of an object.
@@ -54,13 +53,4 @@ fn ids(value: &Value) -> Vec<i64> {
         Value::Array(references) => references.iter().filter_map(|reference| reference["id"].as_i64()).collect(),
         reference => reference["id"].as_i64().into_iter().collect(),
     }
-}
-
-async fn names(tx: &Tx, kind: &'static dyn Kind, ids: BTreeSet<i64>) -> Result<Vec<((&'static str, i64), String)>> {
-    let Some(column) = labels::called(kind) else { return Ok(vec![]) };
-    let sql = Sql::new(format!("SELECT id, {}::text FROM {} WHERE id = ", column.sql_name(), kind.table()));
-    let ids = ids.iter().map(ToString::to_string).collect();
-    let statement: Statement<(BigInt, Text)> = sql.any(ids, "int8").into();
-    let found: Vec<(i64, String)> = statement.load(&mut tx.conn()).await?;
-    Ok(found.into_iter().map(|(id, name)| ((kind.name(), id), name)).collect())
 }

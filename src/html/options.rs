@@ -1,33 +1,22 @@
 //! What a reference may be: all objects of a small collection, to choose from. Of a large one nothing is read but that
 //! it is large.
 
-use diesel::sql_types::{BigInt, Text};
-use diesel_async::RunQueryDsl;
 use futures_util::future::try_join_all;
 use std::collections::HashMap;
 
 use crate::column::Column;
 use crate::db::Tx;
+use crate::directory::{self, Entry};
 use crate::error::Result;
-use crate::html::labels;
 use crate::html::widget::Choice;
 use crate::kind::Kind;
-use crate::natural_key;
-use crate::sql::{Sql, Statement};
 use crate::value_type::Type;
 
 /// A collection with more objects is not shown to choose from.
 const MAX: usize = 200;
 
 /// By collection. One that is missing is too large.
-pub struct Options(HashMap<&'static str, Vec<Named>>);
-
-/// An object to choose.
-pub struct Named {
-    id: i64,
-    key: String,
-    label: String,
-}
+pub struct Options(HashMap<&'static str, Vec<Entry>>);
 
 impl Options {
     /// For the references of a kind: a statement per kind that it refers to.
@@ -37,7 +26,11 @@ impl Options {
     pub async fn read(tx: &Tx, kind: &dyn Kind) -> Result<Self> {
         let targets: HashMap<&'static str, &'static dyn Kind> =
             kind.columns().iter().filter_map(chosen_from).map(|target| (target.name(), target)).collect();
-        let found = try_join_all(targets.into_values().map(|target| first(tx, target))).await?;
+        let read = targets.into_values().map(|target| async move {
+            let objects = directory::first(tx, target, MAX + 1).await?;
+            Ok::<_, crate::error::Error>((target.name(), objects))
+        });
+        let found = try_join_all(read).await?;
         Ok(Self(found.into_iter().filter(|(_, objects)| objects.len() <= MAX).collect()))
     }
 
@@ -45,12 +38,12 @@ impl Options {
     /// not there stays, so that a person sees what was wrong.
     pub fn choices(&self, kind: &dyn Kind, chosen: &[String]) -> Option<Vec<Choice>> {
         let objects = self.0.get(kind.name())?;
-        let named = |object: &Named, given: &String| *given == object.key || *given == object.id.to_string();
+        let named = |object: &Entry, given: &String| *given == object.key || *given == object.id.to_string();
         let mut choices: Vec<Choice> = objects
             .iter()
             .map(|object| Choice {
                 value: object.key.clone(),
-                text: object.label.clone(),
+                text: told(object),
                 chosen: chosen.iter().any(|given| named(object, given)),
             })
             .collect();
@@ -65,19 +58,6 @@ pub fn chosen_from(column: &Column) -> Option<&'static dyn Kind> {
     column.any_target().filter(|_| !matches!(column.ty, Type::Owned(_)))
 }
 
-async fn first(tx: &Tx, kind: &'static dyn Kind) -> Result<(&'static str, Vec<Named>)> {
-    let key = natural_key::text_sql(kind, "named");
-    let label = match labels::called(kind) {
-        Some(column) => format!("named.{}::text || ' · ' || {key}", column.sql_name()),
-        None => key.clone(),
-    };
-    let sql = Sql::new(format!(
-        "SELECT id, key, label FROM (SELECT named.id, {key} AS key, {label} AS label FROM {} AS named \
-         ORDER BY named.id LIMIT {}) AS named ORDER BY label, id",
-        kind.table(),
-        MAX + 1
-    ));
-    let statement: Statement<(BigInt, Text, Text)> = sql.into();
-    let found: Vec<(i64, String, String)> = statement.load(&mut tx.conn()).await?;
-    Ok((kind.name(), found.into_iter().map(|(id, key, label)| Named { id, key, label }).collect()))
+fn told(object: &Entry) -> String {
+    if object.name == object.key { object.key.clone() } else { format!("{} · {}", object.name, object.key) }
 }

@@ -83,3 +83,23 @@ pub fn unescaped(text: &str) -> String {
     let named = [("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'"), ("&#38;", "&")];
     named.iter().fold(text.to_owned(), |text, (entity, character)| text.replace(entity, character))
 }
+
+/// A page that came as it should.
+pub fn page(answer: &Answer, status: u16) -> &str {
+    let text = answer.text();
+    assert_eq!(answer.status, status, "{text}");
+    assert!(answer.header("Content-Type").starts_with("text/html"), "{text}");
+    assert!(text.starts_with("<!doctype html>") && text.trim_end().ends_with("</html>"), "{text}");
+    // What the policy forbids, a page does not try.
+    assert!(answer.header("Content-Security-Policy").contains("default-src 'none'"));
+    for forbidden in ["<script", "<style", " style=", " onclick", "href=\"javascript:"] {
+        assert!(!text.contains(forbidden), "{forbidden} in {text}");
+    }
+    text
+}
+
+/// What a person who follows links would have seen.
+pub async fn follow(app: &App, answer: &Answer) -> Answer {
+    assert_eq!(answer.status, 303, "{}", answer.text());
+    open(app, answer.header("Location")).await
+}

@@ -251,7 +251,7 @@ impl Wish {
         let mut rows = [kind.find(tx, &natural_key::condition(kind, &id.to_string())?).await?];
         refs::fill_lists(tx, kind, &mut rows).await?;
         let tag = Some(etag::object(kind, &rows[0]));
-        show(tx, kind, &mut rows, &shape).await?;
+        show(tx, kind, &mut rows, shape).await?;
         let [body] = rows;
         let status = if done.created { 201 } else { 200 };
         Ok(idempotency::Answer { status, body, tag, location: refs::href(kind, id) })

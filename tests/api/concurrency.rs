@@ -167,7 +167,7 @@ async fn writes_that_meet() {
                     "ceph-mons",
                     json!({"node": {"fqdn": node, "state": "running"}, "cluster": "ceph", "address": format!("10.9.{client}.{step}")}),
                 ),
-                5 => delete(format!("nodes/{}", format!("new{}.example.com", (client - 1) / 4))),
+                5 => delete(format!("nodes/new{}.example.com", (client - 1) / 4)),
                 6 => patch(
                     format!("interfaces/{}", 1 + n % 7),
                     json!({"name": format!("e{}", n >> 8 & 7), "vlans": [1 + (n >> 12 & 3)]}),

@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use crate::column::{Column, text};
 use crate::error::{Error, Result};
-use crate::shown::{Shown, lock_structure};
-use crate::{db::Tx, dependents, etag, kind, kind::Kind, lists, merge, natural_key, refs};
+use crate::shown::lock_structure;
+use crate::work::Work;
+use crate::{db::Tx, dependents, etag, kind, kind::Kind, lists, merge, natural_key, refs, resolve};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +39,8 @@ pub struct Change {
 
 /// What became of a change.
 pub struct Done {
-    /// The object afterwards, as in the table; or the one that was deleted.
-    pub row: Value,
+    /// The id of the object, or of what was the object.
+    pub id: i64,
     /// Whether it is new.
     pub created: bool,
 }
@@ -50,12 +51,12 @@ pub struct Done {
 /// What is wrong with a change, or [`Error::Away`].
 pub async fn apply(tx: &Tx, changes: Vec<Change>) -> Result<Vec<Done>> {
     lock_structure(tx, changes.iter().any(Change::moves)).await?;
-    let (mut done, mut shown) = (Vec::with_capacity(changes.len()), Shown::default());
+    let (mut done, mut work) = (Vec::with_capacity(changes.len()), Work::new(tx));
     for (i, change) in changes.into_iter().enumerate() {
-        let one = change.apply(tx, &mut shown).await;
+        let one = apply_nested(&mut work, change).await;
         done.push(one.map_err(|error| error.below(&i.to_string()))?);
     }
-    shown.raise_generations(tx).await?;
+    work.shown.raise_generations(tx).await?;
     Ok(done)
 }
 
@@ -65,60 +66,74 @@ pub async fn apply(tx: &Tx, changes: Vec<Change>) -> Result<Vec<Done>> {
 /// What is wrong with it, or [`Error::Away`].
 pub async fn apply_one(tx: &Tx, change: Change) -> Result<Done> {
     lock_structure(tx, change.moves()).await?;
-    apply_nested(tx, change).await
-}
-
-/// Applies a change that is part of another one: a referenced or owned object that was given whole.
-pub(crate) async fn apply_nested(tx: &Tx, change: Change) -> Result<Done> {
-    let mut shown = Shown::default();
-    let done = change.apply(tx, &mut shown).await?;
-    shown.raise_generations(tx).await?;
+    let mut work = Work::new(tx);
+    let done = apply_nested(&mut work, change).await?;
+    work.shown.raise_generations(tx).await?;
     Ok(done)
 }
 
+/// Applies a change that is part of another one: a referenced or owned object that was given whole.
+pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Result<Done> {
+    let before = change.locate(work).await?;
+    if let Some(expected) = &change.if_match {
+        let current = before.as_ref().map(|row| etag::object(change.kind, row));
+        etag::check(expected, current.as_deref())?;
+    }
+    if change.action == Action::Delete {
+        return delete(work, change.kind, &before.ok_or(Error::NotFound)?).await;
+    }
+    change.resolve(work, before.as_ref()).await?;
+    let (kind, mut body) = (change.kind, change.body);
+    let Some(before) = before else {
+        let lists = lists::take(kind, &mut body)?;
+        let id = kind::id(&kind.insert(work.tx, body).await?);
+        lists::fill(work, id, lists).await?;
+        work.shown.add_later(kind, id);
+        return Ok(Done { id, created: true });
+    };
+    let done = Done { id: kind::id(&before), created: false };
+    // Nothing to write is nothing for agents to fetch.
+    if !merge::changes_nothing(kind, &before, &body) {
+        work.shown.add(work.tx, kind, done.id).await?;
+        let lists = lists::take(kind, &mut body)?;
+        kind.update(work.tx, done.id, body).await?;
+        lists::replace(work, done.id, lists).await?;
+        work.shown.add_later(kind, done.id);
+        work.forget_names();
+    }
+    Ok(done)
+}
+
+async fn delete(work: &mut Work<'_>, kind: &'static dyn Kind, row: &Value) -> Result<Done> {
+    let id = kind::id(row);
+    work.shown.add(work.tx, kind, id).await?;
+    dependents::refuse_if_used(work.tx, kind, id).await?;
+    kind.delete(work.tx, id).await?;
+    work.forget_names();
+    Ok(Done { id, created: false })
+}
+
 /// Whether an object is what is said of it. What the server sets does not count.
-pub(crate) async fn is_as_given(tx: &Tx, kind: &'static dyn Kind, id: i64, mut given: Value) -> Result<bool> {
-    let mut rows = [kind.find(tx, &natural_key::condition(kind, &id.to_string())?).await?];
-    refs::fill_lists(tx, kind, &mut rows).await?;
+pub(crate) async fn is_as_given(
+    work: &mut Work<'_>,
+    kind: &'static dyn Kind,
+    id: i64,
+    mut given: Value,
+) -> Result<bool> {
+    let mut rows = [kind.find(work.tx, &natural_key::condition(kind, &id.to_string())?).await?];
+    refs::fill_lists(work.tx, kind, &mut rows).await?;
     let [row] = rows;
     if let Some(fields) = given.as_object_mut() {
         let server = |name: &str| Column::named(kind.columns(), name).is_some_and(|column| !column.writable);
         fields.retain(|name, _| !server(name) && name != "href");
     }
     let mut body = merge::onto(kind, &row, Action::Update, given);
-    lists::settle(tx, kind, id, &mut body).await?;
-    refs::resolve(tx, kind, &mut body).await?;
+    lists::settle(work.tx, kind, id, &mut body).await?;
+    resolve::references(work, kind, &mut body).await?;
     Ok(merge::changes_nothing(kind, &row, &body))
 }
 
 impl Change {
-    async fn apply(mut self, tx: &Tx, shown: &mut Shown) -> Result<Done> {
-        let before = self.locate(tx).await?;
-        if let Some(expected) = &self.if_match {
-            let current = before.as_ref().map(|row| etag::object(self.kind, row));
-            etag::check(expected, current.as_deref())?;
-        }
-        if self.action == Action::Delete {
-            return self.delete(tx, before.ok_or(Error::NotFound)?, shown).await;
-        }
-        self.resolve(tx, before.as_ref()).await?;
-        let (kind, body) = (self.kind, self.body);
-        let Some(before) = before else {
-            let row = write(tx, kind, None, body).await?;
-            shown.add_later(kind, kind::id(&row));
-            return Ok(Done { row, created: true });
-        };
-        // Nothing to write is nothing for agents to fetch.
-        if merge::changes_nothing(kind, &before, &body) {
-            return Ok(Done { row: before, created: false });
-        }
-        let id = kind::id(&before);
-        shown.add(tx, kind, id).await?;
-        let row = write(tx, kind, Some(id), body).await?;
-        shown.add_later(kind, id);
-        Ok(Done { row, created: false })
-    }
-
     /// A new object.
     pub fn create(kind: &'static dyn Kind, body: Value) -> Self {
         Self { kind, action: Action::Create, key: None, body, if_match: None }
@@ -138,22 +153,22 @@ impl Change {
     }
 
     /// Locks what is to be changed. A replace of nothing becomes a create.
-    async fn locate(&mut self, tx: &Tx) -> Result<Option<Value>> {
+    async fn locate(&mut self, work: &mut Work<'_>) -> Result<Option<Value>> {
         let Some(key) = &self.key else { return Ok(None) };
         let found = match natural_key::condition(self.kind, key) {
-            Ok(condition) => self.kind.lock(tx, &condition).await,
+            Ok(condition) => self.kind.lock(work.tx, &condition).await,
             Err(error) => Err(error),
         };
         match found {
             Ok(row) => {
                 let mut rows = [row];
-                refs::fill_lists(tx, self.kind, &mut rows).await?;
+                refs::fill_lists(work.tx, self.kind, &mut rows).await?;
                 let [row] = rows;
                 Ok(Some(row))
             }
             Err(Error::NotFound) if self.action == Action::Replace && !natural_key::is_id(key) => {
                 let fields = natural_key::fields(self.kind, key).ok_or(Error::NotFound)?;
-                self.set_key(tx, fields).await?;
+                self.set_key(work, fields).await?;
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -161,7 +176,7 @@ impl Change {
     }
 
     /// The natural key of a new object comes from its address; a body that says otherwise is a mistake.
-    async fn set_key(&mut self, tx: &Tx, fields: Vec<(&'static str, String)>) -> Result<()> {
+    async fn set_key(&mut self, work: &mut Work<'_>, fields: Vec<(&'static str, String)>) -> Result<()> {
         let kind = self.kind;
         let body = self.body.as_object_mut().ok_or_else(not_an_object)?;
         for (name, value) in fields {
@@ -169,7 +184,7 @@ impl Change {
             let same = match body.get(name) {
                 None => true,
                 Some(given) => match column.target() {
-                    Some(target) => refs::same(tx, target, given, &value).await?,
+                    Some(target) => resolve::same(work, target, given, &value).await?,
                     None => given.is_null() || natural_key::same(column, &text(given), &value),
                 },
             };
@@ -182,36 +197,16 @@ impl Change {
     }
 
     /// Makes the body what is to be written, with the ids of what it refers to.
-    async fn resolve(&mut self, tx: &Tx, before: Option<&Value>) -> Result<()> {
+    async fn resolve(&mut self, work: &mut Work<'_>, before: Option<&Value>) -> Result<()> {
         if !self.body.is_object() {
             return Err(not_an_object());
         }
         if let Some(row) = before {
             self.body = merge::onto(self.kind, row, self.action, self.body.take());
-            lists::settle(tx, self.kind, kind::id(row), &mut self.body).await?;
+            lists::settle(work.tx, self.kind, kind::id(row), &mut self.body).await?;
         }
-        refs::resolve(tx, self.kind, &mut self.body).await
+        resolve::references(work, self.kind, &mut self.body).await
     }
-
-    async fn delete(self, tx: &Tx, row: Value, shown: &mut Shown) -> Result<Done> {
-        let id = kind::id(&row);
-        shown.add(tx, self.kind, id).await?;
-        dependents::refuse_if_used(tx, self.kind, id).await?;
-        self.kind.delete(tx, id).await?;
-        Ok(Done { row, created: false })
-    }
-}
-
-/// Writes a row and its lists; a new one, if it has no id yet.
-async fn write(tx: &Tx, kind: &'static dyn Kind, id: Option<i64>, mut body: Value) -> Result<Value> {
-    let lists = lists::take(kind, &mut body)?;
-    let mut row = match id {
-        Some(id) => kind.update(tx, id, body).await?,
-        None => kind.insert(tx, body).await?,
-    };
-    lists::write(tx, kind::id(&row), lists).await?;
-    refs::fill_lists(tx, kind, std::slice::from_mut(&mut row)).await?;
-    Ok(row)
 }
 
 fn not_an_object() -> Error {

@@ -120,6 +120,11 @@ impl Error {
     }
 }
 
+/// A field's name as a part of a pointer (RFC 6901).
+pub fn segment(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 fn join(parent: &str, field: &str) -> String {
     if field.is_empty() { parent.to_owned() } else { format!("{parent}/{field}") }
 }

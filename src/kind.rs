@@ -8,7 +8,7 @@ use validator::Validate;
 use crate::{
     column::Column,
     db::Tx,
-    error::{Error, Result},
+    error::{Error, Result, segment},
     query::Query,
     resource::{Resource, Rule},
     sql::Sql,
@@ -118,7 +118,7 @@ fn value(row: &impl Serialize) -> Result<Value> {
 
 /// The only way in: known fields of the right type, and valid. All that is wrong is told at once.
 fn parse<T: serde::de::DeserializeOwned + Validate>(columns: &'static [Column], body: Value) -> Result<T> {
-    let fields = body.as_object().ok_or_else(|| Error::Malformed("the body is not an object".into()))?;
+    let fields = body.as_object().ok_or_else(|| Error::field("", "must be an object"))?;
     let mut wrong: Vec<_> = columns
         .iter()
         .filter(|column| column.writable)
@@ -130,7 +130,7 @@ fn parse<T: serde::de::DeserializeOwned + Validate>(columns: &'static [Column], 
     wrong.extend(fields.keys().filter_map(|name| match Column::named(columns, name) {
         Some(column) if column.writable => None,
         Some(_) => Some((name.clone(), "is set by the server".to_owned())),
-        None => Some((name.clone(), "is not known".to_owned())),
+        None => Some((segment(name), "is not known".to_owned())),
     }));
     if !wrong.is_empty() {
         return Err(Error::Invalid(wrong));

@@ -29,6 +29,7 @@ mod puppet;
 mod query;
 mod refs;
 mod render;
+mod resolve;
 mod resource;
 mod resources;
 mod salt;
@@ -39,6 +40,7 @@ mod sql;
 pub mod telemetry;
 mod types;
 mod value_type;
+mod work;
 mod yaml_safe;
 
 pub use column::{Column, OnDelete};

@@ -28,14 +28,12 @@ pub fn changes_nothing(kind: &dyn Kind, row: &Value, body: &Value) -> bool {
     let known = |name: &String| Column::named(kind.columns(), name).is_some_and(|column| column.writable);
     let stays = |column: &Column| {
         let (now, given) = (refs::ids_of(column, &row[column.name]), &body[column.name]);
-        now == *given || is_empty(&now) && is_empty(given) || same_value(column, &now, given)
+        let no_list = |value: &Value| value.is_null() || *value == json!([]);
+        let both_empty = !column.is_stored() && no_list(&now) && no_list(given);
+        now == *given || both_empty || same_value(column, &now, given)
     };
     body.as_object().is_some_and(|fields| fields.keys().all(known))
         && kind.columns().iter().filter(|column| column.writable).all(stays)
-}
-
-fn is_empty(value: &Value) -> bool {
-    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
 }
 
 /// Written in another way: a MAC address in capitals, `1` for `1.0`.

@@ -1,13 +1,12 @@
-//! References between kinds. On the way in: an id, a natural key, or an object given whole. On the way out:
-//! `{id, key, href}`, or the whole object where the client asked for it. Statements are per column, never per object.
+//! References on the way out: `{id, key, href}`, or the whole object where the client asked for it. Statements are per
+//! column, never per object.
 
 use diesel::sql_types::{BigInt, Text};
 use futures_util::future::try_join_all;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
-use crate::change::{self, Change};
-use crate::column::{Column, text};
+use crate::column::Column;
 use crate::embed::{Embed, Relation};
 use crate::error::{Error, Result};
 use crate::query::Query;
@@ -36,89 +35,6 @@ pub fn ids_of(column: &Column, value: &Value) -> Value {
         }
         _ => value.clone(),
     }
-}
-
-/// Turns the references of a body into ids, its lists of owned objects aside. An object that is given whole is created.
-pub async fn resolve(tx: &Tx, kind: &dyn Kind, body: &mut Value) -> Result<()> {
-    for column in kind.columns().iter().filter(|column| column.writable) {
-        let Some(given) = body.get_mut(column.name).filter(|given| !given.is_null()) else { continue };
-        match column.ty {
-            Type::Ref(target) => *given = resolve_one(tx, target, given.take(), column.name).await?.into(),
-            Type::Many(link) => {
-                let mut ids = Vec::new();
-                for (i, item) in list(given.take(), column.name)?.into_iter().enumerate() {
-                    ids.push(resolve_one(tx, link.kind, item, &format!("{}/{i}", column.name)).await?);
-                }
-                ids.sort_unstable();
-                ids.dedup();
-                *given = ids.into();
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// The items of a list that a client sent.
-pub fn list(given: Value, name: &str) -> Result<Vec<Value>> {
-    match given {
-        Value::Array(items) => Ok(items),
-        Value::Null => Ok(vec![]),
-        _ => Err(Error::field(name, "must be a list")),
-    }
-}
-
-/// The name by which a client refers to an object: an id, a natural key, or one of them inside an object.
-pub fn name_of(target: &dyn Kind, given: &Value) -> String {
-    let field = natural_key::field(target);
-    text(given.get("id").or_else(|| given.get(field)).unwrap_or(given))
-}
-
-async fn resolve_one(tx: &Tx, target: &'static dyn Kind, given: Value, name: &str) -> Result<i64> {
-    let plain = match &given {
-        Value::Object(object) => object.keys().all(|field| is_of_reference(target, field)),
-        Value::String(_) => true,
-        Value::Number(number) if number.is_i64() => true,
-        _ => return Err(Error::field(name, "must be an id, a natural key or an object")),
-    };
-    let found = find_id(tx, target, &given).await?;
-    match found {
-        Some(id) if plain => Ok(id),
-        // Boxed, for a change that contains a change is a future that contains itself.
-        Some(id) => match Box::pin(change::is_as_given(tx, target, id, given)).await {
-            Ok(true) => Ok(id),
-            Ok(false) => Err(Error::Conflict(vec![(name.to_owned(), "exists, and is not as given here".into())])),
-            Err(error) => Err(error.below(name)),
-        },
-        None if plain || given.get("id").is_some() => {
-            Err(Error::field(name, format!("names none of {}", target.name())))
-        }
-        None => {
-            let created = Box::pin(change::apply_nested(tx, Change::create(target, given))).await;
-            created.map(|done| kind::id(&done.row)).map_err(|error| error.below(name))
-        }
-    }
-}
-
-/// Whether a reference has this field: others are of the object itself.
-fn is_of_reference(kind: &dyn Kind, field: &str) -> bool {
-    field == "id" || field == "href" || field == natural_key::field(kind)
-}
-
-/// The id of what a value means.
-async fn find_id(tx: &Tx, kind: &dyn Kind, given: &Value) -> Result<Option<i64>> {
-    let Ok(condition) = natural_key::condition_of(kind, given) else { return Ok(None) };
-    let found: Statement<BigInt> = Sql::new(format!("SELECT id FROM {} WHERE ", kind.table())).then(condition).into();
-    Ok(diesel_async::RunQueryDsl::load(found, &mut tx.conn()).await?.first().copied())
-}
-
-/// Whether a reference means the object with this natural key.
-pub async fn same(tx: &Tx, kind: &dyn Kind, given: &Value, key: &str) -> Result<bool> {
-    if name_of(kind, given) == key {
-        return Ok(true);
-    }
-    let found = find_id(tx, kind, given).await?;
-    Ok(found.is_some() && found == find_id(tx, kind, &key.into()).await?)
 }
 
 /// What one column or relation of some objects shows.

@@ -33,9 +33,20 @@ impl FromSegments<'_> for Key {
             "" => Err(Error::MethodNotAllowed("GET, HEAD, POST".into())),
             // A key that cannot be stored names nothing.
             _ if key.contains('\0') => Err(Error::NotFound),
-            _ => Ok(Self(stem(&key).to_owned())),
+            _ => {
+                utf8(&key)?;
+                Ok(Self(stem(&key).to_owned()))
+            }
         }
     }
+}
+
+/// Rocket reads what is no UTF-8 as this character, which stands for itself in no name.
+fn utf8(path: &str) -> Result<()> {
+    if path.contains('\u{fffd}') {
+        return Err(Error::Malformed("the address is not percent-encoded UTF-8".into()));
+    }
+    Ok(())
 }
 
 /// The name of a node, as an agent gives it.
@@ -48,6 +59,7 @@ impl CertName {
     }
 
     fn read(name: &str) -> Result<Self> {
+        utf8(name)?;
         if name.is_empty() { Err(Self::missing()) } else { Ok(Self(name.to_owned())) }
     }
 }

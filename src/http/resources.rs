@@ -15,7 +15,7 @@ use crate::http::format::Format;
 use crate::http::reply::Reply;
 use crate::http::{idempotency, pages};
 use crate::query::{MAX_LIMIT, Query};
-use crate::{count, etag, kind, kind::Kind, natural_key, refs, resources::KINDS};
+use crate::{count, etag, kind::Kind, natural_key, refs, resources::KINDS};
 
 /// Links to everything.
 #[get("/")]
@@ -236,7 +236,7 @@ impl Wish {
         let one = if self.many { None } else { changes.pop() };
         let Some(change) = one else {
             let done = change::apply(tx, changes).await?;
-            let ids = done.iter().map(|done| kind::id(&done.row).to_string()).collect();
+            let ids = done.iter().map(|done| done.id.to_string()).collect();
             // As they are now: with their new generations. Ids grow, so that the order is that of the request.
             let mut items = kind.list(tx, &Query::related(&Column::ID, ids, MAX_LIMIT)).await?;
             show(tx, kind, &mut items, shape).await?;
@@ -247,14 +247,13 @@ impl Wish {
         if gone {
             return Ok(idempotency::Answer { status: 204, body: Value::Null, tag: None, location: here });
         }
-        let id = kind::id(&done.row);
-        let mut rows = [kind.find(tx, &natural_key::condition(kind, &id.to_string())?).await?];
+        let mut rows = [kind.find(tx, &natural_key::condition(kind, &done.id.to_string())?).await?];
         refs::fill_lists(tx, kind, &mut rows).await?;
         let tag = Some(etag::object(kind, &rows[0]));
         show(tx, kind, &mut rows, shape).await?;
         let [body] = rows;
         let status = if done.created { 201 } else { 200 };
-        Ok(idempotency::Answer { status, body, tag, location: refs::href(kind, id) })
+        Ok(idempotency::Answer { status, body, tag, location: refs::href(kind, done.id) })
     }
 }
 

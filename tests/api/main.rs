@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test says where")]
 
+mod at_once;
+mod bad_input;
 mod concurrency;
 mod documents;
 mod enc;
@@ -15,6 +17,7 @@ mod html;
 mod lists;
 mod migrations;
 mod openapi;
+mod outage;
 mod readme;
 mod relations;
 mod salt;

@@ -1,0 +1,48 @@
+//! What one transaction has to remember while it writes: names that it has looked up, and whose documents show what it
+//! has changed. It knows no particular kind.
+
+use diesel::sql_types::BigInt;
+use diesel_async::RunQueryDsl;
+use serde_json::Value;
+use std::collections::HashMap;
+
+use crate::error::Result;
+use crate::shown::Shown;
+use crate::sql::{Sql, Statement};
+use crate::{db::Tx, kind::Kind, natural_key};
+
+/// The work of one transaction.
+pub struct Work<'t> {
+    /// The transaction.
+    pub tx: &'t Tx,
+    /// Whose documents show what was changed.
+    pub shown: Shown,
+    /// The ids of what was found, by collection and by how it was named.
+    found: HashMap<(&'static str, String), i64>,
+}
+
+impl<'t> Work<'t> {
+    /// Nothing yet.
+    pub fn new(tx: &'t Tx) -> Self {
+        Self { tx, shown: Shown::default(), found: HashMap::new() }
+    }
+
+    /// The id of what a value means. A list of many objects names the same few again and again.
+    pub async fn find_id(&mut self, kind: &dyn Kind, given: &Value) -> Result<Option<i64>> {
+        let name = (kind.name(), given.to_string());
+        if let Some(id) = self.found.get(&name) {
+            return Ok(Some(*id));
+        }
+        let Ok(condition) = natural_key::condition_of(kind, given) else { return Ok(None) };
+        let sql = Sql::new(format!("SELECT id FROM {} WHERE ", kind.table())).then(condition);
+        let ids: Vec<i64> = Statement::<BigInt>::from(sql).load(&mut self.tx.conn()).await?;
+        let id = ids.into_iter().next();
+        self.found.extend(id.map(|id| (name, id)));
+        Ok(id)
+    }
+
+    /// Forgets what was found: a name may now mean something else.
+    pub fn forget_names(&mut self) {
+        self.found.clear();
+    }
+}

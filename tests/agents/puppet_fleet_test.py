@@ -91,7 +91,7 @@ class FleetTest(unittest.TestCase):
         self.assertEqual(ask(f"/puppet/hiera/{CERTNAME}/virtapi::hypervisor::cores")[::2], (200, b"16"))
         for path, expected in ((f"/puppet/hiera/{CERTNAME}/lookup_options", 404), (f"/puppet/hiera/{CERTNAME}/x", 404),
                                ("/puppet/hiera/unknown.example.com", 404), ("/puppet/hiera/", 400),
-                               ("/puppet/hiera//virtapi::roles", 404)):
+                               ("/puppet/hiera//virtapi::roles", 400)):
             status, head, body = ask(path)
             self.assertEqual(status, expected, path)
             self.assertNotIn("location:", head)

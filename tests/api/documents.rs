@@ -202,12 +202,13 @@ async fn nobody_is_not_a_node() {
             "a%2Fb",
             "..%2Fa",
             "%C3%A9",
-            "%ff",
             "a.example.com.json",
             "nodes%20where%201=1",
         ] {
             expect(&route(pattern, name), app.get(&route(pattern, name)).await, 404);
         }
+        // No text at all, so not even the name of nobody.
+        expect(&route(pattern, "%ff"), app.get(&route(pattern, "%ff")).await, 400);
     }
     for format in ["json", "", "yaml.erb"] {
         let url = format!("/node/a.example.com?format={format}");

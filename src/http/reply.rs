@@ -1,6 +1,6 @@
 //! One answer in several formats: JSON, MessagePack, YAML, CSV, HTML.
 
-use rocket::http::{ContentType, Header, Status};
+use rocket::http::{ContentType, Header, Method, Status};
 use rocket::request::Request;
 use rocket::response::{Responder, Response, Result as Answer};
 use serde_json::Value;
@@ -111,7 +111,8 @@ impl<'r> Responder<'r, 'static> for Reply {
             if let Some(object) = &self.tag {
                 let tag = format!("\"{object}.{}\"", etag::digest(&bytes));
                 let known = request.headers().get_one("If-None-Match").is_some_and(|given| etag::names(given, &tag));
-                if self.status == 200 && known {
+                let reads = matches!(request.method(), Method::Get | Method::Head);
+                if self.status == 200 && reads && known {
                     return response.status(Status::NotModified).raw_header("ETag", tag).ok();
                 }
                 response.raw_header("ETag", tag);

@@ -209,6 +209,10 @@ async fn every_object_has_an_etag_and_honours_conditions() {
         assert_ne!(short.header("ETag"), tag);
         assert_eq!(first(short.header("ETag")), first(tag));
 
+        // A write is told what became of it: 304 is an answer to those who read.
+        let answer_to_write = app.send(Method::Patch, &url, &[JSON, ("If-None-Match", tag)], b"{}").await;
+        assert_eq!(answer_to_write.status, 200, "{url}");
+
         let before = app.contents().await;
         let put = answer.bytes.clone();
         for (method, body) in [(Method::Patch, b"{}".as_slice()), (Method::Put, &put), (Method::Delete, b"")] {

@@ -2,7 +2,7 @@
 
 pub mod process;
 
-use process::{DataDir, Server, answer, head, is_root, program, run, said, until};
+use process::{DataDir, Server, answer, begin, is_root, program, run, said, until};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -62,8 +62,8 @@ fn a_stop_finishes_the_requests_under_way_and_waits_for_nothing_else() {
     let data = DataDir::new();
     let server = Server::start(&data, &[]);
     let (begun, rest) = VLAN.split_at(20);
-    let mut slow = server.connect();
-    slow.write_all(format!("{}{begun}", head("POST /v1/vlans", VLAN.len())).as_bytes()).expect("sends");
+    let mut slow = begin(&server, "POST /v1/vlans", VLAN.len());
+    slow.write_all(begun.as_bytes()).expect("sends");
     let mut idle = server.connect();
     idle.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sends");
     assert_ne!(idle.read(&mut [0; 1000]).expect("answers"), 0);
@@ -84,10 +84,10 @@ fn a_stop_finishes_the_requests_under_way_and_waits_for_nothing_else() {
 fn a_stop_cuts_off_what_takes_longer_than_the_grace_period() {
     let data = DataDir::new();
     let server = Server::start(&data, &["--shutdown-grace", "1"]);
-    let mut slow = server.connect();
-    slow.write_all(head("POST /v1/vlans", VLAN.len()).as_bytes()).expect("sends");
+    let slow = begin(&server, "POST /v1/vlans", VLAN.len());
     server.terminate();
     assert_eq!(server.ended(), Some(1));
+    drop(slow);
     assert!(!data.pid_file().exists());
 }
 

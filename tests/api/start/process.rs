@@ -187,11 +187,24 @@ impl Drop for Server {
 }
 
 /// The head of a request, after whose answer the server closes the connection.
-pub fn head(request: &str, length: usize) -> String {
+fn head(request: &str, length: usize) -> String {
     format!(
         "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
          Content-Length: {length}\r\n\r\n"
     )
+}
+
+/// A request of which the server has read the head and waits for the body: it says so (RFC 9110, section 10.1.1).
+/// Without this, a server that stops may not have seen the request at all.
+pub fn begin(server: &Server, request: &str, length: usize) -> TcpStream {
+    const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let head = head(request, length).replace("Host:", "Expect: 100-continue\r\nHost:");
+    let mut stream = server.connect();
+    stream.write_all(head.as_bytes()).expect("sends");
+    let mut said = [0; GO_ON.len()];
+    stream.read_exact(&mut said).expect("answers");
+    assert_eq!(said, GO_ON);
+    stream
 }
 
 /// What is read until the server closes the connection.

@@ -1,128 +1,191 @@
-//! Which version of a node is committed? Asked for every document that is served, answered for many at once: a question
-//! waits for the check that starts after it, so the answer is true for some moment after it was asked. It knows no old
-//! answers: without the database, there is none.
+//! Many ask which versions are committed, and few questions reach the database: a question joins the round that starts
+//! next, so its answer is true for some moment after it was asked. It knows no old answers, and not how a round is
+//! answered.
 
-use diesel::sql_types::{BigInt, Text};
-use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use std::collections::HashMap;
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, SetOnce};
+use tokio::task::JoinHandle;
 
-use crate::auth::Actor;
-use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
-use crate::render::PATIENCE;
 use crate::render::document::Version;
-use crate::sql::{Sql, Statement};
 
-/// How many questions one check answers.
-const BATCH: usize = 1024;
-
-/// A question.
-struct Question {
-    fqdn: String,
-    /// The version of the document at hand, if there is one: its clusters are looked at, too.
-    held: Option<Version>,
-    answer: oneshot::Sender<Answer>,
+/// What a round asks. A name that many ask for may stand there many times.
+#[derive(Default)]
+pub struct Asked {
+    /// Names of nodes.
+    pub nodes: Vec<String>,
+    /// Ids of the clusters that held documents show.
+    pub clusters: Vec<i64>,
 }
 
-/// The committed version; nothing if there is no such node.
-type Answer = Result<Option<Version>, Arc<Error>>;
+/// What is committed.
+#[derive(Default)]
+pub struct Committed {
+    /// Id and generation by name of a node.
+    pub nodes: HashMap<String, (i64, i64)>,
+    /// Generations by id of a cluster.
+    pub clusters: HashMap<i64, i64>,
+}
+
+/// Questions that are answered together.
+#[derive(Default)]
+struct Round {
+    asked: Asked,
+    answer: Arc<SetOnce<Result<Committed, Arc<Error>>>>,
+}
+
+/// Where questions and their answers meet.
+#[derive(Default)]
+struct Meeting {
+    next: Mutex<Round>,
+    /// That there is a question in the next round.
+    asked: Notify,
+}
+
+impl Meeting {
+    fn next(&self) -> MutexGuard<'_, Round> {
+        // Nothing that is done while it is locked can panic halfway.
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Where to ask.
-pub struct Checks(mpsc::Sender<Question>);
+pub struct Checks {
+    meeting: Arc<Meeting>,
+    task: JoinHandle<()>,
+}
 
 impl Checks {
-    /// Starts the task that answers. Needs a runtime; the task ends when nobody can ask any more.
-    pub fn start(db: Db) -> Self {
-        let (checks, asked) = mpsc::channel(BATCH);
-        tokio::spawn(answer(db, asked));
-        Self(checks)
+    /// Starts the task that has each round answered. Needs a runtime. Whoever answers must not take for ever.
+    pub fn start<F>(answer: impl Fn(Asked) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<Committed>> + Send + 'static,
+    {
+        let meeting = Arc::new(Meeting::default());
+        let task = tokio::spawn(run(meeting.clone(), answer));
+        Self { meeting, task }
     }
 
     /// The committed version of a node, as far as it concerns a document that is held; nothing if there is no such node.
     ///
     /// # Errors
     /// [`Error::Away`]: without a check, no document.
-    pub async fn committed(&self, fqdn: &str, held: Option<Version>) -> Result<Option<Version>> {
-        let (answer, version) = oneshot::channel();
-        let question = Question { fqdn: fqdn.to_owned(), held, answer };
-        let asked = async {
-            self.0.send(question).await.ok()?;
-            version.await.ok()
+    pub async fn committed(&self, fqdn: &str, held: Option<&Version>) -> Result<Option<Version>> {
+        let held = held.map_or(&[][..], |version| &version.clusters);
+        let answer = {
+            let mut round = self.meeting.next();
+            round.asked.nodes.push(fqdn.to_owned());
+            round.asked.clusters.extend(held.iter().map(|(id, _)| *id));
+            round.answer.clone()
         };
-        match timeout(2 * PATIENCE, asked).await {
-            Ok(Some(answer)) => answer.map_err(|error| Error::Away(error.into())),
-            Ok(None) => Err(Error::Away("generations are no longer checked".into())),
-            Err(late) => Err(Error::Away(late.into())),
-        }
+        self.meeting.asked.notify_one();
+        let committed = answer.wait().await.as_ref().map_err(|error| Error::Away(error.clone().into()))?;
+        Ok(committed.nodes.get(fqdn).map(|&(node, generation)| {
+            let clusters = held.iter().map(|(id, _)| (*id, committed.clusters.get(id).copied().unwrap_or_default()));
+            Version { node, generation, clusters: clusters.collect() }
+        }))
     }
 }
 
-async fn answer(db: Db, mut asked: mpsc::Receiver<Question>) {
-    let mut waiting = Vec::with_capacity(BATCH);
-    while asked.recv_many(&mut waiting, BATCH).await > 0 {
-        waiting.retain(|question| !question.answer.is_closed());
+impl Drop for Checks {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn run<F>(meeting: Arc<Meeting>, answer: impl Fn(Asked) -> F)
+where
+    F: Future<Output = Result<Committed>>,
+{
+    loop {
+        meeting.asked.notified().await;
+        let round = std::mem::take(&mut *meeting.next());
+        if round.asked.nodes.is_empty() {
+            // The last round has answered this one as well.
+            continue;
+        }
         // Whatever goes wrong with these questions, the next ones are answered.
-        let answers = AssertUnwindSafe(versions(&db, &waiting)).catch_unwind().await;
-        let answers = answers.unwrap_or_else(|_| Err(Error::Internal("the check of generations panicked".into())));
-        let answers = answers.map_err(Arc::new);
-        for question in waiting.drain(..) {
-            let one = match &answers {
-                Ok((nodes, clusters)) => Ok(committed(&question, nodes, clusters)),
-                Err(error) => Err(error.clone()),
-            };
-            if question.answer.send(one).is_err() {
-                tracing::trace!("whoever asked has gone");
+        let answered = AssertUnwindSafe(answer(round.asked)).catch_unwind().await;
+        let answered = answered.unwrap_or_else(|_| Err(Error::Internal("the check of generations panicked".into())));
+        if round.answer.set(answered.map_err(Arc::new)).is_err() {
+            tracing::error!("a round was answered twice");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::future::join_all;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::Semaphore;
+
+    /// Rounds that are answered when the test lets them, with the number of the round as generation of every node but
+    /// `unknown`.
+    fn checks(rounds: Arc<Mutex<Vec<usize>>>, gate: Arc<Semaphore>) -> Checks {
+        Checks::start(move |asked| {
+            let (rounds, gate) = (rounds.clone(), gate.clone());
+            async move {
+                let number = {
+                    let mut rounds = rounds.lock().expect("a lock");
+                    rounds.push(asked.nodes.len());
+                    i64::try_from(rounds.len()).expect("few")
+                };
+                gate.acquire().await.expect("open").forget();
+                match asked.nodes.iter().any(|name| name == "broken") {
+                    true => panic!("as the test wants it"),
+                    false => {
+                        let known = asked.nodes.into_iter().filter(|name| name != "unknown");
+                        let clusters = asked.clusters.into_iter().map(|id| (id, 10 * number)).collect();
+                        Ok(Committed { nodes: known.map(|name| (name, (1, number))).collect(), clusters })
+                    }
+                }
             }
+        })
+    }
+
+    async fn until(what: impl Fn() -> bool) {
+        while !what() {
+            tokio::task::yield_now().await;
         }
     }
-}
 
-/// Generations by id of a cluster.
-type Clusters = HashMap<i64, i64>;
-/// Id and generation by name of a node.
-type Nodes = HashMap<String, (i64, i64)>;
-
-fn committed(question: &Question, nodes: &Nodes, clusters: &Clusters) -> Option<Version> {
-    let (node, generation) = *nodes.get(&question.fqdn)?;
-    let held = question.held.iter().flat_map(|version| &version.clusters);
-    let clusters = held.map(|(id, _)| (*id, clusters.get(id).copied().unwrap_or_default())).collect();
-    Some(Version { node, generation, clusters })
-}
-
-async fn versions(db: &Db, waiting: &[Question]) -> Result<(Nodes, Clusters)> {
-    let tx = db.connect(Actor::system("render")).await?;
-    match timeout(PATIENCE, read(&tx, waiting)).await {
-        Ok(versions) => versions,
-        Err(late) => {
-            // A new connection may reach the database that this one has lost.
-            tx.abandon();
-            Err(Error::Away(late.into()))
-        }
+    #[tokio::test]
+    async fn all_who_ask_during_a_round_share_the_next_one() {
+        let (rounds, gate) = (Arc::default(), Arc::new(Semaphore::new(0)));
+        let checks = checks(Arc::clone(&rounds), gate.clone());
+        let asked = AtomicUsize::new(0);
+        let first = async { checks.committed("a", None).await.expect("an answer").expect("a version").generation };
+        let others = async {
+            until(|| !rounds.lock().expect("a lock").is_empty()).await;
+            join_all((0..300).map(|_| async {
+                asked.fetch_add(1, Ordering::Relaxed);
+                checks.committed("a", None).await.expect("an answer").expect("a version").generation
+            }))
+            .await
+        };
+        let open = async {
+            until(|| asked.load(Ordering::Relaxed) == 300).await;
+            gate.add_permits(10);
+        };
+        let (first, others, ()) = tokio::join!(first, others, open);
+        assert_eq!((first, others), (1, vec![2; 300]), "nobody is answered by a round that was under way");
+        assert_eq!(*rounds.lock().expect("a lock"), [1, 300]);
     }
-}
 
-/// Nodes are read before clusters. Generations only grow, so a document that is equal in both was current when the nodes
-/// were read.
-async fn read(tx: &Tx, waiting: &[Question]) -> Result<(Nodes, Clusters)> {
-    let mut names: Vec<String> = waiting.iter().map(|question| question.fqdn.clone()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let nodes = Sql::new("SELECT fqdn, id, generation FROM nodes WHERE fqdn = ").any(names, "text");
-    let nodes: Vec<(String, i64, i64)> = Statement::<(Text, BigInt, BigInt)>::from(nodes).load(&mut tx.conn()).await?;
-    let held = waiting.iter().filter_map(|question| question.held.as_ref());
-    let mut ids: Vec<i64> = held.flat_map(|version| version.clusters.iter().map(|(id, _)| *id)).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let mut clusters = Vec::new();
-    if !ids.is_empty() {
-        let ids = ids.iter().map(ToString::to_string).collect();
-        let sql = Sql::new("SELECT id, generation FROM ceph_clusters WHERE id = ").any(ids, "int8");
-        clusters = Statement::<(BigInt, BigInt)>::from(sql).load(&mut tx.conn()).await?;
+    #[tokio::test]
+    async fn an_answer_is_about_what_was_asked() {
+        let checks = checks(Arc::default(), Arc::new(Semaphore::new(10)));
+        let held = Version { node: 7, generation: 7, clusters: vec![(3, 1), (5, 1)] };
+        let committed = checks.committed("a", Some(&held)).await.expect("an answer");
+        assert_eq!(committed, Some(Version { node: 1, generation: 1, clusters: vec![(3, 10), (5, 10)] }));
+        assert_eq!(checks.committed("unknown", None).await.expect("an answer"), None);
+        let broken = checks.committed("broken", None).await;
+        assert!(matches!(broken, Err(Error::Away(_))), "{broken:?}");
+        assert!(checks.committed("a", None).await.expect("an answer").is_some(), "the next round is answered");
     }
-    Ok((nodes.into_iter().map(|(name, id, g)| (name, (id, g))).collect(), clusters.into_iter().collect()))
 }

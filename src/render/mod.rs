@@ -8,6 +8,7 @@ mod rows;
 pub mod served;
 mod statements;
 mod store;
+mod versions;
 
 pub use store::Documents;
 

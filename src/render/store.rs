@@ -14,7 +14,8 @@ use crate::render::PATIENCE;
 use crate::render::check::Checks;
 use crate::render::document::{Document, Version};
 use crate::render::served::Served;
-use crate::{etag, render::statements, yaml_safe};
+use crate::render::{statements, versions};
+use crate::{etag, yaml_safe};
 
 /// How many documents that is, roughly.
 const DOCUMENTS: usize = 16_384;
@@ -61,7 +62,9 @@ impl Documents {
     pub fn start(db: Db, capacity: u64) -> Self {
         let kept = Cache::with_weighter(DOCUMENTS, capacity, ByBytes);
         let turns = std::array::from_fn(|_| Mutex::default());
-        Self { checks: Checks::start(db.clone()), db, kept, turns, hasher: RandomState::new() }
+        let asked = db.clone();
+        let checks = Checks::start(move |names| versions::committed(asked.clone(), names));
+        Self { checks, db, kept, turns, hasher: RandomState::new() }
     }
 
     /// The document of a node as of some moment after this was called.
@@ -76,7 +79,7 @@ impl Documents {
         let asked = Instant::now();
         loop {
             let held = self.kept.get(fqdn);
-            let committed = self.checks.committed(fqdn, held.as_ref().map(|kept| kept.version.clone())).await?;
+            let committed = self.checks.committed(fqdn, held.as_ref().map(|kept| &kept.version)).await?;
             let Some(committed) = committed else {
                 self.kept.remove(fqdn);
                 return Err(Error::NotFound);

@@ -4,7 +4,9 @@
 
 mod at_once;
 mod bad_input;
+mod columns;
 mod concurrency;
+mod constraints;
 mod documents;
 mod enc;
 mod every_kind;

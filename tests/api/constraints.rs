@@ -1,0 +1,171 @@
+//! The rules hold in the database as well, whoever writes to it: each is broken here by plain SQL, past the API.
+
+use rocket::http::Status;
+use rocket::tokio;
+use serde_json::json;
+use std::collections::BTreeSet;
+
+use crate::harness::rows;
+use crate::relations::demo;
+
+/// Every check, with a statement that breaks it and no other. Those of `name_text` are in one domain.
+const CHECKS: &[(&str, &str)] = &[
+    ("bonds_mode_check", "UPDATE bonds SET mode = 'fast'"),
+    ("bonds_name_check", "UPDATE bonds SET name = '0'"),
+    ("bonds_name_check", "UPDATE bonds SET name = 'a/b'"),
+    ("bonds_name_check", "UPDATE bonds SET name = 'a2345678901234567'"),
+    ("ceph_mons_address_check", "UPDATE ceph_mons SET address = '10.1.0.0/24'"),
+    ("ceph_mons_name_check", "UPDATE ceph_mons SET name = 'a b'"),
+    ("ceph_mons_port_check", "UPDATE ceph_mons SET port = 0"),
+    ("ceph_mons_port_check", "UPDATE ceph_mons SET port = 65536"),
+    ("ceph_osds_db_device_check", "UPDATE ceph_osds SET db_device = 'nvme0n1'"),
+    ("ceph_osds_device_check", "UPDATE ceph_osds SET device = '/tmp/file'"),
+    ("ceph_osds_device_class_check", "UPDATE ceph_osds SET device_class = ''"),
+    ("ceph_pools_min_size_check", "UPDATE ceph_pools SET min_size = size + 1"),
+    ("ceph_pools_min_size_check", "UPDATE ceph_pools SET min_size = 0"),
+    ("ceph_pools_pg_num_check", "UPDATE ceph_pools SET pg_num = 0"),
+    ("ceph_pools_size_check", "UPDATE ceph_pools SET size = 17"),
+    ("hypervisors_cores_check", "UPDATE hypervisors SET cores = 0"),
+    ("hypervisors_cpu_overcommit_ratio_check", "UPDATE hypervisors SET cpu_overcommit_ratio = 0"),
+    ("hypervisors_cpu_overcommit_ratio_check", "UPDATE hypervisors SET cpu_overcommit_ratio = 'NaN'"),
+    ("hypervisors_local_storage_bytes_check", "UPDATE hypervisors SET local_storage_bytes = -1"),
+    ("hypervisors_local_storage_path_check", "UPDATE hypervisors SET local_storage_path = 'var'"),
+    ("hypervisors_ram_bytes_check", "UPDATE hypervisors SET ram_bytes = 0"),
+    ("hypervisors_ram_overcommit_ratio_check", "UPDATE hypervisors SET ram_overcommit_ratio = 'Infinity'"),
+    ("hypervisors_vg_name_check", "UPDATE hypervisors SET vg_name = '-r'"),
+    ("hypervisors_volume_place_check", "UPDATE hypervisors SET local_storage_path = NULL"),
+    ("idempotency_keys_key_check", "INSERT INTO idempotency_keys (key, request_digest) VALUES ('', '')"),
+    ("images_checksum_check", "UPDATE images SET checksum = 'md5:0'"),
+    ("images_format_check", "UPDATE images SET format = 'vmdk'"),
+    ("images_path_check", "UPDATE images SET path = '/'"),
+    ("images_size_bytes_check", "UPDATE images SET size_bytes = 0"),
+    ("images_size_of_volumes_check", "UPDATE images SET size_bytes = 9223372036854775807"),
+    ("interfaces_bond_of_node_check", "UPDATE interfaces SET bond_id = 1 WHERE vm_id IS NOT NULL"),
+    (
+        "interfaces_bridge_check",
+        "INSERT INTO interfaces (id, mac, vm_id) OVERRIDING SYSTEM VALUE SELECT 999999999999999, '52:54:00:ff:ff:ff', min(id) FROM vms",
+    ),
+    ("interfaces_name_check", "UPDATE interfaces SET name = 'a2345678901234567' WHERE node_id IS NOT NULL"),
+    ("interfaces_node_or_vm_check", "UPDATE interfaces SET vm_id = NULL, node_id = NULL, bond_id = NULL"),
+    (
+        "interfaces_node_or_vm_check",
+        "UPDATE interfaces SET node_id = 1, vm_id = (SELECT min(id) FROM vms), bond_id = NULL",
+    ),
+    ("name_text_check", "UPDATE images SET name = '7'"),
+    ("name_text_check", "UPDATE images SET name = 'a/b'"),
+    ("name_text_check", "UPDATE images SET name = ' a'"),
+    ("name_text_check", "UPDATE images SET name = '<<'"),
+    ("name_text_check", "UPDATE images SET name = ''"),
+    ("networks_mtu_check", "UPDATE networks SET mtu = 67"),
+    ("nodes_environment_check", "UPDATE nodes SET environment = 'Production'"),
+    ("nodes_fqdn_check", "UPDATE nodes SET fqdn = 'A.example.com'"),
+    ("nodes_fqdn_check", "UPDATE nodes SET fqdn = '42'"),
+    ("nodes_location_check", "UPDATE nodes SET location = ''"),
+    ("nodes_parameters_check", "UPDATE nodes SET parameters = '[]'"),
+    ("snapshots_keep_until_check", "UPDATE snapshots SET keep_until = take_at"),
+    ("snapshots_name_check", "UPDATE snapshots SET name = 'a b'"),
+    ("storage_types_name_in_use_check", "UPDATE storage_types SET name = name || '2'"),
+    ("vlans_tag_check", "UPDATE vlans SET tag = 4095, vni = NULL"),
+    ("vlans_tag_or_vni_check", "UPDATE vlans SET tag = 1, vni = 1"),
+    ("vlans_tag_or_vni_check", "UPDATE vlans SET tag = NULL, vni = NULL"),
+    ("vlans_vni_check", "UPDATE vlans SET tag = NULL, vni = 16777216"),
+    ("vms_cores_check", "UPDATE vms SET cores = 0"),
+    ("vms_cputime_limit_check", "UPDATE vms SET cputime_limit = 101"),
+    ("vms_name_check", "UPDATE vms SET name = E'a\\nb'"),
+    ("vms_ram_bytes_check", "UPDATE vms SET ram_bytes = 0"),
+    ("vms_volume_place_check", "$bare; UPDATE vms SET hypervisor_id = bare()"),
+    ("volumes_ceph_pool_check", "UPDATE volumes SET ceph_pool_id = NULL WHERE ceph_pool_id IS NOT NULL"),
+    (
+        "volumes_image_backing_check",
+        "UPDATE volumes SET image_id = (SELECT min(id) FROM images) WHERE ceph_pool_id IS NOT NULL",
+    ),
+    ("volumes_read_bps_limit_check", "UPDATE volumes SET read_bps_limit = 0"),
+    ("volumes_read_iops_limit_check", "UPDATE volumes SET read_iops_limit = 0"),
+    ("volumes_size_bytes_check", "UPDATE volumes SET size_bytes = 0 WHERE image_id IS NULL"),
+    ("volumes_size_of_image_check", "UPDATE volumes SET size_bytes = 1 WHERE image_id IS NOT NULL"),
+    (
+        "volumes_volume_place_check",
+        "$bare; UPDATE volumes SET vm_id = NULL; UPDATE vms SET hypervisor_id = bare(); UPDATE volumes SET vm_id = (SELECT min(id) FROM vms)",
+    ),
+    ("volumes_write_bps_limit_check", "UPDATE volumes SET write_bps_limit = 0"),
+    ("volumes_write_iops_limit_check", "UPDATE volumes SET write_iops_limit = -1"),
+];
+
+/// For `$bare`: a hypervisor that offers every method and has no place for a volume.
+const BARE: &str = "
+    CREATE FUNCTION bare() RETURNS bigint LANGUAGE sql AS
+        $$SELECT h.id FROM hypervisors h JOIN nodes n ON n.id = h.node_id WHERE fqdn = 'bare'$$;
+    INSERT INTO nodes (fqdn, state_id) VALUES ('bare', 1);
+    INSERT INTO hypervisors (node_id, cores, ram_bytes) SELECT id, 1, 1 FROM nodes WHERE fqdn = 'bare';
+    INSERT INTO hypervisor_virt_methods SELECT bare(), id FROM virt_methods";
+
+/// The checks of tables, of domains, and those that triggers make (`CONSTRAINT = '…'` in their source).
+const NAMES: &str = "
+    SELECT conname FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace
+    UNION SELECT replace(match[1], 'TG_TABLE_NAME', '') FROM pg_proc, regexp_matches(prosrc, 'CONSTRAINT = ''([a-z_]+)''', 'g') AS match
+        WHERE pronamespace = 'public'::regnamespace
+    UNION SELECT tgname FROM pg_trigger WHERE tgfoid = 'volume_place_check'::regproc";
+
+/// A statement for every foreign key that names nothing, and for every unique constraint that makes all rows the same.
+const OTHERS: &str = "
+    SELECT conname, format('UPDATE %1$s SET %2$I = -1 WHERE ctid = (SELECT ctid FROM %1$s WHERE %2$I IS NOT NULL LIMIT 1)',
+        conrelid::regclass, attname)
+    FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
+    WHERE contype = 'f' AND connamespace = 'public'::regnamespace
+    UNION ALL SELECT indexrelid::regclass::text, format('UPDATE %1$s SET (%2$s) = (SELECT %2$s FROM %1$s LIMIT 1)', indrelid::regclass,
+        (SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute WHERE attrelid = indrelid AND attnum = ANY (indkey)))
+    FROM pg_index WHERE indisunique AND NOT indisprimary AND NOT 0 = ANY (indkey)
+        -- The id alone makes it unique; it is there to be referred to.
+        AND indexrelid <> 'bonds_id_node_id_key'::regclass
+        AND indrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)";
+
+/// What Postgres says that a statement breaks. Nothing is kept of it.
+async fn broken_by(dsn: &str, statement: &str) -> String {
+    let (client, connection) = tokio_postgres::connect(dsn, tokio_postgres::NoTls).await.expect("connects");
+    tokio::spawn(connection);
+    match client.batch_execute(&format!("BEGIN; {statement}; SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK")).await {
+        Ok(()) => "nothing".into(),
+        Err(error) => {
+            let error = error.as_db_error().expect("of the database");
+            error.constraint().map_or_else(|| error.message().to_owned(), str::to_owned)
+        }
+    }
+}
+
+#[rocket::async_test]
+async fn every_rule_holds_in_the_database() {
+    let app = demo().await;
+    let mut wrong = vec![];
+    for (rule, statement) in CHECKS {
+        let broken = broken_by(&app.dsn, &statement.replace("$bare", BARE)).await;
+        if broken != *rule {
+            wrong.push(format!("{rule}: {statement} breaks {broken}"));
+        }
+    }
+    let tried: BTreeSet<&str> = CHECKS.iter().map(|(rule, _)| *rule).collect();
+    let all: Vec<String> = rows(&app.dsn, NAMES).await.into_iter().flatten().collect();
+    wrong.extend(all.iter().filter(|rule| !tried.contains(rule.as_str())).map(|rule| format!("{rule} is not tried")));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[rocket::async_test]
+async fn every_reference_and_every_key_holds_in_the_database() {
+    let app = demo().await;
+    // One more of each, for of one alone nothing is the same.
+    for (list, body) in [
+        ("ceph-clusters", json!({"name": "second"})),
+        ("ceph-pools", json!({"name": "second", "cluster": "second"})),
+        ("images", json!({"name": "second", "format": "raw", "path": "/second", "size_bytes": 1})),
+    ] {
+        app.post(&format!("/v1/{list}"), body).await.is(Status::Created);
+    }
+    let mut wrong = vec![];
+    for row in rows(&app.dsn, OTHERS).await {
+        let broken = broken_by(&app.dsn, &row[1]).await;
+        // Where a row refers and is referred to, either foreign key may speak first.
+        if broken != row[0] && !(row[0].ends_with("_fkey") && broken.ends_with("_fkey")) {
+            wrong.push(format!("{}: {} breaks {broken}", row[0], row[1]));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,6 +1,7 @@
-# @summary A volume in a file, maybe on top of a golden image.
+# @summary A volume in a file, maybe on top of a golden image. Every type that is neither a logical volume nor in a pool
+#   is a file; one that this module has never heard of must not cost the node its whole catalog.
 type Virtapi::Volume::File = Struct[{
-  type                       => Enum['qcow2', 'raw'],
+  type                       => Pattern[/\A(?!(?:lvm|rbd)\z)[^\/]+\z/],
   uuid                       => Virtapi::Uuid,
   size_bytes                 => Virtapi::Bytes,
   NotUndef[read_iops_limit]  => Virtapi::Limit,

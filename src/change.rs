@@ -5,9 +5,10 @@ use serde_json::Value;
 
 use crate::column::{Column, text};
 use crate::error::{Error, Result};
+use crate::etag::{self, Preconditions};
 use crate::shown::lock_structure;
 use crate::work::Work;
-use crate::{db::Tx, dependents, etag, kind, kind::Kind, lists, merge, natural_key, refs, resolve};
+use crate::{db::Tx, dependents, kind, kind::Kind, lists, merge, natural_key, refs, resolve};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub struct Change {
     /// What the client sent.
     pub body: Value,
     /// What the client believes to be there.
-    pub if_match: Option<String>,
+    pub preconditions: Preconditions,
 }
 
 /// What became of a change.
@@ -75,9 +76,9 @@ pub async fn apply_one(tx: &Tx, change: Change) -> Result<Done> {
 /// Applies a change that is part of another one: a referenced or owned object that was given whole.
 pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Result<Done> {
     let before = change.locate(work).await?;
-    if let Some(expected) = &change.if_match {
+    if !change.preconditions.is_empty() {
         let current = before.as_ref().map(|row| etag::object(change.kind, row));
-        etag::check(expected, current.as_deref())?;
+        change.preconditions.check(current.as_deref())?;
     }
     if change.action == Action::Delete {
         return delete(work, change.kind, &before.ok_or(Error::NotFound)?).await;
@@ -136,7 +137,7 @@ pub(crate) async fn is_as_given(
 impl Change {
     /// A new object.
     pub fn create(kind: &'static dyn Kind, body: Value) -> Self {
-        Self { kind, action: Action::Create, key: None, body, if_match: None }
+        Self { kind, action: Action::Create, key: None, body, preconditions: Preconditions::default() }
     }
 
     /// Whether it can move something from one node's document to another, or change what many documents show. Then

@@ -31,7 +31,7 @@ pub enum Error {
     #[error("the request conflicts with what exists")]
     Conflict(Vec<Field>),
     /// 412.
-    #[error("the object has changed since you read it")]
+    #[error("the object is not what you expect to be there: it has changed since you read it, or exists already")]
     Stale,
     /// 413.
     #[error("the body is larger than {0} bytes")]

@@ -34,11 +34,33 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Compares `If-Match` with the first part of the tag of what is there (RFC 9110, section 13.1.1).
-pub fn check(if_match: &str, current: Option<&str>) -> Result<()> {
-    let current = current.ok_or(Error::Stale)?;
-    let same = |tag: &str| tag == "*" || tag.trim_matches('"').split('.').next() == Some(current);
-    if if_match.split(',').any(|tag| same(tag.trim())) { Ok(()) } else { Err(Error::Stale) }
+/// What a client that writes believes to be there.
+#[derive(Clone, Default)]
+pub struct Preconditions {
+    /// It is this, or `*` for anything.
+    pub if_match: Option<String>,
+    /// It is not this, or `*` for nothing at all.
+    pub if_none_match: Option<String>,
+}
+
+impl Preconditions {
+    /// Compares them with the first part of the tag of what is there (RFC 9110, sections 13.1.1 and 13.1.2).
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    pub fn check(&self, current: Option<&str>) -> Result<()> {
+        let same = |tag: &str, current| tag == "*" || tag.trim_matches('"').split('.').next() == Some(current);
+        let any = |tags: &str| current.is_some_and(|current| tags.split(',').any(|tag| same(tag.trim(), current)));
+        let as_wished = self.if_match.as_deref().is_none_or(any);
+        let unlike = !self.if_none_match.as_deref().is_some_and(any);
+        if as_wished && unlike { Ok(()) } else { Err(Error::Stale) }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.if_match.is_none() && self.if_none_match.is_none()
+    }
 }
 
 /// Whether `If-None-Match` names this tag: weakly compared, a list, or `*` (RFC 9110, section 13.1.2).

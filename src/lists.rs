@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::change::{self, Action, Change};
 use crate::db::Tx;
 use crate::error::{Error, Result};
+use crate::etag::Preconditions;
 use crate::sql::{Sql, Statement};
 use crate::value_type::{Link, Owned, Type};
 use crate::work::Work;
@@ -135,7 +136,13 @@ async fn write_owned(work: &mut Work<'_>, owned: &Owned, id: i64, items: Vec<(Op
             _ => return Err(Error::field(&place, "must be text or an object")),
         }
         body[owned.owner] = id.into();
-        let change = Change { kind, action, key: belongs.map(|found| found.to_string()), body, if_match: None };
+        let change = Change {
+            kind,
+            action,
+            key: belongs.map(|found| found.to_string()),
+            body,
+            preconditions: Preconditions::default(),
+        };
         Box::pin(change::apply_nested(work, change)).await.map_err(|error| error.below(&place))?;
     }
     Ok(())
@@ -156,7 +163,8 @@ async fn remove_others(work: &mut Work<'_>, owned: &Owned, id: i64, kept: Vec<St
     let gone: Vec<i64> = Statement::<BigInt>::from(sql).load(&mut work.tx.conn()).await?;
     for gone in gone {
         let key = Some(gone.to_string());
-        let change = Change { kind: owned.kind, action: Action::Delete, key, body: Value::Null, if_match: None };
+        let preconditions = Preconditions::default();
+        let change = Change { kind: owned.kind, action: Action::Delete, key, body: Value::Null, preconditions };
         Box::pin(change::apply_nested(work, change)).await?;
     }
     Ok(())

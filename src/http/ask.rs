@@ -1,11 +1,12 @@
 //! What a request says, body aside. A guard that fails loses its error to the catchers, so handlers take `Result<…>`.
 
 use rocket::http::uri::{Segments, fmt::Path};
-use rocket::http::{RawStr, Status};
+use rocket::http::{Method, RawStr, Status};
 use rocket::request::{FromParam, FromRequest, FromSegments, Outcome, Request};
 
 use crate::auth::Actor;
 use crate::error::{Error, Result};
+use crate::etag::Preconditions;
 use crate::http::format::{Format, stem};
 use crate::{kind::Kind, resources};
 
@@ -92,7 +93,7 @@ pub struct Ask {
     /// Do everything but commit.
     pub dry_run: bool,
     /// What the client believes to be there.
-    pub if_match: Option<String>,
+    pub preconditions: Preconditions,
     /// By which a repeated request is known.
     pub idempotency_key: Option<String>,
 }
@@ -113,19 +114,35 @@ impl Ask {
         let header = |name| request.headers().get_one(name).map(str::to_owned);
         let query = request.uri().query().map_or("", |query| query.as_str());
         let mut pairs = pairs(query)?;
+        once(&pairs)?;
         let mut dry_run = false;
         for (name, value) in pairs.extract_if(.., |(name, _)| name == "dry_run") {
             dry_run = value.parse().map_err(|_| Error::Parameter(name, "must be true or false".into()))?;
         }
+        // Of a read it is the representation that is compared, once it is there.
+        let writes = !matches!(request.method(), Method::Get | Method::Head);
         Ok(Self {
             actor: Actor::anonymous(),
             format: Format::of(request)?,
             path: request.uri().path().to_string(),
             pairs,
             dry_run,
-            if_match: header("If-Match"),
+            preconditions: Preconditions {
+                if_match: header("If-Match"),
+                if_none_match: header("If-None-Match").filter(|_| writes),
+            },
             idempotency_key: header("Idempotency-Key"),
         })
+    }
+}
+
+/// Filters narrow each other; what is asked for twice otherwise is a mistake, and no place is better than the other.
+fn once(pairs: &[(String, String)]) -> Result<()> {
+    let single = ["limit", "cursor", "count", "sort", "fields", "embed", "dry_run"];
+    let twice = |i: usize, name: &str| single.contains(&name) && pairs[..i].iter().any(|(other, _)| other == name);
+    match pairs.iter().enumerate().find(|(i, (name, _))| twice(*i, name)) {
+        Some((_, (name, _))) => Err(Error::Parameter(name.clone(), "stands twice".into())),
+        None => Ok(()),
     }
 }
 

@@ -76,7 +76,8 @@ impl Body {
         let field = |wanted: &str| {
             self.pairs().into_iter().flatten().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
         };
-        ask.if_match = ask.if_match.take().or_else(|| field(IF_MATCH));
+        let seen = &mut ask.preconditions.if_match;
+        *seen = seen.take().or_else(|| field(IF_MATCH));
         ask.idempotency_key = ask.idempotency_key.take().or_else(|| field(IDEMPOTENCY_KEY));
     }
 

@@ -218,7 +218,8 @@ impl Wish {
     fn read(kind: &'static dyn Kind, action: Action, key: Option<&Key>, ask: &Ask, body: Option<Body>) -> Result<Self> {
         let shape = Query::parse_shape(kind, &ask.pairs)?;
         let tree = body.map_or(Ok(Value::Null), |body| body.tree(kind))?;
-        let one = |body| Change { kind, action, key: key.map(|k| k.0.clone()), body, if_match: ask.if_match.clone() };
+        let (key, preconditions) = (key.map(|key| key.0.clone()), &ask.preconditions);
+        let one = |body| Change { kind, action, key: key.clone(), body, preconditions: preconditions.clone() };
         let many = action == Action::Create && tree.is_array();
         let changes: Vec<Change> = match tree {
             Value::Array(items) if many => items.into_iter().map(one).collect(),

@@ -16,7 +16,34 @@ pub fn from_json(bytes: &[u8]) -> Result<Value, String> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = Tree { depth: 0 }.deserialize(&mut reader).map_err(|e| e.to_string())?;
     reader.end().map_err(|e| e.to_string())?;
-    Ok(value)
+    match beyond_64_bits(bytes) {
+        Some(number) => Err(format!("the whole number {number} is beyond 64 bits, and would be rounded")),
+        None => Ok(value),
+    }
+}
+
+/// A whole number in well-formed JSON that the reader has silently turned into a float.
+fn beyond_64_bits(json: &[u8]) -> Option<&str> {
+    let (mut rest, mut in_text) = (json, false);
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        match first {
+            b'"' => in_text = !in_text,
+            b'\\' if in_text => rest = after.get(1..)?,
+            b'-' | b'0'..=b'9' if !in_text => {
+                let token = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+                let length = after.iter().take_while(|byte| token(byte)).count();
+                let number = std::str::from_utf8(&json[json.len() - after.len() - 1..][..=length]).ok()?;
+                let whole = number.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit());
+                if whole && number.parse::<i64>().is_err() && number.parse::<u64>().is_err() {
+                    return Some(number);
+                }
+                rest = &after[length..];
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Reads MessagePack: maps with string keys, no binary, no extension types.
@@ -128,6 +155,14 @@ mod tests {
             from_json(text.as_bytes()).expect_err(text);
         }
         from_json(b"\"\xff\"").expect_err("invalid UTF-8");
+        for number in ["18446744073709551616", "-9223372036854775809", r#"{"a\"": [1, 99999999999999999999]}"#] {
+            from_json(number.as_bytes()).expect_err(number);
+        }
+        for number in
+            ["18446744073709551615", "-9223372036854775808", "1e19", "1.0e30", r#""\\\"99999999999999999999""#]
+        {
+            from_json(number.as_bytes()).expect(number);
+        }
         let nan = [0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0];
         let four_gigabytes = [0xdb, 0xff, 0xff, 0xff, 0xff, b'a'];
         let four_billion_items = [0xdd, 0xff, 0xff, 0xff, 0xff, 1];

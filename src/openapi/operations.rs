@@ -122,7 +122,7 @@ fn remove(kind: &'static dyn Kind) -> Value {
 const CHANGE_PROBLEMS: &[u16] = &[404, 409, 412, 413, 415, 422];
 
 fn changing(kind: &'static dyn Kind) -> Vec<Value> {
-    let mut all = parameters::named(&["If-Match", "dry_run"]);
+    let mut all = parameters::named(&["If-Match", "If-None-Match", "dry_run"]);
     all.extend(parameters::shape(kind));
     all
 }

@@ -43,7 +43,12 @@ fn shared() -> Map<String, Value> {
         ),
         ("query", "dry_run", "Does everything but commit, and shows what the result would be.", flag),
         ("header", "If-Match", "An `ETag`: writes only if the object is still what was read, else 412.", text()),
-        ("header", "If-None-Match", "An `ETag`: answers 304 if nothing has changed.", text()),
+        (
+            "header",
+            "If-None-Match",
+            "An `ETag`: a read answers 304 if nothing has changed. A write with `*` only creates, else 412.",
+            text(),
+        ),
         ("header", "Idempotency-Key", again, word),
     ];
     let parameter = |(place, name, about, schema): (&str, &str, &str, Value)| {

@@ -41,6 +41,8 @@ async fn a_body_that_cannot_be_read_is_refused() {
         (JSON, b"{\"state\": NaN}"),
         (JSON, b"{\"state\": Infinity}"),
         (JSON, b"{\"state\": 1e999}"),
+        (JSON, b"{\"parameters\": {\"a\": 18446744073709551616}}"),
+        (JSON, b"{\"parameters\": {\"a\": [-9223372036854775809]}}"),
         (JSON, b"{\"fqdn\": \"b\", \"fqdn\": \"c\"}"),
         (JSON, b"{\"parameters\": {\"a\": [{\"b\": 1, \"b\": 1}]}}"),
         (JSON, b"{\"fqdn\": \"a\\u0000\"}"),

@@ -4,7 +4,7 @@ use rocket::http::{Method, Status};
 use serde_json::{Value, json};
 use virtapi::KINDS;
 
-use crate::every_kind::{by_key, example};
+use crate::every_kind::{by_key, example, recreatable};
 use crate::harness::App;
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -192,7 +192,8 @@ async fn every_object_has_an_etag_and_honours_conditions() {
     for &kind in KINDS {
         let (app, list) = (App::start().await, format!("/v1/{}", kind.name()));
         let answer = app.post(&list, example(kind)).await;
-        let (url, tag) = (by_key(kind, &answer.is(Status::Created)), answer.header("ETag"));
+        let created = answer.is(Status::Created);
+        let (url, tag) = (by_key(kind, &created), answer.header("ETag"));
         assert!(tag.starts_with('"') && tag.ends_with('"') && tag.contains('.'), "{url} {tag}");
         let weak = format!("W/{tag}");
         let listed = format!("\"x\", {tag}");
@@ -209,12 +210,16 @@ async fn every_object_has_an_etag_and_honours_conditions() {
         assert_ne!(short.header("ETag"), tag);
         assert_eq!(first(short.header("ETag")), first(tag));
 
-        // A write is told what became of it: 304 is an answer to those who read.
-        let answer_to_write = app.send(Method::Patch, &url, &[JSON, ("If-None-Match", tag)], b"{}").await;
-        assert_eq!(answer_to_write.status, 200, "{url}");
-
         let before = app.contents().await;
         let put = answer.bytes.clone();
+        for (method, body) in [(Method::Patch, b"{}".as_slice()), (Method::Put, &put), (Method::Delete, b"")] {
+            // A write is told what became of it: 304 is an answer to those who read.
+            for there in [tag, "*", &listed, short.header("ETag")] {
+                let answer = app.send(method, &url, &[JSON, ("If-None-Match", there)], body).await;
+                assert_eq!(answer.status, 412, "{method} {url} {there:?}");
+            }
+        }
+        app.send(Method::Patch, &url, &[JSON, ("If-None-Match", "\"x\"")], b"{}").await.is(Status::Ok);
         for (method, body) in [(Method::Patch, b"{}".as_slice()), (Method::Put, &put), (Method::Delete, b"")] {
             for stale in ["\"x\"", "\"x.y\", \"z\"", &weak, "", "x"] {
                 let answer = app.send(method, &url, &[JSON, ("If-Match", stale)], body).await;
@@ -232,6 +237,12 @@ async fn every_object_has_an_etag_and_honours_conditions() {
         // What is not there matches nothing.
         let answer = app.send(Method::Put, &url, &[JSON, ("If-Match", "*")], b"{}").await;
         assert_eq!(answer.status, 412, "{url}");
+        // `*` only creates.
+        let body = recreatable(kind, &created).to_string();
+        for status in [201, 412] {
+            let answer = app.send(Method::Put, &url, &[JSON, ("If-None-Match", "*")], body.as_bytes()).await;
+            assert_eq!(answer.status, status, "{url} {}", answer.text());
+        }
         app.end().await;
     }
 }

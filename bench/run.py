@@ -174,7 +174,8 @@ def statements_of(database, port, path, hypervisors):
     found = re.findall(r"LOG:  duration: [\d.]+ ms  execute [^:]+: (.*?)(?=\n\d{4}-\d\d-\d\d |\Z)", text, re.S)
     fqdn = "('node' || :id || '.bench.example')"
     # The check of generations asks for many names at once; here for one.
-    sql = [re.sub(r"\s+", " ", s).replace("$1::text[]", f"ARRAY[{fqdn}]").replace("$1::text", f"{fqdn}::text") for s in found]
+    sql = [re.sub(r"\s+", " ", s).replace("$1::text[]", f"ARRAY[{fqdn}]").replace("$1::text", f"{fqdn}::text")
+           .replace("$2::int8[]", "'{}'::int8[]") for s in found]
     kept = [s for s in sql if "$" not in s and s.lstrip().startswith(("SELECT", "WITH"))]
     script = WORK / f"{database.name}.pgbench"
     script.write_text(f"\\set id random(1, {hypervisors})\n\\startpipeline\n" + "".join(f"{s};\n" for s in kept) + "\\endpipeline\n")

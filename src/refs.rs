@@ -53,20 +53,32 @@ pub async fn expand(tx: &Tx, kind: &'static dyn Kind, items: &mut [Value], embed
         return Ok(());
     }
     let columns = kind.columns().iter().filter(|column| column.any_target().is_some());
-    let columns = try_join_all(columns.map(|column| fill_column(tx, column, items, embed))).await?;
-    let reverse = try_join_all(embed.0.iter().map(|branch| fill_reverse(tx, branch, items))).await?;
-    for item in &mut *items {
-        for filled in columns.iter().chain(reverse.iter().flatten()) {
-            let id = item[filled.by].as_i64();
-            let entry = id.and_then(|id| filled.entries.get(&id)).unwrap_or(&filled.otherwise).clone();
+    let mut columns = try_join_all(columns.map(|column| fill_column(tx, column, items, embed))).await?;
+    let mut reverse = try_join_all(embed.0.iter().map(|branch| fill_reverse(tx, branch, items))).await?;
+    for filled in columns.iter_mut().chain(reverse.iter_mut().flatten()) {
+        filled.fill(items);
+    }
+    // A list is no field of a row, so it has come in behind all others.
+    if kind.columns().iter().any(|column| !column.is_stored()) {
+        order_fields(kind, items);
+    }
+    Ok(())
+}
+
+impl Filled {
+    /// Sets the field of each item. An entry that only one item shows is moved, for a copy costs more than all the rest.
+    fn fill(&mut self, items: &mut [Value]) {
+        let shown = items.iter().filter(|item| !item[self.by].is_null()).count();
+        let shown_once = self.by == Column::ID.name || self.entries.len() >= shown;
+        for item in items {
+            let id = item[self.by].as_i64().unwrap_or_default();
+            let entry = if shown_once { self.entries.remove(&id) } else { self.entries.get(&id).cloned() };
             // The field that names the entry may be the one that is filled, so nothing is read after it is set.
             if let Some(object) = item.as_object_mut() {
-                object.insert(filled.field.clone(), entry);
+                object.insert(self.field.clone(), entry.unwrap_or_else(|| self.otherwise.clone()));
             }
         }
     }
-    order_fields(kind, items);
-    Ok(())
 }
 
 /// The fields in the order of the columns, related objects last.

@@ -12,6 +12,9 @@ use crate::http::format::Format;
 use crate::http::request_id::RequestId;
 use crate::{db::Failure, etag, html, kind::Kind, yaml_safe};
 
+/// How much of a body is written at once: a buffer of this size is held per answer.
+const LARGEST_CHUNK: usize = 64 * 1024;
+
 /// An answer, not yet in any format.
 pub struct Reply {
     /// The HTTP status.
@@ -117,7 +120,10 @@ impl<'r> Responder<'r, 'static> for Reply {
                 }
                 response.raw_header("ETag", tag);
             }
-            response.header(content_type).sized_body(bytes.len(), Cursor::new(bytes));
+            let length = bytes.len();
+            response.header(content_type).sized_body(length, Cursor::new(bytes));
+            // Rocket's default of 4 kB would make many writes of one page. After the body, which starts with it anew.
+            response.max_chunk_size(LARGEST_CHUNK.min(length + 64));
         }
         for header in self.headers {
             response.header_adjoin(header);

@@ -1,6 +1,6 @@
 //! Which versions of nodes and clusters are committed: one question to the database for many documents.
 
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::RunQueryDsl;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
@@ -33,21 +33,22 @@ fn away(late: Elapsed) -> Error {
     Error::Away(late.into())
 }
 
-/// Nodes are read before clusters. Generations only grow, so a document that is equal in both was current when the nodes
-/// were read.
 async fn read(tx: &Tx, Asked { nodes: mut names, clusters: mut ids }: Asked) -> Result<Committed> {
     names.sort_unstable();
     names.dedup();
-    let nodes = Sql::new("SELECT fqdn, id, generation FROM nodes WHERE fqdn = ").any(names, "text");
-    let nodes: Vec<(String, i64, i64)> = Statement::<(Text, BigInt, BigInt)>::from(nodes).load(&mut tx.conn()).await?;
     ids.sort_unstable();
     ids.dedup();
-    let mut clusters = Vec::new();
-    if !ids.is_empty() {
-        let ids = ids.iter().map(ToString::to_string).collect();
-        let sql = Sql::new("SELECT id, generation FROM ceph_clusters WHERE id = ").any(ids, "int8");
-        clusters = Statement::<(BigInt, BigInt)>::from(sql).load(&mut tx.conn()).await?;
+    let ids = ids.iter().map(ToString::to_string).collect();
+    let sql = Sql::new("SELECT fqdn, id, generation FROM nodes WHERE fqdn = ").any(names, "text");
+    let sql = sql.text(" UNION ALL SELECT NULL, id, generation FROM ceph_clusters WHERE id = ").any(ids, "int8");
+    let statement: Statement<(Nullable<Text>, BigInt, BigInt)> = sql.into();
+    let found: Vec<(Option<String>, i64, i64)> = statement.load(&mut tx.conn()).await?;
+    let mut committed = Committed::default();
+    for (name, id, generation) in found {
+        match name {
+            Some(name) => drop(committed.nodes.insert(name, (id, generation))),
+            None => drop(committed.clusters.insert(id, generation)),
+        }
     }
-    let nodes = nodes.into_iter().map(|(name, id, generation)| (name, (id, generation))).collect();
-    Ok(Committed { nodes, clusters: clusters.into_iter().collect() })
+    Ok(committed)
 }

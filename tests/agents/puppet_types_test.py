@@ -20,7 +20,7 @@ VALID = {
     "Virtapi::Vm": [VM],
     "Virtapi::VmInterface": VM["interfaces"],
     "Virtapi::Interface": DATA["virtapi::node"]["interfaces"],
-    "Virtapi::Volume": [QCOW2, LVM, RAW, RBD],
+    "Virtapi::Volume": [QCOW2, LVM, RAW, RBD, {**RAW, "type": "zfs"}],
     "Virtapi::Volume::Snapshot": QCOW2["snapshots"],
     "Virtapi::Ceph::Cluster": [DATA["virtapi::ceph::clusters"]["ceph"]],
     "Virtapi::Ceph::Osd": DATA["virtapi::ceph::osd::osds"],
@@ -47,7 +47,8 @@ WRONG = {
                       {**documents.VLAN, "vni": 5}, {**documents.VXLAN, "vni": 2**24},
                       {"name": "a", "tag": None, "vni": None}],
     "Virtapi::Volume": [
-        {**QCOW2, "type": "zfs"}, {**QCOW2, "type": "lvm"}, {**LVM, "vg": None}, {**RAW, "path": None},
+        {**QCOW2, "type": "rbd"}, {**QCOW2, "type": "a/b"}, {**QCOW2, "type": ""}, {**QCOW2, "type": "lvm"},
+        {**LVM, "vg": None}, {**RAW, "path": None},
         {**RBD, "pool": None}, {**RBD, "image": ""}, {**LVM, "path": "/a"}, {**RBD, "backing": QCOW2["backing"]},
         {**QCOW2, "size_bytes": "1"}, {**QCOW2, "size_bytes": -1}, {**QCOW2, "read_iops_limit": 0}],
     "Virtapi::VmInterface": [{**VM["interfaces"][0], "bridge": "br-12345678901234"}],

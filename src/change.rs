@@ -3,12 +3,15 @@
 
 use serde_json::Value;
 
+use crate::auth::{self, Secret};
 use crate::column::{Column, text};
 use crate::error::{Error, Result};
 use crate::etag::{self, Preconditions};
+use crate::resource::Resource;
+use crate::resources::Token;
 use crate::shown::lock_structure;
 use crate::work::Work;
-use crate::{db::Tx, dependents, kind, kind::Kind, lists, merge, natural_key, refs, resolve};
+use crate::{db::Tx, dependents, kind, kind::Kind, lists, merge, natural_key, policy, refs, resolve};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +76,19 @@ pub async fn apply_one(tx: &Tx, change: Change) -> Result<Done> {
     Ok(done)
 }
 
+/// Issues a secret for a token. It is nowhere but in what this gives; the one before is refused from now on.
+///
+/// # Errors
+/// Not found, [`Error::Forbidden`] or [`Error::Away`].
+pub async fn issue_secret(tx: &Tx, key: &str) -> Result<Secret> {
+    policy::write(&tx.actor, Token::KIND, Action::Update)?;
+    let token = Token::KIND.lock(tx, &natural_key::condition(Token::KIND, key)?).await?;
+    auth::issue(tx, kind::id(&token)).await
+}
+
 /// Applies a change that is part of another one: a referenced or owned object that was given whole.
 pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Result<Done> {
+    policy::write(&work.tx.actor, change.kind, change.action)?;
     let before = change.locate(work).await?;
     if !change.preconditions.is_empty() {
         let current = before.as_ref().map(|row| etag::object(change.kind, row));
@@ -138,6 +152,11 @@ impl Change {
     /// A new object.
     pub fn create(kind: &'static dyn Kind, body: Value) -> Self {
         Self { kind, action: Action::Create, key: None, body, preconditions: Preconditions::default() }
+    }
+
+    /// Something with the object of this name.
+    pub fn of(kind: &'static dyn Kind, action: Action, key: &str, body: Value) -> Self {
+        Self { kind, action, key: Some(key.to_owned()), body, preconditions: Preconditions::default() }
     }
 
     /// Whether it can move something from one node's document to another, or change what many documents show. Then

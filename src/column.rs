@@ -27,7 +27,7 @@ pub struct Column {
     pub ty: Type,
     /// Whether a client may set it.
     pub writable: bool,
-    /// Whether a client must set it.
+    /// Whether a client must set it; of what the server sets, whether it is never null.
     pub required: bool,
     /// The smallest and largest number that it may hold.
     pub range: Option<(i64, i64)>,
@@ -39,11 +39,11 @@ pub struct Column {
 
 impl Column {
     /// The first column of every kind.
-    pub const ID: Self = Self::server("id", Type::Int).about("Set by the server.");
+    pub const ID: Self = Self::server("id", Type::Int).required().about("Set by the server.");
     /// When the object was created.
-    pub const CREATED_AT: Self = Self::server("created_at", Type::Time).about("When it was created.");
+    pub const CREATED_AT: Self = Self::server("created_at", Type::Time).required().about("When it was created.");
     /// When the object was last changed.
-    pub const UPDATED_AT: Self = Self::server("updated_at", Type::Time).about("When it was last changed.");
+    pub const UPDATED_AT: Self = Self::server("updated_at", Type::Time).required().about("When it was last changed.");
 
     /// A column that clients set, or leave out.
     #[must_use]
@@ -57,7 +57,7 @@ impl Column {
         Self { writable: false, ..Self::new(name, ty) }
     }
 
-    /// Must be given.
+    /// Must be given; of what the server sets: is never null.
     #[must_use]
     pub const fn required(self) -> Self {
         Self { required: true, ..self }

@@ -18,6 +18,12 @@ pub enum Error {
     /// 400: a query parameter.
     #[error("the query parameter {0:?} is not understood: {1}")]
     Parameter(String, String),
+    /// 401.
+    #[error("a token is needed: as Authorization: Bearer, or as the password of Basic")]
+    Unauthorized,
+    /// 403.
+    #[error("you may not do this")]
+    Forbidden,
     /// 404.
     #[error("there is no such thing")]
     NotFound,
@@ -77,6 +83,8 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Self::Malformed(_) | Self::Parameter(..) => 400,
+            Self::Unauthorized => 401,
+            Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::NotAcceptable => 406,

@@ -9,6 +9,7 @@ use crate::{
     column::Column,
     db::Tx,
     error::{Error, Result, segment},
+    policy::{self, Realm},
     query::Query,
     resource::{Resource, Rule},
     sql::Sql,
@@ -33,6 +34,10 @@ pub trait Kind: Send + Sync {
     fn shown_in(&self) -> &'static str;
     /// Whether many nodes can show one row.
     fn is_shared(&self) -> bool;
+    /// What can be done with one besides the verbs: the last part of the address, and what its button says.
+    fn actions(&self) -> &'static [(&'static str, &'static str)];
+    /// Who may write it.
+    fn realm(&self) -> Realm;
     /// The rules of the database that have words of their own.
     fn rules(&self) -> &'static [Rule];
 
@@ -84,13 +89,21 @@ impl<R: Resource> Kind for Of<R> {
     fn is_shared(&self) -> bool {
         R::SHARED
     }
+    fn actions(&self) -> &'static [(&'static str, &'static str)] {
+        R::ACTIONS
+    }
+    fn realm(&self) -> Realm {
+        R::REALM
+    }
     fn rules(&self) -> &'static [Rule] {
         R::RULES
     }
     async fn list(&self, tx: &Tx, query: &Query) -> Result<Vec<Value>> {
+        policy::read(&tx.actor, self)?;
         R::list(tx, query).await?.iter().map(value).collect()
     }
     async fn find(&self, tx: &Tx, key: &Sql) -> Result<Value> {
+        policy::read(&tx.actor, self)?;
         value(&R::find(tx, key).await?)
     }
     async fn lock(&self, tx: &Tx, key: &Sql) -> Result<Value> {

@@ -1,7 +1,8 @@
 //! virtapi: the source of truth for hypervisors, Ceph nodes and VMs, and the documents that Puppet and Salt read. One
 //! file per resource, and everything else written once over [`resources::KINDS`]; see ARCHITECTURE.md.
 
-mod auth;
+pub mod auth;
+pub mod bootstrap;
 mod byte_size;
 mod change;
 pub mod cli;
@@ -24,6 +25,7 @@ mod lists;
 mod merge;
 mod natural_key;
 pub mod openapi;
+mod policy;
 pub mod postgres;
 mod puppet;
 mod query;

@@ -4,6 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use validator::Validate;
 
 use crate::kind::{Kind, Of};
+use crate::policy::Realm;
 use crate::{column::Column, db::Tx, error::Result, query::Query, sql::Sql};
 
 /// A rule of the database that concerns more than one column, in the words of a person.
@@ -37,6 +38,11 @@ pub trait Resource: Serialize + Send + Sync + Sized + 'static {
     const SHARED: bool = false;
     /// The rules of the database that need more words than "is not allowed".
     const RULES: &'static [Rule] = &[];
+    /// What can be done with one besides the verbs: the last part of the address that it is posted to, and what its
+    /// button says.
+    const ACTIONS: &'static [(&'static str, &'static str)] = &[];
+    /// Who may write it.
+    const REALM: Realm = Realm::Fleet;
     /// This resource with its type forgotten.
     const KIND: &'static dyn Kind = &Of::<Self>::KIND;
     /// What a client may set. A create and a replace parse it from the body, a patch from the merged object.

@@ -84,6 +84,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    compiler_nodes (compiler_id, node_id) {
+        compiler_id -> Int8,
+        node_id -> Int8,
+    }
+}
+
+diesel::table! {
+    compilers (id) {
+        id -> Int8,
+        name -> Text,
+        serves -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     hypervisor_virt_methods (hypervisor_id, virt_method_id) {
         hypervisor_id -> Int8,
         virt_method_id -> Int8,
@@ -203,6 +220,45 @@ diesel::table! {
     storage_types (id) {
         id -> Int8,
         name -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    token_secrets (token_id) {
+        token_id -> Int8,
+        digest -> Bytea,
+        issued_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    tokens (id) {
+        id -> Int8,
+        uuid -> Uuid,
+        name -> Text,
+        user_id -> Nullable<Int8>,
+        node_id -> Nullable<Int8>,
+        compiler_id -> Nullable<Int8>,
+        scope -> Text,
+        source_network -> Nullable<Cidr>,
+        expires_at -> Nullable<Timestamptz>,
+        prefix -> Nullable<Text>,
+        last_used_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> Int8,
+        name -> Text,
+        full_name -> Nullable<Text>,
+        account_type -> Text,
+        role -> Nullable<Text>,
+        state -> Text,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }

@@ -31,6 +31,7 @@ pub fn rocket(settings: &Settings, database_url: &str) -> Result<rocket::Rocket<
     // Without Rocket's Shield: its headers cost an eighth of the throughput of documents; `Headers` sets ours.
     Ok(rocket::custom(settings.rocket())
         .manage(render::Documents::start(db.clone(), settings.document_cache.as_u64()))
+        .manage(auth::Identities::new(db.clone()))
         .manage(db)
         .manage(metrics)
         .manage(http::body::BodyLimit(settings.request_body_limit.as_u64()))
@@ -38,6 +39,7 @@ pub fn rocket(settings: &Settings, database_url: &str) -> Result<rocket::Rocket<
         .attach(http::headers::Headers::new())
         .attach(forget)
         .mount("/v1", http::resources::routes())
+        .mount("/v1", http::secrets::routes())
         .mount("/", http::resources::start())
         .mount("/", http::pages::routes())
         .mount("/", http::health::routes())

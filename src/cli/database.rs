@@ -1,12 +1,19 @@
 //! The database of a command: the one that the settings name, or the private one for as long as the command runs.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{Result, with_causes};
+use super::{Result, print, with_causes};
+use crate::auth::Secret;
 use crate::config::{DatabaseUrl, Settings};
 use crate::postgres::{OLDEST, Private};
+
+/// The file beside a private Postgres that holds the first administrator's token.
+const ADMIN_TOKEN: &str = "admin-token";
 
 /// How long a database may take to answer at the start.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -43,11 +50,32 @@ impl Database {
         crate::db::migrate(self.url()).await
     }
 
+    /// Hands the first administrator's secret over: beside a private Postgres it is kept in a file, else it is shown
+    /// this once.
+    pub fn keep(&self, secret: &Secret) -> Result<()> {
+        let Self::Private(private) = self else {
+            return print(&format!("the first administrator's token, shown this once: {}\n", secret.expose()));
+        };
+        let path = private.data_dir().join(ADMIN_TOKEN);
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        Ok(file.write_all(format!("{}\n", secret.expose()).as_bytes())?)
+    }
+
+    /// What stands for the administrator's token in a command.
+    pub fn token_in_shell(&self) -> String {
+        match self {
+            Self::Given(_) => "$TOKEN".into(),
+            Self::Private(private) => {
+                format!("$(cat {})", quoted(&private.data_dir().join(ADMIN_TOKEN).display().to_string()))
+            }
+        }
+    }
+
     /// In words for people.
     pub fn describe(&self) -> String {
         match self {
             Self::Given(url) => url.to_string(),
-            Self::Private(private) => format!("private Postgres in {}", private.data_dir().display()),
+            Self::Private(private) => format!("private Postgres and {ADMIN_TOKEN} in {}", private.data_dir().display()),
         }
     }
 
@@ -66,6 +94,12 @@ impl Database {
             (outcome, Ok(())) => outcome,
         }
     }
+}
+
+/// A path as a word of a shell (POSIX, section 2.2.2).
+fn quoted(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 /// Whether a database is there and new enough. The pool would only say that it cannot connect.

@@ -8,6 +8,8 @@ mod demo;
 mod migrate;
 mod openapi;
 mod serve;
+mod token;
+mod user;
 
 use std::error::Error;
 use std::io::Write;
@@ -41,6 +43,12 @@ enum Command {
     CheckConfig(Flags),
     /// Print the description of the API in OpenAPI
     Openapi,
+    /// Make users, list them, disable and enable them
+    #[command(subcommand)]
+    User(user::Command),
+    /// Make tokens, list and revoke them
+    #[command(subcommand)]
+    Token(token::Command),
     /// Print a node's ENC document: what puppetserver runs for every catalog
     Enc(EncArgs),
 }
@@ -62,6 +70,8 @@ pub fn run() -> ExitCode {
         Command::Demo(flags) => demo::run(&flags),
         Command::CheckConfig(flags) => check_config::run(&flags),
         Command::Openapi => openapi::run(),
+        Command::User(command) => user::run(&command),
+        Command::Token(command) => token::run(&command),
         Command::Enc(args) => return crate::enc::run(&args),
     };
     match done {

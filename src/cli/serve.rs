@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 use super::database::{Database, runtime};
 use super::{Result, print};
 use crate::config::{Flags, Settings};
-use crate::connections;
+use crate::db::Db;
+use crate::{bootstrap, connections};
 
 const CUT_OFF: &str = "the grace period ended; requests still under way were cut off";
 
@@ -24,11 +25,11 @@ const LEFTOVERS: Duration = Duration::from_secs(1);
 
 /// Three commands that show something on the demo fleet.
 const TO_TRY: &str = "
-Open http://{at}/v1/ in a browser, or try:
+Open http://{at}/v1/ in a browser: any user name will do, the password is the token. Or try:
 
-  curl 'http://{at}/v1/vms?cores__gte=4&sort=-cores&fields=name,cores,hypervisor'
-  curl http://{at}/puppet/enc/hv01.example.com
-  curl http://{at}/salt/pillar/st01.example.com
+  curl -H \"Authorization: Bearer {token}\" 'http://{at}/v1/vms?cores__gte=4&sort=-cores&fields=name,cores,hypervisor'
+  curl -H \"Authorization: Bearer {token}\" http://{at}/puppet/enc/hv01.example.com
+  curl -H \"Authorization: Bearer {token}\" http://{at}/salt/pillar/st01.example.com
 ";
 
 #[derive(clap::Args)]
@@ -57,13 +58,13 @@ async fn serve(settings: &Settings, database: &Database, demo: bool, mut stop: S
         () = stop.asked() => return Ok(()),
         ready = prepare(database, demo) => ready?,
     }
-    let place = database.describe();
+    let (place, token) = (database.describe(), database.token_in_shell());
     let (tell_port, port) = oneshot::channel();
     let server = crate::rocket(settings, database.url())?
         .attach(AdHoc::on_liftoff("Announcement", move |rocket| {
             let at = SocketAddr::new(rocket.config().address, rocket.config().port);
             Box::pin(async move {
-                announce(at, &place, demo);
+                announce(at, &place, demo.then_some(&*token));
                 if tell_port.send(at.port()).is_err() {
                     tracing::error!("the server listens, but nobody waits for it");
                 }
@@ -109,16 +110,20 @@ async fn unused(port: oneshot::Receiver<u16>) {
 /// Brings the database to where the server can use it.
 async fn prepare(database: &Database, demo: bool) -> Result<()> {
     database.migrate().await?;
+    if let Some(secret) = bootstrap::first_administrator(&Db::new(database.url(), 1)?).await? {
+        database.keep(&secret)?;
+    }
     if demo {
         crate::demo::load(database.url()).await?;
     }
     Ok(())
 }
 
-/// Says where the server is; with the demo fleet, also what to try on it.
-fn announce(at: SocketAddr, database: &str, demo: bool) {
+/// Says where the server is; with the demo fleet, also what to try on it with this token.
+fn announce(at: SocketAddr, database: &str, token: Option<&str>) {
     let at = SocketAddr::new(reachable(at.ip()), at.port());
-    let to_try = if demo { TO_TRY.replace("{at}", &at.to_string()) } else { String::new() };
+    let to_try =
+        token.map_or_else(String::new, |token| TO_TRY.replace("{at}", &at.to_string()).replace("{token}", token));
     if let Err(error) = print(&format!("virtapi listens on http://{at}/ ({database})\n{to_try}")) {
         tracing::warn!("cannot say where the server is: {error}");
     }

@@ -38,6 +38,7 @@ pub struct Detail {
     record: Vec<Field>,
     related: Vec<Related>,
     documents: Vec<Link>,
+    actions: Vec<Link>,
     edit: String,
     delete: String,
     formats: Vec<Link>,
@@ -96,6 +97,7 @@ impl Detail {
             record: kind.columns().iter().filter(of_record).map(field).collect(),
             related,
             documents: documents(kind, &item),
+            actions: actions(kind, id),
             edit: format!("/forms/{}/edit/{id}", kind.name()),
             delete: format!("/forms/{}/delete/{id}", kind.name()),
             formats: formats(&here, &[]),
@@ -149,6 +151,11 @@ async fn related(
         create: address(&format!("/forms/{}/create", kind.name()), &by),
         table: Table::new(kind, &columns, &items, &names),
     })
+}
+
+/// What can be done with it besides the verbs.
+fn actions(kind: &dyn Kind, id: i64) -> Vec<Link> {
+    kind.actions().iter().map(|(name, text)| Link::new(*text, format!("{}/{id}/{name}", collection(kind)))).collect()
 }
 
 /// What the agents of a node read: of a node, or of an object that belongs to one.

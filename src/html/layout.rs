@@ -10,6 +10,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Network", &["interfaces", "bonds", "addresses", "vlans", "networks"]),
     ("Storage", &["volumes", "snapshots"]),
     ("Ceph", &["ceph-clusters", "ceph-mons", "ceph-osds", "ceph-pools"]),
+    ("Access", &["users", "tokens", "compilers"]),
     ("Lookup tables", &[]),
 ];
 

@@ -16,6 +16,7 @@ mod options;
 pub mod overview;
 mod problem;
 pub mod search;
+pub mod secret;
 mod table;
 mod values;
 mod widget;

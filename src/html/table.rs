@@ -58,7 +58,7 @@ pub fn default_columns(kind: &dyn Kind) -> Vec<&'static Column> {
     };
     let mut others: Vec<&Column> = kind.columns().iter().filter(telling).collect();
     // What every object has, then what it has to do with others.
-    others.sort_by_key(|column| (!column.required, column.any_target().is_none()));
+    others.sort_by_key(|column| (!(column.writable && column.required), column.any_target().is_none()));
     others.truncate(WIDE - 1);
     let in_order = kind.columns().iter().filter(|column| others.iter().any(|other| other.name == column.name));
     let mut columns: Vec<&Column> = std::iter::once(primary).chain(in_order).collect();

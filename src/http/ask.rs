@@ -7,8 +7,9 @@ use rocket::request::{FromParam, FromRequest, FromSegments, Outcome, Request};
 use crate::auth::Actor;
 use crate::error::{Error, Result};
 use crate::etag::Preconditions;
+use crate::http::caller;
 use crate::http::format::{Format, stem};
-use crate::{kind::Kind, resources};
+use crate::{kind::Kind, policy, resources};
 
 /// `/v1/<kind>`
 pub struct Named(pub &'static dyn Kind);
@@ -102,7 +103,7 @@ pub struct Ask {
 impl<'r> FromRequest<'r> for Ask {
     type Error = Error;
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Error> {
-        match Self::read(request) {
+        match Self::read(request).await {
             Ok(ask) => Outcome::Success(ask),
             Err(error) => Outcome::Error((Status::new(error.status()), error)),
         }
@@ -110,7 +111,7 @@ impl<'r> FromRequest<'r> for Ask {
 }
 
 impl Ask {
-    fn read(request: &Request<'_>) -> Result<Self> {
+    async fn read(request: &Request<'_>) -> Result<Self> {
         let header = |name| request.headers().get_one(name).map(str::to_owned);
         let query = request.uri().query().map_or("", |query| query.as_str());
         let mut pairs = pairs(query)?;
@@ -121,8 +122,10 @@ impl Ask {
         }
         // Of a read it is the representation that is compared, once it is there.
         let writes = !matches!(request.method(), Method::Get | Method::Head);
+        let actor = caller::of(request).await?;
+        policy::staff(&actor)?;
         Ok(Self {
-            actor: Actor::anonymous(),
+            actor,
             format: Format::of(request)?,
             path: request.uri().path().to_string(),
             pairs,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::column::Column;
 use crate::error::{Error, Result};
 use crate::http::ask::{self, Ask};
+use crate::http::caller;
 use crate::http::tree;
 use crate::value_type::Type;
 use crate::{etag, kind::Kind};
@@ -44,6 +45,8 @@ impl<'r> FromData<'r> for Body {
 
 impl Body {
     async fn read(request: &Request<'_>, data: Data<'_>) -> Result<Self> {
+        // Nobody's body is not even read.
+        caller::of(request).await?;
         let limit = request.rocket().state::<BodyLimit>().map_or(1 << 20, |limit| limit.0);
         let read = data.open(limit.bytes()).into_bytes().await;
         let bytes = read.map_err(|error| Error::Malformed(error.to_string()))?;

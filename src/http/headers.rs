@@ -42,7 +42,9 @@ impl Fairing for Headers {
             response.set_header(Header::new("Content-Security-Policy", CONTENT_SECURITY_POLICY));
             response.set_header(Header::new("Referrer-Policy", "same-origin"));
             // A person who has saved something sees it.
-            response.set_header(Header::new("Cache-Control", "no-cache"));
+            if !response.headers().contains("Cache-Control") {
+                response.set_header(Header::new("Cache-Control", "no-cache"));
+            }
         }
         if status >= 400 {
             let id = RequestId::of(request).to_owned();

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::change::Action;
 use crate::db::Tx;
@@ -43,6 +44,8 @@ impl Claim {
             return Err(Error::Malformed("an Idempotency-Key has 1 to 255 visible ASCII characters".into()));
         }
         let request = format!("{} {:?} {} {body_digest}", kind.name(), ask.pairs, ask.dry_run);
+        // It is its sender's: nobody gets the answer to somebody else.
+        let key = etag::hex(&Sha256::digest(format!("{} {key}", ask.actor.name())));
         Ok(Some(Self { key, request_digest: etag::digest(request.as_bytes()) }))
     }
 

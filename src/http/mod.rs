@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod body;
+pub mod caller;
 pub mod docs;
 pub mod fallback;
 pub mod format;
@@ -12,4 +13,5 @@ pub mod pages;
 pub mod reply;
 pub mod request_id;
 pub mod resources;
+pub mod secrets;
 pub mod tree;

@@ -148,6 +148,11 @@ impl<'r> Responder<'r, 'static> for Error {
         let mut reply = Reply::new(self.status(), format, problem);
         match &self {
             Self::Away(_) | Self::Deadlock(_) => reply.headers.push(Header::new("Retry-After", "1")),
+            // A browser asks for a password; other clients know what to send.
+            Self::Unauthorized => {
+                reply.headers.push(Header::new("WWW-Authenticate", "Basic realm=\"virtapi\", charset=\"UTF-8\""));
+                reply.headers.push(Header::new("WWW-Authenticate", "Bearer realm=\"virtapi\""));
+            }
             Self::MethodNotAllowed(allowed) => reply.headers.push(Header::new("Allow", allowed.clone())),
             _ => {}
         }

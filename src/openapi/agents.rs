@@ -45,7 +45,7 @@ fn in_path(path: &str) -> Vec<Value> {
 }
 
 fn document((tag, _): (&str, &str), id: &str, summary: &str, format: &str, schema: &str) -> Value {
-    let mut answers = responses::problems(&[400, 404, 503]);
+    let mut answers = responses::problems(&[400, 401, 403, 404, 503]);
     let known = json!({
         "description": "What the node must be.",
         "headers": {"ETag": refer("headers", "ETag")},
@@ -68,7 +68,7 @@ fn foreman() -> Value {
 }
 
 fn hiera_key() -> Value {
-    let mut answers = responses::problems(&[404, 503]);
+    let mut answers = responses::problems(&[400, 401, 403, 404, 503]);
     let value = json!({"description": "The value of the key.", "content": {JSON: {"schema": {}}}});
     answers.insert("200".into(), value);
     json!({
@@ -80,6 +80,6 @@ fn hiera_key() -> Value {
 fn hiera_of_nobody() -> Value {
     json!({
         "operationId": "getHieraOfNobody", "summary": "Refused: the name of the node is missing", "tags": [PUPPET.0],
-        "responses": responses::problems(&[400]),
+        "responses": responses::problems(&[400, 401, 503]),
     })
 }

@@ -11,6 +11,7 @@ mod parameters;
 mod program;
 mod responses;
 mod schemas;
+mod tokens;
 mod types;
 
 use serde_json::{Map, Value, json};
@@ -43,6 +44,7 @@ names the request, with the client's `X-Request-Id` if there was one.";
 pub fn document() -> Value {
     let mut paths = program::paths();
     paths.extend(KINDS.iter().flat_map(|&kind| operations::paths(kind)));
+    paths.extend(tokens::paths());
     paths.extend(agents::paths());
     paths.extend(pages::paths());
     let mut answers = responses::shared();
@@ -62,12 +64,18 @@ pub fn document() -> Value {
         },
         "servers": [{"url": "/"}],
         "tags": tags(),
+        // Each is enough. What needs none says so itself.
+        "security": [{"bearer": []}, {"basic": []}],
         "paths": paths,
         "components": {
             "schemas": schemas,
             "parameters": parameters::components(),
             "headers": responses::headers(),
             "responses": answers,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "A token's secret. `Token` does for `Bearer`."},
+                "basic": {"type": "http", "scheme": "basic", "description": "A token's secret as the password of any user."},
+            },
         },
     })
 }

@@ -19,7 +19,15 @@ pub fn paths() -> serde_json::Map<String, Value> {
         ("/docs", page()),
         ("/docs/{file}", file()),
     ];
-    all.map(|(path, get)| (path.to_owned(), json!({"get": get}))).into_iter().collect()
+    all.map(|(path, mut get)| {
+        if path != "/v1/" {
+            // Anybody may ask.
+            get["security"] = json!([]);
+        }
+        (path.to_owned(), json!({"get": get}))
+    })
+    .into_iter()
+    .collect()
 }
 
 fn operation(id: &str, summary: &str, answers: &Value) -> Value {
@@ -40,7 +48,7 @@ pub fn root(id: &str, summary: &str) -> Value {
             "additionalProperties": {"type": "string", "format": "uri-reference"},
         }},
     });
-    let mut answers = responses::problems(&[400, 406, 503]);
+    let mut answers = responses::problems(&[400, 401, 403, 406, 503]);
     let content = responses::content(responses::ALL_FORMATS, &schema);
     answers.insert("200".into(), json!({"description": "Links.", "content": content}));
     operation(id, summary, &answers.into())

@@ -12,6 +12,8 @@ const PROBLEM_FORMATS: &[&str] = &["application/problem+json", "application/msgp
 /// The problems: name, status, and when they occur.
 const PROBLEMS: &[(&str, u16, &str)] = &[
     ("BadRequest", 400, "The body, the address or a parameter cannot be read."),
+    ("Unauthorized", 401, "A token is needed, and none was sent that is good."),
+    ("Forbidden", 403, "The holder of the token may not do this."),
     ("NotFound", 404, "There is no such thing."),
     ("NotAcceptable", 406, "`Accept` asks for none of the media types that there are."),
     ("Conflict", 409, "It conflicts with what exists: a name is taken, or an object is in use. `errors` says what."),
@@ -54,6 +56,7 @@ pub fn shared() -> Map<String, Value> {
         (name.to_owned(), answer)
     };
     let mut all: Map<String, Value> = PROBLEMS.iter().map(problem).collect();
+    all["Unauthorized"]["headers"] = json!({"WWW-Authenticate": refer("headers", "WWWAuthenticate")});
     all.insert(
         "NotModified".into(),
         json!({
@@ -79,6 +82,7 @@ pub fn headers() -> Map<String, Value> {
         ("ETag", header("What the object is now, for `If-Match` and `If-None-Match`.", json!({"type": "string"}))),
         ("Location", header("Where the object is.", json!({"type": "string", "format": "uri-reference"}))),
         ("Link", header("The next page, with `rel=\"next\"`, if there is one.", json!({"type": "string"}))),
+        ("WWWAuthenticate", header("How to say who one is (RFC 9110, section 11.6.1).", json!({"type": "string"}))),
         ("RetryAfter", header("Seconds to wait.", json!({"type": "integer", "minimum": 0}))),
     ];
     all.map(|(name, header)| (name.to_owned(), header)).into_iter().collect()

@@ -82,8 +82,7 @@ pub fn compared(ty: Type) -> Value {
 
 /// Lists are never null, and neither is what the server itself sets.
 fn may_be_null(column: &Column) -> bool {
-    let counted = matches!(column.ty, Type::Int | Type::Time);
-    column.is_stored() && !column.required && (column.writable || !counted)
+    column.is_stored() && !column.required
 }
 
 fn scalar(column: &Column) -> Value {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::http::ask::CertName;
+use crate::http::caller::Caller;
 use crate::render::Documents;
 use crate::render::served::Document;
 
@@ -22,42 +23,61 @@ fn yaml() -> ContentType {
 }
 
 #[get("/puppet/enc/<certname..>")]
-async fn classify(certname: Result<CertName>, documents: &State<Documents>) -> Result<Document> {
-    let kept = documents.get(&certname?.0).await?;
+async fn classify(
+    caller: Result<Caller>,
+    certname: Result<CertName>,
+    documents: &State<Documents>,
+) -> Result<Document> {
+    let kept = documents.get(&caller?.node(certname)?).await?;
     Ok(Document(yaml(), kept.view(ENC, enc::view)?))
 }
 
 /// What the stock Foreman client asks for.
 #[get("/node/<certname..>?<format>")]
-async fn foreman(certname: Result<CertName>, format: Option<&str>, documents: &State<Documents>) -> Result<Document> {
+async fn foreman(
+    caller: Result<Caller>,
+    certname: Result<CertName>,
+    format: Option<&str>,
+    documents: &State<Documents>,
+) -> Result<Document> {
     match format {
         None | Some("yml" | "yaml") => {}
         Some(_) => return Err(Error::Parameter("format".into(), "can only be yml".into())),
     }
-    classify(certname, documents).await
+    classify(caller, certname, documents).await
 }
 
 #[get("/puppet/hiera/<certname>", rank = 1)]
-async fn hiera_keys(certname: Result<CertName>, documents: &State<Documents>) -> Result<Document> {
-    let CertName(certname) = certname?;
+async fn hiera_keys(
+    caller: Result<Caller>,
+    certname: Result<CertName>,
+    documents: &State<Documents>,
+) -> Result<Document> {
+    let caller = caller?;
     // Where the certname is empty, a key stands in its place.
-    if certname.contains("::") {
+    if certname.as_ref().is_ok_and(|CertName(name)| name.contains("::")) {
         return Err(CertName::missing());
     }
+    let certname = caller.node(certname)?;
     Ok(Document(ContentType::JSON, documents.get(&certname).await?.view(HIERA, hiera::view)?))
 }
 
 /// One key, for `__KEY__` mode of `hiera_http`.
 #[get("/puppet/hiera/<certname>/<key>", rank = 1)]
-async fn hiera_key(certname: Result<CertName>, key: &str, documents: &State<Documents>) -> Result<Document> {
-    let kept = documents.get(&certname?.0).await?;
+async fn hiera_key(
+    caller: Result<Caller>,
+    certname: Result<CertName>,
+    key: &str,
+    documents: &State<Documents>,
+) -> Result<Document> {
+    let kept = documents.get(&caller?.node(certname)?).await?;
     let value = hiera::view(&kept.tree()?).get(key).cloned().ok_or(Error::NotFound)?;
     Ok(Document(ContentType::JSON, Arc::new(kept.served(&value)?)))
 }
 
 #[get("/puppet/hiera", rank = 2)]
-fn hiera_of_nobody() -> Error {
-    CertName::missing()
+fn hiera_of_nobody(caller: Result<Caller>) -> Error {
+    caller.map_or_else(|error| error, |_| CertName::missing())
 }
 
 /// The routes under `/`.

@@ -39,6 +39,7 @@ impl Resource for CephCluster {
         Column::new("public_network", Type::Cidr).about("For clients."),
         Column::new("cluster_network", Type::Cidr).about("For replication."),
         Column::server("generation", Type::Int)
+            .required()
             .about("Grows whenever a document could have changed because of the cluster."),
         Column::CREATED_AT,
         Column::UPDATED_AT,

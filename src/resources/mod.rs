@@ -10,6 +10,7 @@ mod ceph_cluster;
 mod ceph_mon;
 mod ceph_osd;
 mod ceph_pool;
+mod compiler;
 mod defaults;
 mod hypervisor;
 mod image;
@@ -19,6 +20,8 @@ mod node;
 mod node_state;
 mod snapshot;
 mod storage_type;
+mod token;
+mod user;
 mod virt_method;
 mod vlan;
 mod vm;
@@ -28,9 +31,10 @@ mod words;
 
 pub use self::{
     address::Address, bond::Bond, cache_option::CacheOption, ceph_cluster::CephCluster, ceph_mon::CephMon,
-    ceph_osd::CephOsd, ceph_pool::CephPool, hypervisor::Hypervisor, image::Image, interface::Interface,
-    network::Network, node::Node, node_state::NodeState, snapshot::Snapshot, storage_type::StorageType,
-    virt_method::VirtMethod, vlan::Vlan, vm::Vm, vm_state::VmState, volume::Volume,
+    ceph_osd::CephOsd, ceph_pool::CephPool, compiler::Compiler, hypervisor::Hypervisor, image::Image,
+    interface::Interface, network::Network, node::Node, node_state::NodeState, snapshot::Snapshot,
+    storage_type::StorageType, token::Token, user::User, virt_method::VirtMethod, vlan::Vlan, vm::Vm,
+    vm_state::VmState, volume::Volume,
 };
 
 /// Every kind, as people look for them. What must treat all resources alike is written over this list.
@@ -50,6 +54,9 @@ pub static KINDS: &[&dyn Kind] = &[
     CephMon::KIND,
     CephOsd::KIND,
     CephPool::KIND,
+    User::KIND,
+    Compiler::KIND,
+    Token::KIND,
     NodeState::KIND,
     VmState::KIND,
     VirtMethod::KIND,
@@ -81,6 +88,7 @@ mod prelude {
         crud,
         db::Tx,
         error::Result,
+        policy::Realm,
         query::Query,
         resource::{Resource, Rule},
         sql::Sql,

@@ -60,7 +60,7 @@ impl Resource for Node {
         Column::new("management_network", Type::Ref(Network::KIND)).about("For its operators and agents."),
         Column::new("storage_network", Type::Ref(Network::KIND)).about("For its volumes."),
         Column::new("backup_network", Type::Ref(Network::KIND)).about("For its backups."),
-        Column::server("generation", Type::Int).about("Grows whenever its document could have changed."),
+        Column::server("generation", Type::Int).required().about("Grows whenever its document could have changed."),
         Column::CREATED_AT,
         Column::UPDATED_AT,
     ];

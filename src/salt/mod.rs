@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Result;
 use crate::http::ask::CertName;
+use crate::http::caller::Caller;
 use crate::render::Documents;
 use crate::render::classes::classes;
 use crate::render::served::Document;
@@ -16,14 +17,14 @@ const PILLAR: usize = 2;
 const TOPS: usize = 3;
 
 #[get("/salt/pillar/<minion_id..>")]
-async fn pillar(minion_id: Result<CertName>, documents: &State<Documents>) -> Result<Document> {
-    let kept = documents.get(&minion_id?.0).await?;
+async fn pillar(caller: Result<Caller>, minion_id: Result<CertName>, documents: &State<Documents>) -> Result<Document> {
+    let kept = documents.get(&caller?.node(minion_id)?).await?;
     Ok(Document(ContentType::JSON, kept.view(PILLAR, |tree| json!({"virtapi": tree}))?))
 }
 
 #[get("/salt/tops/<minion_id..>")]
-async fn tops(minion_id: Result<CertName>, documents: &State<Documents>) -> Result<Document> {
-    let kept = documents.get(&minion_id?.0).await?;
+async fn tops(caller: Result<Caller>, minion_id: Result<CertName>, documents: &State<Documents>) -> Result<Document> {
+    let kept = documents.get(&caller?.node(minion_id)?).await?;
     Ok(Document(ContentType::JSON, kept.view(TOPS, tops_view)?))
 }
 

@@ -1,5 +1,6 @@
 """The real Puppet against the real server: what is posted over HTTP is what the catalog holds, and when the server or
 its database dies, or the node is gone, nothing is applied."""
+import base64
 import json
 import socket
 import unittest
@@ -20,12 +21,14 @@ class FleetTest(unittest.TestCase):
         cls.server.start()
         cls.addClassCleanup(cls.server.remove)
         cls.fleet = Fleet(cls.server)
+        cls.token = cls.server.compiler_token()
 
     def setUp(self):
         self.sandbox = Sandbox(CERTNAME)
         self.addCleanup(self.sandbox.remove)
-        self.sandbox.enc(self.server.url)
-        self.sandbox.hiera({"name": "virtapi", "data_hash": "virtapi::data", "options": {"timeout": TIMEOUT},
+        self.sandbox.enc(self.server.url, "--token-file", str(self.token))
+        self.sandbox.hiera({"name": "virtapi", "data_hash": "virtapi::data",
+                            "options": {"timeout": TIMEOUT, "token_file": str(self.token)},
                             "uri": self.server.url + "/puppet/hiera/%{trusted.certname}"})
 
     def assert_stopped(self, *reasons):
@@ -70,10 +73,13 @@ class FleetTest(unittest.TestCase):
                 self.server.post("nodes", fqdn="hv09.example.com", state="running", parameters={name: 1})
 
     def test_hiera_http_gets_what_it_needs(self):
-        # As hiera_http 3.4.0 with lookup_http 1.0 sends it, with the option `headers: {Accept: application/json}`.
+        # As hiera_http 3.4.0 with lookup_http 1.0 sends it, with the options `headers: {Accept: application/json}`,
+        # `auth_user` and `auth_pass`.
+        password = base64.b64encode(b"hiera:" + self.token.read_bytes()).decode()
+
         def ask(path):
             request = (f"GET {path} HTTP/1.1\r\nAccept-Encoding: gzip;q=1.0,deflate;q=0.6,identity;q=0.3\r\n"
-                       "Accept: */*\r\nAccept: application/json\r\nUser-Agent: Ruby\r\nConnection: close\r\n"
+                       f"Authorization: Basic {password}\r\nAccept: */*\r\nAccept: application/json\r\nUser-Agent: Ruby\r\nConnection: close\r\n"
                        f"Host: {self.server.url.removeprefix('http://')}\r\n\r\n")
             host, port = self.server.url.removeprefix("http://").split(":")
             with socket.create_connection((host, int(port)), 10) as connection:

@@ -85,7 +85,20 @@ class Server:
 
     def get(self, path):
         """Status, headers and text of an answer."""
-        return self._send(urllib.request.Request(self.url + path))
+        return self._send(urllib.request.Request(self.url + path, headers=self._authorization()))
+
+    def _authorization(self, scheme="Bearer"):
+        token = self.dir / "data/admin-token"
+        return {"Authorization": f"{scheme} {token.read_text().strip()}"} if token.exists() else {}
+
+    def compiler_token(self):
+        """A file with the token of a compiler of all nodes."""
+        compiler = {"name": "puppet.example.com", "serves": "all"}
+        token = self.post("tokens", name="catalogs", scope="documents", compiler=compiler)
+        path = self.dir / "compiler-token"
+        path.write_text(self.write("POST", f"/v1/tokens/{token['id']}/secret")["secret"])
+        path.chmod(0o600)
+        return path
 
     def _send(self, request):
         try:
@@ -97,7 +110,8 @@ class Server:
     def write(self, method, path, value=None):
         """Write something and return what the server made of it."""
         body = None if value is None else json.dumps(value).encode()
-        request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"}, method=method)
+        headers = {"Content-Type": "application/json", **self._authorization()}
+        request = urllib.request.Request(self.url + path, body, headers, method=method)
         status, _, text = self._send(request)
         if status not in (200, 201, 204):
             raise AssertionError(f"{method} {path} {json.dumps(value)}: {status} {text}")

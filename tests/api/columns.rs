@@ -83,6 +83,9 @@ impl Catalog {
         if column.writable && column.required != must_be_given {
             return Some(format!("is required: {}, must be given to the table: {must_be_given}", column.required));
         }
+        if !column.writable && column.required != *never_null {
+            return Some(format!("is never null: {}, in the table: {never_null}", column.required));
+        }
         let target = column.target()?;
         let on_delete = match column.on_delete {
             OnDelete::Refuse => "a",
@@ -101,8 +104,8 @@ impl Catalog {
                     && self.refers(link.table, link.other, link.kind.table(), "a")
                     && self.unique.contains(&(link.table.to_owned(), format!("{},{}", link.own, link.other)))
             }
-            Type::Owned(owned) => {
-                let owner = Column::named(owned.kind.columns(), owned.owner)?;
+            Type::Owned(list) => {
+                let owner = Column::named(list.kind.columns(), list.owner)?;
                 owner.on_delete == OnDelete::GoAlong
                     && owner.target().is_some_and(|target| target.name() == kind.name())
             }

@@ -25,6 +25,7 @@ const CHECKS: &[(&str, &str)] = &[
     ("ceph_pools_min_size_check", "UPDATE ceph_pools SET min_size = 0"),
     ("ceph_pools_pg_num_check", "UPDATE ceph_pools SET pg_num = 0"),
     ("ceph_pools_size_check", "UPDATE ceph_pools SET size = 17"),
+    ("compilers_serves_check", "INSERT INTO compilers (name, serves) VALUES ('a', 'some')"),
     ("hypervisors_cores_check", "UPDATE hypervisors SET cores = 0"),
     ("hypervisors_cpu_overcommit_ratio_check", "UPDATE hypervisors SET cpu_overcommit_ratio = 0"),
     ("hypervisors_cpu_overcommit_ratio_check", "UPDATE hypervisors SET cpu_overcommit_ratio = 'NaN'"),
@@ -65,6 +66,14 @@ const CHECKS: &[(&str, &str)] = &[
     ("snapshots_keep_until_check", "UPDATE snapshots SET keep_until = take_at"),
     ("snapshots_name_check", "UPDATE snapshots SET name = 'a b'"),
     ("storage_types_name_in_use_check", "UPDATE storage_types SET name = name || '2'"),
+    ("tokens_holder_check", "UPDATE tokens SET user_id = NULL"),
+    ("tokens_holder_check", "UPDATE tokens SET node_id = 1"),
+    ("tokens_name_check", "UPDATE tokens SET name = ''"),
+    ("tokens_scope_check", "UPDATE tokens SET scope = 'some'"),
+    ("users_account_type_check", "UPDATE users SET account_type = 'robot'"),
+    ("users_full_name_check", "UPDATE users SET full_name = E'a\\nb'"),
+    ("users_role_check", "UPDATE users SET role = 'root'"),
+    ("users_state_check", "UPDATE users SET state = 'gone'"),
     ("vlans_tag_check", "UPDATE vlans SET tag = 4095, vni = NULL"),
     ("vlans_tag_or_vni_check", "UPDATE vlans SET tag = 1, vni = 1"),
     ("vlans_tag_or_vni_check", "UPDATE vlans SET tag = NULL, vni = NULL"),
@@ -156,9 +165,15 @@ async fn every_reference_and_every_key_holds_in_the_database() {
         ("ceph-clusters", json!({"name": "second"})),
         ("ceph-pools", json!({"name": "second", "cluster": "second"})),
         ("images", json!({"name": "second", "format": "raw", "path": "/second", "size_bytes": 1})),
+        ("users", json!({"name": "second", "account_type": "service", "state": "active"})),
+        ("compilers", json!({"name": "first", "serves": "listed", "nodes": ["hv01.example.com"]})),
+        ("compilers", json!({"name": "second", "serves": "all"})),
+        ("tokens", json!({"name": "a node's", "scope": "all", "node": "hv01.example.com"})),
+        ("tokens", json!({"name": "a compiler's", "scope": "all", "compiler": "first"})),
     ] {
         app.post(&format!("/v1/{list}"), body).await.is(Status::Created);
     }
+    app.post("/v1/tokens/2/secret", json!(null)).await.is(Status::Created);
     let mut wrong = vec![];
     for row in rows(&app.dsn, OTHERS).await {
         let broken = broken_by(&app.dsn, &row[1]).await;

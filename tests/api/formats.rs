@@ -73,6 +73,7 @@ fn relation(kind: &dyn Kind) -> &'static str {
             "storage-types" | "cache-options" | "images" => "volumes",
             "vlans" => "networks",
             "ceph-clusters" => "ceph_pools",
+            "users" => "tokens",
             other => panic!("{other} has no relation"),
         },
     }

@@ -11,6 +11,8 @@ use tokio_postgres::SimpleQueryMessage;
 
 /// The private cluster, started by `tests/pg`, with a migrated template of this process.
 static CLUSTER: OnceCell<String> = OnceCell::const_new();
+/// The secret of the administrator whom every database from the template has.
+pub const TOKEN: &str = "virtapi_00000000_of-the-administrator-in-all-of-these-tests";
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 async fn cluster() -> String {
@@ -20,8 +22,19 @@ async fn cluster() -> String {
     drop_left_over(&format!("{dsn} dbname=postgres")).await;
     let name = template();
     sql(&format!("{dsn} dbname=postgres"), &format!("CREATE DATABASE {name}")).await;
-    virtapi::db::migrate(&format!("{dsn} dbname={name}")).await.expect("migrates");
+    let template = format!("{dsn} dbname={name}");
+    virtapi::db::migrate(&template).await.expect("migrates");
+    administrator(&template).await;
     dsn
+}
+
+/// Makes the first administrator, and gives it the secret that the tests have.
+pub async fn administrator(dsn: &str) {
+    let db = virtapi::db::Db::new(dsn, 1).expect("a pool");
+    virtapi::bootstrap::first_administrator(&db).await.expect("is made").expect("is the first");
+    // Else the token's use would be noted, and a test that nothing was written would see it.
+    let used = "UPDATE tokens SET last_used_at = now() + interval '1 day'";
+    sql(dsn, &format!("UPDATE token_secrets SET digest = sha256('{TOKEN}'); {used}")).await;
 }
 
 fn template() -> String {
@@ -59,6 +72,11 @@ async fn create(dsn: &str, options: &str) -> String {
     let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     sql(&format!("{dsn} dbname=postgres"), &format!("CREATE DATABASE {name} {options}")).await;
     format!("{dsn} dbname={name}")
+}
+
+/// As HTTP Basic has it.
+pub fn base64(bytes: &[u8]) -> String {
+    base64::Engine::encode(&base64::prelude::BASE64_STANDARD, bytes)
 }
 
 /// Runs a statement.
@@ -131,6 +149,9 @@ impl App {
         for (name, value) in headers {
             request.add_header(Header::new((*name).to_owned(), (*value).to_owned()));
         }
+        if !headers.iter().any(|(name, _)| *name == "Authorization") {
+            request.add_header(Header::new("Authorization", format!("Bearer {TOKEN}")));
+        }
         let response = request.dispatch().await;
         let headers = response.headers().iter().map(|h| (h.name().to_string(), h.value().to_owned())).collect();
         let status = response.status().code;
@@ -140,6 +161,16 @@ impl App {
             headers,
             bytes: response.into_bytes().await.unwrap_or_default(),
         }
+    }
+
+    /// The status of a request that comes from this address.
+    pub async fn send_from(&self, from: &str, method: Method, url: &str, headers: &[(&str, &str)]) -> u16 {
+        let mut request = self.client.req(method, url.to_owned());
+        request.set_remote(std::net::SocketAddr::new(from.parse().expect("an address"), 4711));
+        for (name, value) in headers {
+            request.add_header(Header::new((*name).to_owned(), (*value).to_owned()));
+        }
+        request.dispatch().await.status().code
     }
 
     /// A digest of every row of every table: the same, if nothing was written.
@@ -156,13 +187,7 @@ impl App {
 
     pub async fn json(&self, method: Method, url: &str, body: Value) -> Answer {
         let json = ContentType::JSON.to_string();
-        self.send(
-            method,
-            url,
-            &[("Content-Type", &json), ("Authorization", "Bearer alice")],
-            body.to_string().as_bytes(),
-        )
-        .await
+        self.send(method, url, &[("Content-Type", &json)], body.to_string().as_bytes()).await
     }
 
     pub async fn post(&self, url: &str, body: Value) -> Answer {

@@ -8,7 +8,7 @@ use rocket::http::{Method, Status};
 use serde_json::{Value, json};
 use virtapi::KINDS;
 
-use crate::harness::{App, server};
+use crate::harness::{App, TOKEN, server};
 use browser::{follow, open, page, unescaped};
 
 #[rocket::async_test]
@@ -173,7 +173,8 @@ async fn problems_are_pages_too() {
         rocket::local::asynchronous::Client::untracked(server("host=/nonexistent user=nobody")).await.expect("ignites");
     for url in ["/", "/v1/nodes", "/v1/nodes/1", "/forms/nodes/create", "/search?q=a"] {
         let header = rocket::http::Header::new("Accept", browser::ACCEPT);
-        let response = nowhere.get(url).header(header).dispatch().await;
+        let secret = rocket::http::Header::new("Authorization", format!("Bearer {TOKEN}"));
+        let response = nowhere.get(url).header(header).header(secret).dispatch().await;
         assert_eq!(response.status(), Status::ServiceUnavailable, "{url}");
         assert_eq!(response.headers().get_one("Retry-After"), Some("1"));
         assert!(response.into_string().await.is_some_and(|text| text.contains("The database is away")), "{url}");

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test says where")]
 
+mod access;
 mod at_once;
 mod bad_input;
 mod columns;

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::every_kind::example;
-use crate::harness::{Answer, App};
+use crate::harness::{Answer, App, administrator};
 use crate::openapi::document;
 
 /// Starts a cluster of this test alone, or starts it again.
@@ -78,6 +78,7 @@ async fn every_route_outlives_the_database() {
     let dir = cluster.0.path();
     let dsn = start(dir);
     virtapi::db::migrate(&dsn).await.unwrap();
+    administrator(&dsn).await;
     let app = App::on(&dsn).await;
     app.post("/v1/nodes", json!({"fqdn": "hv01.example.com", "state": "running"})).await.is(Status::Created);
     let requests = requests();

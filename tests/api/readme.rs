@@ -28,6 +28,7 @@ fn the_tour_of_the_readme_is_true() {
     assert!(steps.len() > 5);
     for (command, printed) in steps {
         let here = command.replace("localhost:8000", &server.at).replace("curl ", "curl -sS ");
+        let here = here.replace("data/admin-token", &data.path.join("admin-token").display().to_string());
         let said = Command::new("sh").args(["-c", &here]).output().expect("runs");
         let said = format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
         // `…` stands for the rest.

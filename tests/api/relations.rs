@@ -81,7 +81,10 @@ async fn what_is_in_use_cannot_be_deleted_and_the_answer_says_by_what() {
             let (target, used) = match column.ty {
                 Type::Ref(target) if created[column.name].is_object() => (target, &created[column.name]),
                 Type::Many(link) => (link.kind, &created[column.name][0]),
-                _ => continue,
+                _ => {
+                    app.end().await;
+                    continue;
+                }
             };
             let url = used["href"].as_str().unwrap();
             assert_eq!(url, format!("/v1/{}/{}", target.name(), used["id"]));

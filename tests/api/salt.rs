@@ -17,8 +17,17 @@ use crate::start::process::{DataDir, Server};
 
 const NODES: [&str; 4] = [ALL_ROLES, MON, OSDS, NO_ROLE];
 
-/// The program in a process of its own, on the same database.
-fn serve(app: &App) -> Server {
+/// The program in a process of its own, on the same database, where Salt's token is known.
+async fn serve(app: &App) -> Server {
+    let compiler = json!({"name": "salt.example.com", "serves": "all"});
+    let token = json!({"name": "pillars", "scope": "documents", "compiler": compiler});
+    app.post("/v1/tokens", token).await.is(Status::Created);
+    // As it would be issued, but with a secret that the configuration already has.
+    let known = format!(
+        "INSERT INTO token_secrets (token_id, digest) SELECT id, sha256('{}') FROM tokens WHERE compiler_id IS NOT NULL",
+        sandbox::SECRET
+    );
+    harness::sql(&app.dsn, &known).await;
     Server::start(&DataDir::new(), &["--database-url", &app.dsn, "--pool-size", "4", "--log-level", "error"])
 }
 
@@ -143,7 +152,7 @@ async fn without_a_master_every_release_gets_what_was_posted() {
     let app = App::start().await;
     let fleet = Fleet::post(&app).await;
     let documents = documents(&app, &fleet).await;
-    let server = serve(&app);
+    let server = serve(&app).await;
     let url = format!("http://{}", server.at);
     with_each_release(|release| {
         let salt = Salt::masterless(release, &url);
@@ -170,7 +179,7 @@ async fn through_a_master_a_minion_gets_what_was_posted() {
     let app = App::start().await;
     let fleet = Fleet::post(&app).await;
     let documents = documents(&app, &fleet).await;
-    let server = serve(&app);
+    let server = serve(&app).await;
     let url = format!("http://{}", server.at);
     with_each_release(|release| {
         let salt = Salt::with_master(release, &url);
@@ -209,7 +218,7 @@ async fn a_server_that_is_away_is_replaced_by_the_last_answer_and_only_for_a_whi
     let app = App::start().await;
     let fleet = Fleet::post(&app).await;
     let documents = documents(&app, &fleet).await;
-    let server = serve(&app);
+    let server = serve(&app).await;
     let url = format!("http://{}", server.at);
     let salts: Vec<_> = RELEASES.iter().map(|release| Salt::masterless(release, &url)).collect();
     let each = |check: &(dyn Fn(&Salt) + Sync)| {

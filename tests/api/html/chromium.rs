@@ -8,7 +8,7 @@ use rocket::config::Config;
 use rocket::http::Status;
 use serde_json::json;
 
-use crate::harness::{App, server};
+use crate::harness::{App, TOKEN, server};
 
 #[rocket::async_test]
 async fn a_browser_has_nothing_to_complain_about() {
@@ -26,7 +26,7 @@ async fn a_browser_has_nothing_to_complain_about() {
     let shutdown = server.shutdown();
     let running = rocket::tokio::spawn(server.launch());
     for path in ["/", "/v1/nodes", "/v1/nodes/1", "/forms/nodes/create", "/forms/nodes/delete/1", "/v1/nothing"] {
-        let url = format!("http://127.0.0.1:{port}{path}");
+        let url = format!("http://admin:{TOKEN}@127.0.0.1:{port}{path}");
         let seen = rocket::tokio::task::spawn_blocking(move || look(&url)).await.expect("looks");
         assert!(seen.page.contains("id=\"navigation\""), "{path}: {}", seen.page);
         // Chromium itself complains when a page answers with an error.

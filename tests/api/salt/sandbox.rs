@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -12,6 +13,9 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+/// The secret of the token that Salt has.
+pub const SECRET: &str = "virtapi_5a175a17_of-the-master-of-all-minions-in-these-tests";
 
 /// The releases that are tested.
 pub const RELEASES: [&str; 3] = ["3006", "3007", "3008"];
@@ -99,7 +103,10 @@ impl Salt {
 
     fn backend(&self, url: &str) -> Value {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("salt");
-        json!({"module_dirs": [source.join("modules")], "virtapi": {"url": url},
+        let token = self.path("token");
+        fs::write(&token, SECRET).expect("a file");
+        fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).expect("sets");
+        json!({"module_dirs": [source.join("modules")], "virtapi": {"url": url, "token_file": token},
             "ext_pillar": [{"virtapi": {}}], "master_tops": {"virtapi": {}},
             "file_roots": {"base": [self.path("states"), source.join("formula")]},
             "pillar_roots": {"base": [self.path("pillar")]}})

@@ -105,6 +105,8 @@ pub struct Server {
     pub at: String,
     /// What it says after its address.
     pub announced: String,
+    /// The administrator's.
+    pub token: String,
 }
 
 impl Server {
@@ -134,7 +136,9 @@ impl Server {
         while !announced.contains("salt/pillar") && more.contains(&"--demo") {
             assert_ne!(out.read_line(&mut announced).expect("says more"), 0, "{announced}");
         }
-        Self { child, at, announced }
+        let file = std::fs::read_to_string(data.path.join("admin-token"));
+        let token = file.map_or_else(|_| crate::harness::TOKEN.to_owned(), |token| token.trim().to_owned());
+        Self { child, at, announced, token }
     }
 
     pub fn kill(mut self) {
@@ -167,10 +171,19 @@ impl Server {
         stream
     }
 
+    /// The head of a request, after whose answer the server closes the connection.
+    fn head(&self, request: &str, length: usize) -> String {
+        format!(
+            "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Authorization: Bearer {}\r\nContent-Length: {length}\r\n\r\n",
+            self.token
+        )
+    }
+
     /// The status and the body of an answer.
     pub fn ask(&self, request: &str, body: &str) -> (u16, String) {
         let mut stream = self.connect();
-        let head = head(request, body.len());
+        let head = self.head(request, body.len());
         stream.write_all(format!("{head}{body}").as_bytes()).expect("sends");
         answer(&mut stream)
     }
@@ -186,19 +199,11 @@ impl Drop for Server {
     }
 }
 
-/// The head of a request, after whose answer the server closes the connection.
-fn head(request: &str, length: usize) -> String {
-    format!(
-        "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
-         Content-Length: {length}\r\n\r\n"
-    )
-}
-
 /// A request of which the server has read the head and waits for the body: it says so (RFC 9110, section 10.1.1).
 /// Without this, a server that stops may not have seen the request at all.
 pub fn begin(server: &Server, request: &str, length: usize) -> TcpStream {
     const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-    let head = head(request, length).replace("Host:", "Expect: 100-continue\r\nHost:");
+    let head = server.head(request, length).replace("Host:", "Expect: 100-continue\r\nHost:");
     let mut stream = server.connect();
     stream.write_all(head.as_bytes()).expect("sends");
     let mut said = [0; GO_ON.len()];

@@ -1,0 +1,104 @@
+//! Who does something. Every operation is given an actor.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Who does something.
+#[derive(Clone, Debug)]
+pub struct Actor(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    authority: Authority,
+    scope: Scope,
+    token: Option<i64>,
+}
+
+/// On what ground somebody does something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// A part of virtapi itself.
+    System,
+    /// Of everything.
+    Administrator,
+    /// Of the fleet.
+    Operator,
+    /// Reads everything.
+    Auditor,
+    /// A node, by its name.
+    Node(String),
+    /// A puppetserver or a Salt master.
+    Compiler(Serves),
+    /// Somebody without a role.
+    Nothing,
+}
+
+/// The nodes whose documents a compiler reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// All.
+    All,
+    /// Those with these names.
+    Listed(HashSet<String>),
+}
+
+impl Serves {
+    /// Whether this node is one of them.
+    #[must_use]
+    pub fn includes(&self, fqdn: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Listed(names) => names.contains(fqdn),
+        }
+    }
+}
+
+/// What of that a token is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All of it.
+    All,
+    /// What changes nothing.
+    Read,
+    /// The documents of nodes.
+    Documents,
+}
+
+impl Actor {
+    /// Somebody who has shown a token.
+    #[must_use]
+    pub fn new(name: impl Into<String>, authority: Authority, scope: Scope, token: Option<i64>) -> Self {
+        Self(Arc::new(Inner { name: name.into(), authority, scope, token }))
+    }
+
+    /// A part of virtapi itself.
+    #[must_use]
+    pub fn system(part: &str) -> Self {
+        Self::new(format!("system:{part}"), Authority::System, Scope::All, None)
+    }
+
+    /// The name that is shown and recorded: `user:alice`, `node:hv01.example.com`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// On what ground it acts.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.0.authority
+    }
+
+    /// What its token is good for.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        self.0.scope
+    }
+
+    /// The id of its token, if it has shown one.
+    #[must_use]
+    pub fn token(&self) -> Option<i64> {
+        self.0.token
+    }
+}

@@ -1,0 +1,119 @@
+//! From a secret to the actor who holds it. What was found is believed for a second, so that to be known costs a busy
+//! agent nothing; a token that is revoked, or a user who is disabled, is refused after that second everywhere.
+
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
+use diesel_async::RunQueryDsl;
+use quick_cache::sync::Cache;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::auth::{Actor, Authority, Scope, Secret, Serves};
+use crate::db::{Db, Tx};
+use crate::error::{Error, Result};
+use crate::etag::hex;
+use crate::sql::{Sql, Statement};
+
+/// For how long what was found is believed.
+const BELIEVED: Duration = Duration::from_secs(1);
+/// How many holders are remembered.
+const HOLDERS: usize = 10_000;
+
+/// A digest of a secret, and from where it came.
+type Shown = ([u8; 32], Option<IpAddr>);
+
+/// Who holds which secret.
+pub struct Identities {
+    db: Db,
+    known: Cache<Shown, (Instant, Actor)>,
+}
+
+type Columns =
+    (BigInt, Text, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Array<Text>);
+type Row = (i64, String, Option<String>, Option<String>, Option<String>, Option<String>, Option<String>, Vec<String>);
+
+const FIND: &str = "
+    SELECT t.id, t.scope, u.name::text, u.role, n.fqdn, c.name::text, c.serves,
+        ARRAY(SELECT fqdn FROM compiler_nodes l JOIN nodes m ON m.id = l.node_id WHERE l.compiler_id = c.id)
+    FROM token_secrets s JOIN tokens t ON t.id = s.token_id LEFT JOIN users u ON u.id = t.user_id
+    LEFT JOIN nodes n ON n.id = t.node_id LEFT JOIN compilers c ON c.id = t.compiler_id
+    WHERE (t.expires_at IS NULL OR t.expires_at > now()) AND u.state IS DISTINCT FROM 'disabled' AND s.digest = decode(";
+
+impl Identities {
+    /// Nobody is known yet.
+    #[must_use]
+    pub fn new(db: Db) -> Self {
+        Self { db, known: Cache::new(HOLDERS) }
+    }
+
+    /// Who holds this secret, shown from this address; nobody, if it is not taken.
+    ///
+    /// # Errors
+    /// [`Error::Away`].
+    pub async fn identify(&self, secret: &Secret, from: Option<IpAddr>) -> Result<Option<Actor>> {
+        let shown = (secret.digest(), from);
+        if let Some((since, actor)) = self.known.get(&shown)
+            && since.elapsed() < BELIEVED
+        {
+            return Ok(Some(actor));
+        }
+        let now = Instant::now();
+        let tx = self.db.connect(Actor::system("auth")).await?;
+        let Some(actor) = find(&tx, &shown).await? else {
+            self.known.remove(&shown);
+            return Ok(None);
+        };
+        self.known.insert(shown, (now, actor.clone()));
+        Ok(Some(actor))
+    }
+}
+
+async fn find(tx: &Tx, (digest, from): &Shown) -> Result<Option<Actor>> {
+    let mut sql = Sql::new(FIND).one(hex(digest), "text").text(", 'hex')");
+    // Without an address, only what is taken from everywhere.
+    sql = sql.text(" AND (t.source_network IS NULL");
+    sql = match from {
+        Some(address) => {
+            sql.text(" OR t.source_network >>= ").one(address.to_canonical().to_string(), "inet").text(")")
+        }
+        None => sql.text(")"),
+    };
+    let rows: Vec<Row> = Statement::<Columns>::from(sql).load(&mut tx.conn()).await?;
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let used = Sql::new("UPDATE tokens SET last_used_at = now() WHERE id = ").one(row.0.to_string(), "int8");
+    let used = used.text(" AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')");
+    Statement::<BigInt>::from(used).execute(&mut tx.conn()).await?;
+    actor(row).map(Some)
+}
+
+fn actor((token, scope, user, role, node, compiler, serves, listed): Row) -> Result<Actor> {
+    let scope = match scope.as_str() {
+        "all" => Scope::All,
+        "read" => Scope::Read,
+        "documents" => Scope::Documents,
+        other => return Err(unknown("scope", other)),
+    };
+    let (name, authority) = if let Some(user) = user {
+        let authority = match role.as_deref() {
+            None => Authority::Nothing,
+            Some("administrator") => Authority::Administrator,
+            Some("operator") => Authority::Operator,
+            Some("auditor") => Authority::Auditor,
+            Some(other) => return Err(unknown("role", other)),
+        };
+        (format!("user:{user}"), authority)
+    } else if let Some(node) = node {
+        (format!("node:{node}"), Authority::Node(node))
+    } else {
+        let serves = match serves.as_deref() {
+            Some("all") => Serves::All,
+            _ => Serves::Listed(listed.into_iter().collect()),
+        };
+        (format!("compiler:{}", compiler.unwrap_or_default()), Authority::Compiler(serves))
+    };
+    Ok(Actor::new(name, authority, scope, Some(token)))
+}
+
+/// A newer release has written it: better nobody than somebody with the wrong rights.
+fn unknown(what: &str, value: &str) -> Error {
+    Error::Internal(format!("the {what} {value:?} is not known").into())
+}

@@ -1,0 +1,10 @@
+//! Who does something, and how that is known. It knows neither requests nor resources; who may do what is decided in
+//! `policy`.
+
+mod actor;
+mod identify;
+mod secret;
+
+pub use actor::{Actor, Authority, Scope, Serves};
+pub use identify::Identities;
+pub use secret::{Secret, issue};

@@ -1,0 +1,97 @@
+//! The secret of a token: `virtapi_<prefix>_<43 characters>`. It has 256 random bits, so a fast digest of it is all that
+//! is kept, and nobody can try secrets out. It is shown once, when it is issued.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
+use diesel::sql_types::{BigInt, Text};
+use diesel_async::RunQueryDsl;
+use ring::rand::{SecureRandom, SystemRandom};
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+use crate::db::Tx;
+use crate::error::{Error, Result};
+use crate::etag::hex;
+use crate::sql::{Sql, Statement};
+
+/// How every secret begins, so that it is known for what it is wherever it is found.
+const MARK: &str = "virtapi_";
+
+/// A secret. It shows itself only when it is asked to.
+pub struct Secret(String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl Secret {
+    /// A new one.
+    fn random() -> Result<Self> {
+        let mut bytes = [0; 36];
+        SystemRandom::new().fill(&mut bytes).map_err(|_| Error::Internal("the system has no random bytes".into()))?;
+        let (prefix, rest) = bytes.split_at(4);
+        Ok(Self(format!("{MARK}{}_{}", hex(prefix), BASE64.encode(rest))))
+    }
+
+    /// What somebody has sent, if it can be one.
+    #[must_use]
+    pub fn given(text: &str) -> Option<Self> {
+        let shaped = text.starts_with(MARK) && text.len() < 100 && text.bytes().all(|byte| byte.is_ascii_graphic());
+        shaped.then(|| Self(text.to_owned()))
+    }
+
+    /// What is kept of it.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.0.as_bytes()).into()
+    }
+
+    /// How it begins: enough to find its token, and nothing to use it with.
+    fn prefix(&self) -> &str {
+        self.0.get(..MARK.len() + 8).unwrap_or_default()
+    }
+
+    /// The secret itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A new secret for a token. The one before, if there was one, is refused from now on.
+///
+/// # Errors
+/// Not found, or [`Error::Away`].
+pub async fn issue(tx: &Tx, token: i64) -> Result<Secret> {
+    let secret = Secret::random()?;
+    let named = Sql::new("UPDATE tokens SET prefix = ").one(secret.prefix(), "text").text(" WHERE id = ");
+    let named = Statement::<BigInt>::from(named.one(token.to_string(), "int8"));
+    if named.execute(&mut tx.conn()).await? == 0 {
+        return Err(Error::NotFound);
+    }
+    let kept = Sql::new("INSERT INTO token_secrets (token_id, digest) VALUES (").one(token.to_string(), "int8");
+    let kept = kept.text(", decode(").one(hex(&secret.digest()), "text");
+    let kept = kept.text(", 'hex')) ON CONFLICT (token_id) DO UPDATE SET digest = excluded.digest, issued_at = now()");
+    Statement::<Text>::from(kept).execute(&mut tx.conn()).await?;
+    Ok(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_long_and_known_for_what_it_is_and_does_not_show_itself() {
+        let (one, other) = (Secret::random().expect("random"), Secret::random().expect("random"));
+        assert_eq!(one.expose().len(), "virtapi_01234567_".len() + 43);
+        assert_ne!(one.expose(), other.expose());
+        assert_ne!(one.digest(), other.digest());
+        assert!(one.expose().starts_with(one.prefix()) && one.prefix().len() == 16);
+        assert_eq!(format!("{one:?}"), "Secret(…)");
+        assert_eq!(Secret::given(one.expose()).expect("a secret").digest(), one.digest());
+        for wrong in ["", "Bearer x", "virtapi_\n", &format!("virtapi_{}", "x".repeat(100))] {
+            assert!(Secret::given(wrong).is_none(), "{wrong}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::fleet::{self, Fleet};
 use crate::harness::{Answer, App, sql};
-use crate::statements::Log;
+use crate::statements::{Log, Relay};
 
 /// Every route of agents: `{}` is the name of the node.
 const ROUTES: &[&str] =
@@ -272,5 +272,119 @@ async fn many_who_ask_at_once_share_one_document() {
         assert_eq!(builds(&statements), 1, "{checks} checks");
         // How many share a check depends on when they come; that those who wait share one is shown beside the code.
         assert!(checks <= answers.len(), "{checks} checks");
+    }
+}
+
+/// Two hypervisors, one with few VMs and one with many, all of them with everything; and one more node.
+async fn few_and_many(app: &App) {
+    let post = async |collection: &str, items: Vec<Value>| {
+        app.post(&format!("/v1/{collection}"), items.into()).await.is(Status::Created);
+    };
+    let of_both = [(FEW, 0..1), (MANY, 100..160)];
+    let vms = || of_both.iter().flat_map(|(node, numbers)| numbers.clone().map(move |n| (*node, n)));
+    let uuid = |n: u32| format!("00000000-0000-4000-8000-{n:012}");
+    post("vlans", vec![json!({"name": "a", "tag": 1}), json!({"name": "b", "vni": 2})]).await;
+    let cluster = json!({"name": "ceph", "fsid": uuid(0)});
+    post("ceph-pools", vec![json!({"name": "rbd", "cluster": cluster})]).await;
+    let node = |name: &str| json!({"fqdn": name, "state": "running"});
+    post("nodes", vec![node("other.example.com")]).await;
+    let hypervisor = |name: &str| {
+        json!({"node": node(name), "cores": 4, "ram_bytes": 1024, "virt_methods": ["KVM"],
+            "local_storage_path": "/srv"})
+    };
+    post("hypervisors", of_both.iter().map(|(name, _)| hypervisor(name)).collect()).await;
+    let vm = |(node, n): (&str, u32)| {
+        json!({"uuid": uuid(n), "name": "web", "cores": 1, "ram_bytes": 1024, "state": "running", "virt_method": "KVM",
+            "hypervisor": node})
+    };
+    post("vms", vms().map(vm).collect()).await;
+    let interface = |n: u32| {
+        json!({"mac": format!("52:54:00:00:00:{n:02x}"), "vm": uuid(n), "vlans": ["a", "b"],
+            "addresses": [format!("10.0.0.{n}/24"), format!("2001:db8::{n:x}/64")]})
+    };
+    post("interfaces", vms().map(|(_, n)| interface(n)).collect()).await;
+    let volume = |n: u32, of: u32, kind: &str, pool: Option<&str>| {
+        json!({"uuid": uuid(n), "vm": uuid(of), "size_bytes": 1024, "storage_type": kind, "cache_option": "none",
+            "ceph_pool": pool})
+    };
+    let volumes = |(_, n): (&str, u32)| [volume(1000 + n, n, "raw", None), volume(2000 + n, n, "rbd", Some("rbd"))];
+    post("volumes", vms().flat_map(volumes).collect()).await;
+    let snapshot = |n: u32| json!({"volume": uuid(1000 + n), "name": "nightly", "take_at": "2026-12-01T02:00:00Z"});
+    post("snapshots", vms().map(|(_, n)| snapshot(n)).collect()).await;
+}
+
+const FEW: &str = "few.example.com";
+const MANY: &str = "many.example.com";
+
+/// How many VMs, interfaces and volumes a document shows.
+fn size(document: &Value) -> (usize, usize, usize) {
+    let vms = document["virtapi"]["hypervisor"]["vms"].as_object().expect("VMs");
+    let parts = |name: &str| vms.values().map(|vm| vm[name].as_array().expect("a list").len()).sum();
+    (vms.len(), parts("interfaces"), parts("volumes"))
+}
+
+#[rocket::async_test]
+async fn a_document_takes_the_same_statements_in_one_round_trip_however_many_vms_there_are() {
+    let app = App::start().await;
+    few_and_many(&app).await;
+    let mut log = Log::start(&app.dsn).await;
+    let mut asked = vec![];
+    for (name, vms) in [(FEW, 1), (MANY, 60)] {
+        let relay = Relay::start(&app.dsn);
+        // One connection, on which the first document prepares the statements.
+        let fresh = App::with_pool(&relay.dsn, 1).await;
+        fresh.get("/salt/pillar/other.example.com").await.is(Status::Ok);
+        log.statements().await;
+        relay.round_trips();
+        let document = fresh.get(&format!("/salt/pillar/{name}")).await.is(Status::Ok);
+        assert_eq!(size(&document), (vms, vms, 2 * vms), "{document}");
+        assert_eq!(relay.round_trips(), 4, "the check, BEGIN, all that is read, COMMIT");
+        asked.push(log.statements().await);
+    }
+    let [few, many] = &asked[..] else { panic!("two documents") };
+    assert_eq!(builds(few), 1, "{few:#?}");
+    assert_eq!(few, many);
+}
+
+#[rocket::async_test]
+async fn a_document_is_read_by_indexes() {
+    let app = App::start().await;
+    few_and_many(&app).await;
+    // A hundred more hypervisors like the one with many VMs.
+    sql(
+        &app.dsn,
+        "INSERT INTO nodes (fqdn, state_id) SELECT format('n%s.example.com', n), state_id
+            FROM nodes, generate_series(1, 100) AS n WHERE fqdn = 'many.example.com';
+        INSERT INTO hypervisors (node_id, cores, ram_bytes, local_storage_path)
+            SELECT id, 4, 1024, '/srv' FROM nodes WHERE fqdn ~ '^n[0-9]';
+        INSERT INTO hypervisor_virt_methods SELECT h.id, m.virt_method_id FROM hypervisors h,
+            (SELECT DISTINCT virt_method_id FROM vms) AS m ON CONFLICT DO NOTHING;
+        INSERT INTO vms (uuid, name, cores, ram_bytes, state_id, hypervisor_id, virt_method_id)
+            SELECT gen_random_uuid(), v.name, v.cores, v.ram_bytes, v.state_id, h.id, v.virt_method_id
+            FROM hypervisors h JOIN nodes n ON n.id = h.node_id, vms v WHERE n.fqdn ~ '^n[0-9]';
+        INSERT INTO volumes (uuid, vm_id, storage_type_id, cache_option_id, size_bytes)
+            SELECT gen_random_uuid(), v.id, d.storage_type_id, d.cache_option_id, 1024
+            FROM vms v, (SELECT * FROM volumes WHERE ceph_pool_id IS NULL LIMIT 1) AS d;
+        INSERT INTO interfaces (mac, vm_id) SELECT ('02' || lpad(to_hex(id), 10, '0'))::macaddr, id FROM vms;
+        ANALYZE",
+    )
+    .await;
+    let mut log = Log::start(&app.dsn).await;
+    let app = App::with_pool(&app.dsn, 1).await;
+    let mut plans = vec![];
+    // More often than Postgres makes a new plan for a prepared statement.
+    for round in 0..8 {
+        let body = json!({"location": format!("rack {round}")});
+        app.json(Method::Patch, &format!("/v1/nodes/{MANY}"), body).await.is(Status::Ok);
+        log.entries().await;
+        let document = app.get(&format!("/salt/pillar/{MANY}")).await.is(Status::Ok);
+        assert_eq!(size(&document), (60, 120, 180));
+        plans.extend(log.entries().await.into_iter().filter(|entry| entry.contains("plan:")));
+    }
+    for table in ["vms", "interfaces", "volumes"] {
+        let reads = plans.iter().filter(|plan| plan.contains(&format!(" on {table} "))).count();
+        assert!(reads >= 8, "{table}: {plans:#?}");
+        let whole: Vec<_> = plans.iter().filter(|plan| plan.contains(&format!("Seq Scan on {table} "))).collect();
+        assert!(whole.is_empty(), "{table}: {whole:#?}");
     }
 }

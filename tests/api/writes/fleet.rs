@@ -44,10 +44,11 @@ fn parts() -> Vec<(&'static str, Vec<Value>)> {
     let node = |name: &str, n: u32| {
         json!({"fqdn": format!("{name}.example.com"), "state": "running", "location": format!("rack {n}"),
             "environment": "production", "parameters": {"ntp": "yes"},
-            "management_network": "management", "storage_network": "storage"})
+            "management_network": "management", "storage_network": "storage",
+            "backup_network": "backup"})
     };
     let of_node = |n: u32, node: &str, name: &str, bond: Value| {
-        json!({"mac": mac(n), "node": node, "name": name, "bond": bond, "vlans": ["mgmt"],
+        json!({"mac": mac(n), "node": node, "name": name, "bond": bond, "vlans": ["trunk"],
             "addresses": [format!("10.0.0.{n}/24")]})
     };
     let of_vm = |n: u32, vm: u32| {
@@ -58,7 +59,11 @@ fn parts() -> Vec<(&'static str, Vec<Value>)> {
         (
             "vlans",
             vec![
+                // Each is shown in one way only, so that none hides what another lacks.
                 json!({"name": "mgmt", "tag": 10}),
+                json!({"name": "san", "tag": 20}),
+                json!({"name": "dump", "tag": 30}),
+                json!({"name": "trunk", "tag": 40}),
                 json!({"name": "customers", "tag": 100}),
                 json!({"name": "overlay", "vni": 5000}),
                 json!({"name": "unused", "tag": 11}),
@@ -68,8 +73,8 @@ fn parts() -> Vec<(&'static str, Vec<Value>)> {
             "networks",
             vec![
                 json!({"name": "management", "cidr": "10.0.0.0/24", "mtu": 1500, "vlan": "mgmt"}),
-                json!({"name": "storage", "cidr": "10.1.0.0/24", "mtu": 9000}),
-                json!({"name": "backup"}),
+                json!({"name": "storage", "cidr": "10.1.0.0/24", "mtu": 9000, "vlan": "san"}),
+                json!({"name": "backup", "vlan": "dump"}),
             ],
         ),
         (

@@ -22,6 +22,10 @@ use crate::resources::KINDS;
 const DESCRIPTION: &str = "\
 The inventory of a fleet of hypervisors and Ceph storage nodes, and the documents that its agents read.
 
+**Tokens.** Nothing but this description, its page, the health, readiness and metrics of the server is told to strangers: a \
+request carries a token's secret, as `Authorization: Bearer` or as the password of HTTP Basic. 401 means that there is none, or \
+none that is good; 403 that its holder may not do this.
+
 **Representations.** `Accept` chooses between JSON, MessagePack, YAML, CSV and HTML; a suffix of the address (`.json`, \
 `.msgpack`, `.yaml`, `.csv`, `.html`) overrides it. MessagePack is also `application/x-msgpack` and \
 `application/vnd.msgpack`. `HEAD` answers wherever `GET` does.

@@ -169,7 +169,7 @@ fn every_object_that_changes_changes_the_versions_of_all_documents_that_show_it(
             // Other columns, and other values, until a document shows the change, if one shows the object.
             let _ = (0..2 * own.len()).any(|n| {
                 let fields = vec![(own[n % own.len()], n as u64)];
-                watched.grant(&Wish { fields, row, ..Wish::new(Action::Update, kind) }).expect("sound").1
+                watched.grant(&Wish { row, fields, ..Wish::new(Action::Update, kind) }).expect("sound").1
             });
         }
     }

@@ -167,8 +167,8 @@ fn every_object_that_changes_changes_the_versions_of_all_documents_that_show_it(
         let own: Vec<usize> = columns.filter(|(_, column)| column.any_target().is_none()).map(|(n, _)| n).collect();
         for row in 0..watched.count(kind) {
             // Other columns, and other values, until a document shows the change, if one shows the object.
-            let _ = (0..2 * own.len()).any(|n| {
-                let fields = vec![(own[n % own.len()], n as u64)];
+            let _ = (0..4 * own.len()).any(|n| {
+                let fields = vec![(own[n % own.len()], (100 * row + n) as u64)];
                 watched.grant(&Wish { row, fields, ..Wish::new(Action::Update, kind) }).expect("sound").1
             });
         }

@@ -131,14 +131,22 @@ external_nodes = {top}/virtapi enc --config {top}/enc.toml
         context.verify_mode = ssl.CERT_REQUIRED
         return context
 
-    def ask(self, url, **enc):
-        """Let ENC and Hiera ask the server at `url`, with Puppet's certificates."""
+    def ask(self, url, token=None, **enc):
+        """Let ENC and Hiera ask the server at `url`, with Puppet's certificates and perhaps a token."""
+        options = {"timeout": TIMEOUT}
+        if token:
+            self._write("token", token)
+            path = self.dir / "token"
+            path.chmod(0o600)
+            if os.geteuid() == 0:
+                shutil.chown(path, "puppet", "puppet")
+            options["token_file"] = enc["token_file"] = str(path)
         enc = {"url": url, "timeout": TIMEOUT, "cache_dir": str(self.dir / "var/copies"), "ca": str(self.ca),
                "cert": str(self.cert), "key": str(self.key), **enc}
         # JSON's strings and numbers are TOML's too.
         self._write("enc.toml", "".join(f"{name} = {json.dumps(value)}\n" for name, value in enc.items()))
         level = {"name": "virtapi", "data_hash": "virtapi::data", "uri": url + "/puppet/hiera/%{trusted.certname}",
-                 "options": {"timeout": TIMEOUT}}
+                 "options": options}
         self._write("code/environments/production/hiera.yaml",
                     f"version: 5\nhierarchy:\n  - {json.dumps(level)}\n")
 

@@ -102,7 +102,7 @@ class PuppetserverTest(unittest.TestCase):
         server.start()
         self.addCleanup(server.remove)
         fleet = Fleet(server)
-        self.sandbox.ask(server.url)
+        self.sandbox.ask(server.url, token=server.compiler_token().read_text())
         self.assert_applied()
         fleet.compare(self, self.sandbox.catalog())
         texts = fleet.documents()

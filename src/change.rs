@@ -81,14 +81,14 @@ pub async fn apply_one(tx: &Tx, change: Change) -> Result<Done> {
 /// # Errors
 /// Not found, [`Error::Forbidden`] or [`Error::Away`].
 pub async fn issue_secret(tx: &Tx, key: &str) -> Result<Secret> {
-    policy::write(&tx.actor, Token::KIND, Action::Update)?;
+    policy::write(&tx.actor, Token::KIND)?;
     let token = Token::KIND.lock(tx, &natural_key::condition(Token::KIND, key)?).await?;
     auth::issue(tx, kind::id(&token)).await
 }
 
 /// Applies a change that is part of another one: a referenced or owned object that was given whole.
 pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Result<Done> {
-    policy::write(&work.tx.actor, change.kind, change.action)?;
+    policy::write(&work.tx.actor, change.kind)?;
     let before = change.locate(work).await?;
     if !change.preconditions.is_empty() {
         let current = before.as_ref().map(|row| etag::object(change.kind, row));

@@ -17,7 +17,11 @@ const PROBLEMS: &[(&str, u16, &str)] = &[
     ("NotFound", 404, "There is no such thing."),
     ("NotAcceptable", 406, "`Accept` asks for none of the media types that there are."),
     ("Conflict", 409, "It conflicts with what exists: a name is taken, or an object is in use. `errors` says what."),
-    ("PreconditionFailed", 412, "The object has changed since the client read it."),
+    (
+        "PreconditionFailed",
+        412,
+        "The object has changed since the client read it, or `If-None-Match` names what is there.",
+    ),
     ("ContentTooLarge", 413, "The body is larger than the server reads."),
     ("UnsupportedMediaType", 415, "The body is neither JSON, MessagePack nor a form."),
     ("UnprocessableContent", 422, "Some fields are invalid; `errors` names each."),

@@ -115,6 +115,16 @@ impl Error {
         json!({"type": "about:blank", "title": title, "status": self.status(), "detail": self.detail(), "errors": errors})
     }
 
+    /// The same in one sentence that names every field at fault, for who does not get them apart.
+    pub fn named(&self) -> String {
+        match self {
+            Self::Conflict(fields) | Self::Invalid(fields) if fields.len() > 1 => {
+                fields.iter().map(|(field, detail)| format!("{field} {detail}")).collect::<Vec<_>>().join("; ")
+            }
+            _ => self.detail(),
+        }
+    }
+
     /// In a sentence; with one field at fault, it is named.
     fn detail(&self) -> String {
         match self {

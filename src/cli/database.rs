@@ -1,16 +1,23 @@
 //! The database of a command: the one that the settings name, or the private one for as long as the command runs.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{Result, print, with_causes};
-use crate::auth::Secret;
-use crate::config::{DatabaseUrl, Settings};
+use crate::auth::{Actor, Secret};
+use crate::config::{DatabaseUrl, Flags, Settings};
+use crate::db::{Db, Tx};
+use crate::embed::Embed;
+use crate::kind::Kind;
 use crate::postgres::{OLDEST, Private};
+use crate::query::{MAX_LIMIT, Query};
+use crate::{column, error, refs};
 
 /// The file beside a private Postgres that holds the first administrator's token.
 const ADMIN_TOKEN: &str = "admin-token";
@@ -54,11 +61,15 @@ impl Database {
     /// this once.
     pub fn keep(&self, secret: &Secret) -> Result<()> {
         let Self::Private(private) = self else {
-            return print(&format!("the first administrator's token, shown this once: {}\n", secret.expose()));
+            let what = "the first administrator's token ($TOKEN in what there is to try), shown this once";
+            return print(&format!("{what}: {}\n", secret.expose()));
         };
         let path = private.data_dir().join(ADMIN_TOKEN);
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-        Ok(file.write_all(format!("{}\n", secret.expose()).as_bytes())?)
+        write_anew(&path, &format!("{}\n", secret.expose())).map_err(|error| {
+            let file = path.display();
+            format!("cannot write {file}: {error}; `virtapi token create rescue --user admin` makes another token")
+                .into()
+        })
     }
 
     /// What stands for the administrator's token in a command.
@@ -96,6 +107,16 @@ impl Database {
     }
 }
 
+/// Writes a file for its owner alone.
+fn write_anew(path: &Path, text: &str) -> std::io::Result<()> {
+    // One that an older database left may be open to others.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
+}
+
 /// A path as a word of a shell (POSIX, section 2.2.2).
 fn quoted(path: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
@@ -127,6 +148,32 @@ pub(super) fn with_database<T>(settings: &Settings, work: impl AsyncFnOnce(&str)
     });
     drop(runtime);
     database.close(outcome)
+}
+
+/// A change by whoever has the database: it needs no token.
+pub(super) fn write<T>(flags: &Flags, work: impl AsyncFnOnce(&Tx) -> error::Result<T>) -> Result<T> {
+    let settings = super::settings(flags)?.settings;
+    with_database(&settings, async |url| {
+        let done = Db::new(url, 1)?.write(Actor::system("command line"), false, work).await;
+        done.map_err(|error| error.named().into())
+    })
+}
+
+/// All objects of a kind, at most 1000, as a line each with these fields.
+pub(super) fn list(flags: &Flags, kind: &'static dyn Kind, fields: &[&str]) -> Result<()> {
+    let settings = super::settings(flags)?.settings;
+    let items = with_database(&settings, async |url| {
+        let all = Query::parse(kind, &[("limit".into(), MAX_LIMIT.to_string())])?;
+        let read = async |tx: &Tx| {
+            let mut items = kind.list(tx, &all).await?;
+            refs::expand(tx, kind, &mut items, &Embed::default()).await?;
+            Ok(items)
+        };
+        Ok(Db::new(url, 1)?.read(Actor::system("command line"), read).await?)
+    })?;
+    let cell = |value: &Value| if value.is_null() { "-".into() } else { column::text(value) };
+    let line = |item: &Value| fields.iter().map(|name| cell(&item[*name])).collect::<Vec<_>>().join("\t") + "\n";
+    print(&items.iter().map(line).collect::<String>())
 }
 
 /// Threads for the server, or for a command's work.

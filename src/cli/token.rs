@@ -1,20 +1,19 @@
 //! `virtapi token`: what those who act show to be known. It needs the database and no token.
 
 use chrono::{TimeDelta, Utc};
-use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::database::with_database;
+use super::database::{list, write};
 use super::{Result, print};
-use crate::auth::Actor;
 use crate::change::{self, Action, Change};
 use crate::config::Flags;
-use crate::db::{Db, Tx};
-use crate::embed::Embed;
-use crate::query::Query;
-use crate::refs;
 use crate::resource::Resource;
 use crate::resources::Token;
+
+/// What a list shows.
+const COLUMNS: &[&str] =
+    &["id", "prefix", "user", "node", "compiler", "scope", "source_network", "expires_at", "last_used_at", "name"];
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -40,24 +39,17 @@ pub(super) struct Create {
     /// The compiler that holds it; made if it is not there, to serve all nodes
     #[arg(long)]
     compiler: Option<String>,
-    /// What of its holder's rights it is good for
-    #[arg(long, value_enum, default_value_t = Scope::All)]
-    scope: Scope,
+    /// What of its holder's rights it is good for: all, read or documents
+    #[arg(long, default_value = "all")]
+    scope: String,
     /// From where it is taken, such as 192.0.2.0/24
     #[arg(long, value_name = "CIDR")]
     source_network: Option<String>,
     /// For how many days it is taken; for ever unless given
-    #[arg(long, value_name = "DAYS")]
-    days: Option<u32>,
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
+    days: Option<u16>,
     #[command(flatten)]
     flags: Flags,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Scope {
-    All,
-    Read,
-    Documents,
 }
 
 #[derive(Args)]
@@ -71,7 +63,7 @@ pub(super) struct Revoke {
 pub(super) fn run(command: &Command) -> Result<()> {
     match command {
         Command::Create(token) => create(token),
-        Command::List(flags) => list(flags),
+        Command::List(flags) => list(flags, Token::KIND, COLUMNS),
         Command::Revoke(token) => {
             let change = Change::of(Token::KIND, Action::Delete, &token.token, Value::Null);
             write(&token.flags, async |tx| change::apply_one(tx, change).await.map(drop))
@@ -80,42 +72,14 @@ pub(super) fn run(command: &Command) -> Result<()> {
 }
 
 fn create(token: &Create) -> Result<()> {
-    let scope = token.scope.to_possible_value().map(|scope| scope.get_name().to_owned());
     // Given whole, it is made if it is not there.
     let compiler = token.compiler.as_ref().map(|name| json!({"name": name, "serves": "all"}));
     let expires_at = token.days.map(|days| (Utc::now() + TimeDelta::days(days.into())).to_rfc3339());
-    let body = json!({"name": token.name, "user": token.user, "node": token.node, "compiler": compiler, "scope": scope,
+    let body = json!({"name": token.name, "user": token.user, "node": token.node, "compiler": compiler, "scope": token.scope,
         "source_network": token.source_network, "expires_at": expires_at});
     let secret = write(&token.flags, async |tx| {
         let done = change::apply_one(tx, Change::create(Token::KIND, body)).await?;
         change::issue_secret(tx, &done.id.to_string()).await
     })?;
     print(&format!("{}\n", secret.expose()))
-}
-
-fn write<T>(flags: &Flags, work: impl AsyncFnOnce(&Tx) -> crate::error::Result<T>) -> Result<T> {
-    let loaded = super::settings(flags)?;
-    with_database(&loaded.settings, async |url| {
-        Ok(Db::new(url, 1)?.write(Actor::system("command line"), false, work).await?)
-    })
-}
-
-fn list(flags: &Flags) -> Result<()> {
-    let loaded = super::settings(flags)?;
-    let tokens = with_database(&loaded.settings, async |url| {
-        let all = Query::parse(Token::KIND, &[("limit".into(), "1000".into())])?;
-        let read = async |tx: &Tx| {
-            let mut tokens = Token::KIND.list(tx, &all).await?;
-            refs::expand(tx, Token::KIND, &mut tokens, &Embed::default()).await?;
-            Ok(tokens)
-        };
-        Ok(Db::new(url, 1)?.read(Actor::system("command line"), read).await?)
-    })?;
-    let columns = ["id", "prefix", "user", "node", "compiler", "scope", "expires_at", "last_used_at", "name"];
-    let line = |token: &Value| columns.map(|name| cell(&token[name])).join("\t") + "\n";
-    print(&tokens.iter().map(line).collect::<String>())
-}
-
-fn cell(value: &Value) -> String {
-    if value.is_null() { "-".into() } else { crate::column::text(value) }
 }

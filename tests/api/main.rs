@@ -6,6 +6,7 @@ mod access;
 mod at_once;
 mod bad_input;
 mod columns;
+mod commands;
 mod concurrency;
 mod constraints;
 mod documents;

@@ -3,15 +3,17 @@
 
 use serde_json::Value;
 
+use crate::audit::Trail;
 use crate::auth::{self, Secret};
 use crate::column::{Column, text};
+use crate::dependents::Fate;
 use crate::error::{Error, Result};
 use crate::etag::{self, Preconditions};
 use crate::resource::Resource;
 use crate::resources::Token;
 use crate::shown::lock_structure;
 use crate::work::Work;
-use crate::{db::Tx, dependents, kind, kind::Kind, lists, merge, natural_key, policy, refs, resolve};
+use crate::{db::Tx, kind, kind::Kind, lists, merge, natural_key, policy, refs, resolve};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +62,7 @@ pub async fn apply(tx: &Tx, changes: Vec<Change>) -> Result<Vec<Done>> {
         let one = apply_nested(&mut work, change).await;
         done.push(one.map_err(|error| error.below(&i.to_string()))?);
     }
-    work.shown.raise_generations(tx).await?;
+    work.finish().await?;
     Ok(done)
 }
 
@@ -72,7 +74,7 @@ pub async fn apply_one(tx: &Tx, change: Change) -> Result<Done> {
     lock_structure(tx, change.moves()).await?;
     let mut work = Work::new(tx);
     let done = apply_nested(&mut work, change).await?;
-    work.shown.raise_generations(tx).await?;
+    work.finish().await?;
     Ok(done)
 }
 
@@ -83,7 +85,10 @@ pub async fn apply_one(tx: &Tx, change: Change) -> Result<Done> {
 pub async fn issue_secret(tx: &Tx, key: &str) -> Result<Secret> {
     policy::write(&tx.actor, Token::KIND)?;
     let token = Token::KIND.lock(tx, &natural_key::condition(Token::KIND, key)?).await?;
-    auth::issue(tx, kind::id(&token)).await
+    let (mut trail, id) = (Trail::default(), kind::id(&token));
+    trail.issued(Token::KIND, id);
+    trail.write(tx).await?;
+    auth::issue(tx, id).await
 }
 
 /// Applies a change that is part of another one: a referenced or owned object that was given whole.
@@ -104,11 +109,13 @@ pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Res
         let id = kind::id(&kind.insert(work.tx, body).await?);
         lists::fill(work, id, lists).await?;
         work.shown.add_later(kind, id);
+        work.trail.created(kind, id);
         return Ok(Done { id, created: true });
     };
     let done = Done { id: kind::id(&before), created: false };
     // Nothing to write is nothing for agents to fetch.
     if !merge::changes_nothing(kind, &before, &body) {
+        work.trail.will_update(work.tx, kind, &before).await?;
         work.shown.add(work.tx, kind, done.id).await?;
         let lists = lists::take(kind, &mut body)?;
         kind.update(work.tx, done.id, body).await?;
@@ -121,8 +128,10 @@ pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Res
 
 async fn delete(work: &mut Work<'_>, kind: &'static dyn Kind, row: &Value) -> Result<Done> {
     let id = kind::id(row);
+    let fate = Fate::of(work.tx, kind, id).await?;
+    fate.refuse_if_used()?;
+    work.trail.will_delete(work.tx, kind, row, &fate).await?;
     work.shown.add(work.tx, kind, id).await?;
-    dependents::refuse_if_used(work.tx, kind, id).await?;
     kind.delete(work.tx, id).await?;
     work.forget_names();
     Ok(Done { id, created: false })

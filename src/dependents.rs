@@ -17,8 +17,8 @@ use crate::{natural_key, resources::KINDS};
 pub struct Dependents {
     /// Their kind.
     pub kind: &'static dyn Kind,
-    /// Whether they are deleted with it. Otherwise they keep it from being deleted.
-    pub goes_with: bool,
+    /// What becomes of them when it is deleted.
+    pub on_delete: OnDelete,
     /// Their ids and natural keys.
     pub objects: Vec<(i64, String)>,
 }
@@ -27,7 +27,7 @@ pub struct Dependents {
 const NAMED: usize = 5;
 
 /// All that hangs on an object, and on what goes with it.
-pub async fn of(tx: &Tx, kind: &'static dyn Kind, id: i64) -> Result<Vec<Dependents>> {
+async fn of(tx: &Tx, kind: &'static dyn Kind, id: i64) -> Result<Vec<Dependents>> {
     let mut found = Vec::new();
     let mut waiting = vec![(kind, vec![id.to_string()])];
     while let Some((kind, ids)) = waiting.pop() {
@@ -48,8 +48,8 @@ pub async fn of(tx: &Tx, kind: &'static dyn Kind, id: i64) -> Result<Vec<Depende
 }
 
 fn add(found: &mut Vec<Dependents>, kind: &'static dyn Kind, column: &Column, objects: Vec<(i64, String)>) {
-    if !objects.is_empty() && column.on_delete != OnDelete::Clear {
-        found.push(Dependents { kind, goes_with: column.on_delete == OnDelete::GoAlong, objects });
+    if !objects.is_empty() {
+        found.push(Dependents { kind, on_delete: column.on_delete, objects });
     }
 }
 
@@ -73,20 +73,59 @@ async fn referring(tx: &Tx, user: &dyn Kind, condition: &str, ids: Vec<String>) 
     Ok(statement.load(&mut tx.conn()).await?)
 }
 
-/// What goes with the object, and what keeps it from being deleted: what refers to it and does not go as well. Each kind
-/// stands once.
-pub fn split(found: Vec<Dependents>) -> (Vec<Dependents>, Vec<Dependents>) {
-    let (goes, uses): (Vec<_>, Vec<_>) = found.into_iter().partition(|dependents| dependents.goes_with);
-    let goes = by_kind(goes);
-    let gone: HashSet<(&str, i64)> =
-        goes.iter().flat_map(|d| d.objects.iter().map(|(id, _)| (d.kind.name(), *id))).collect();
-    let mut keeps = by_kind(uses);
-    for dependents in &mut keeps {
-        let name = dependents.kind.name();
-        dependents.objects.retain(|(id, _)| !gone.contains(&(name, *id)));
+/// What becomes of others when an object is deleted. In each list, each kind stands once.
+pub struct Fate {
+    /// They are deleted with it.
+    pub goes: Vec<Dependents>,
+    /// They stay, and no longer refer to it.
+    pub cleared: Vec<Dependents>,
+    /// They keep it from being deleted: they refer to it and do not go as well.
+    pub keeps: Vec<Dependents>,
+}
+
+impl Fate {
+    /// That of what hangs on an object.
+    ///
+    /// # Errors
+    /// [`Error::Away`].
+    pub async fn of(tx: &Tx, kind: &'static dyn Kind, id: i64) -> Result<Self> {
+        let (mut goes, mut cleared, mut keeps) = (vec![], vec![], vec![]);
+        for dependents in of(tx, kind, id).await? {
+            match dependents.on_delete {
+                OnDelete::GoAlong => goes.push(dependents),
+                OnDelete::Clear => cleared.push(dependents),
+                OnDelete::Refuse => keeps.push(dependents),
+            }
+        }
+        let goes = by_kind(goes);
+        let gone: HashSet<(&str, i64)> =
+            goes.iter().flat_map(|d| d.objects.iter().map(|(id, _)| (d.kind.name(), *id))).collect();
+        let stays = |dependents: Vec<Dependents>| {
+            let mut kinds = by_kind(dependents);
+            for dependents in &mut kinds {
+                let name = dependents.kind.name();
+                dependents.objects.retain(|(id, _)| !gone.contains(&(name, *id)));
+            }
+            kinds.retain(|dependents| !dependents.objects.is_empty());
+            kinds
+        };
+        let (cleared, keeps) = (stays(cleared), stays(keeps));
+        Ok(Self { goes, cleared, keeps })
     }
-    keeps.retain(|dependents| !dependents.objects.is_empty());
-    (goes, keeps)
+
+    /// Refuses to delete what is in use, and says by what.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`].
+    pub fn refuse_if_used(&self) -> Result<()> {
+        let told = |dependents: &Dependents| {
+            let shown: Vec<&str> = dependents.objects.iter().take(NAMED).map(|(_, name)| name.as_str()).collect();
+            let more = if dependents.objects.len() > NAMED { ", …" } else { "" };
+            let (count, name) = (dependents.objects.len(), dependents.kind.name());
+            (String::new(), format!("is still used by {count} {name}: {}{more}", shown.join(", ")))
+        };
+        if self.keeps.is_empty() { Ok(()) } else { Err(Error::Conflict(self.keeps.iter().map(told).collect())) }
+    }
 }
 
 fn by_kind(found: Vec<Dependents>) -> Vec<Dependents> {
@@ -102,16 +141,4 @@ fn by_kind(found: Vec<Dependents>) -> Vec<Dependents> {
         dependents.objects.dedup();
     }
     kinds
-}
-
-/// Refuses to delete what is in use, and says by what.
-pub async fn refuse_if_used(tx: &Tx, kind: &'static dyn Kind, id: i64) -> Result<()> {
-    let (_, keeps) = split(of(tx, kind, id).await?);
-    let told = |dependents: &Dependents| {
-        let shown: Vec<&str> = dependents.objects.iter().take(NAMED).map(|(_, name)| name.as_str()).collect();
-        let more = if dependents.objects.len() > NAMED { ", …" } else { "" };
-        let (count, name) = (dependents.objects.len(), dependents.kind.name());
-        (String::new(), format!("is still used by {count} {name}: {}{more}", shown.join(", ")))
-    };
-    if keeps.is_empty() { Ok(()) } else { Err(Error::Conflict(keeps.iter().map(told).collect())) }
 }

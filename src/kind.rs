@@ -36,6 +36,8 @@ pub trait Kind: Send + Sync {
     fn is_shared(&self) -> bool;
     /// What can be done with one besides the verbs: the last part of the address, and what its button says.
     fn actions(&self) -> &'static [(&'static str, &'static str)];
+    /// Whether nobody changes it through the API.
+    fn is_read_only(&self) -> bool;
     /// Who may write it.
     fn realm(&self) -> Realm;
     /// The rules of the database that have words of their own.
@@ -91,6 +93,9 @@ impl<R: Resource> Kind for Of<R> {
     }
     fn actions(&self) -> &'static [(&'static str, &'static str)] {
         R::ACTIONS
+    }
+    fn is_read_only(&self) -> bool {
+        R::READ_ONLY
     }
     fn realm(&self) -> Realm {
         R::REALM

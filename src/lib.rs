@@ -1,6 +1,7 @@
 //! virtapi: the source of truth for hypervisors, Ceph nodes and VMs, and the documents that Puppet and Salt read. One
 //! file per resource, and everything else written once over [`resources::KINDS`]; see ARCHITECTURE.md.
 
+pub mod audit;
 pub mod auth;
 pub mod bootstrap;
 mod byte_size;

@@ -20,6 +20,15 @@ pub fn field(kind: &dyn Kind) -> &'static str {
     }
 }
 
+/// The natural key of an object whose references are shown as such.
+#[must_use]
+pub fn of(kind: &dyn Kind, item: &Value) -> String {
+    kind.key().iter().fold(String::new(), |key, name| {
+        let part = text(&item[*name]);
+        if key.is_empty() || part.starts_with('/') { key + &part } else { format!("{key}/{part}") }
+    })
+}
+
 /// The SQL expression for the natural key, as text, of the row with this alias.
 pub fn text_sql(kind: &dyn Kind, alias: &str) -> String {
     let parts = kind.key().iter().filter_map(|name| column(kind, name)).map(|column| match column.target() {

@@ -5,7 +5,13 @@ use validator::Validate;
 
 use crate::kind::{Kind, Of};
 use crate::policy::Realm;
-use crate::{column::Column, db::Tx, error::Result, query::Query, sql::Sql};
+use crate::{
+    column::Column,
+    db::Tx,
+    error::{Error, Result},
+    query::Query,
+    sql::Sql,
+};
 
 /// A rule of the database that concerns more than one column, in the words of a person.
 pub struct Rule {
@@ -41,6 +47,8 @@ pub trait Resource: Serialize + Send + Sync + Sized + 'static {
     /// What can be done with one besides the verbs: the last part of the address that it is posted to, and what its
     /// button says.
     const ACTIONS: &'static [(&'static str, &'static str)] = &[];
+    /// Whether nobody changes it through the API: what is recorded, and not what is wanted.
+    const READ_ONLY: bool = false;
     /// Who may write it.
     const REALM: Realm = Realm::Fleet;
     /// This resource with its type forgotten.
@@ -60,6 +68,12 @@ pub trait Resource: Serialize + Send + Sync + Sized + 'static {
     fn update(tx: &Tx, id: i64, new: &Self::New) -> impl Future<Output = Result<Self>> + Send;
     /// A row less.
     fn delete(tx: &Tx, id: i64) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// What is said to who wants to change what is only recorded.
+#[must_use]
+pub fn recorded() -> Error {
+    Error::MethodNotAllowed("GET, HEAD".into())
 }
 
 /// The statements that every table has, for one table: name those that you do not write yourself. A list reads one row
@@ -97,6 +111,21 @@ macro_rules! crud {
             let changes = (new, $table::updated_at.eq(diesel::dsl::now));
             let row = diesel::update($table::table.find(id)).set(changes).returning(Self::as_returning());
             Ok(row.get_result(&mut tx.conn()).await?)
+        }
+    };
+    // All but the reading, of what is only recorded.
+    (@refuse $table:ident) => {
+        async fn lock(_: &Tx, _: &Sql) -> Result<Self> {
+            Err($crate::resource::recorded())
+        }
+        async fn insert(_: &Tx, _: &Self::New) -> Result<Self> {
+            Err($crate::resource::recorded())
+        }
+        async fn update(_: &Tx, _: i64, _: &Self::New) -> Result<Self> {
+            Err($crate::resource::recorded())
+        }
+        async fn delete(_: &Tx, _: i64) -> Result<()> {
+            Err($crate::resource::recorded())
         }
     };
     (@delete $table:ident) => {

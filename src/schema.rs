@@ -11,6 +11,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit_events (id) {
+        id -> Int8,
+        happened_at -> Timestamptz,
+        actor -> Text,
+        token_id -> Nullable<Int8>,
+        address -> Nullable<Inet>,
+        request -> Nullable<Text>,
+        action -> Text,
+        collection -> Text,
+        object_id -> Int8,
+        object_key -> Text,
+        message -> Nullable<Text>,
+        before -> Nullable<Json>,
+        after -> Nullable<Json>,
+    }
+}
+
+diesel::table! {
     bonds (id) {
         id -> Int8,
         node_id -> Int8,

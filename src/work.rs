@@ -6,6 +6,7 @@ use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use std::collections::HashMap;
 
+use crate::audit::Trail;
 use crate::error::Result;
 use crate::shown::Shown;
 use crate::sql::{Sql, Statement};
@@ -17,6 +18,8 @@ pub struct Work<'t> {
     pub tx: &'t Tx,
     /// Whose documents show what was changed.
     pub shown: Shown,
+    /// What was changed.
+    pub trail: Trail,
     /// The ids of what was found, by collection and by how it was named.
     found: HashMap<(&'static str, String), i64>,
 }
@@ -24,7 +27,7 @@ pub struct Work<'t> {
 impl<'t> Work<'t> {
     /// Nothing yet.
     pub fn new(tx: &'t Tx) -> Self {
-        Self { tx, shown: Shown::default(), found: HashMap::new() }
+        Self { tx, shown: Shown::default(), trail: Trail::default(), found: HashMap::new() }
     }
 
     /// The id of what a value means. A list of many objects names the same few again and again.
@@ -39,6 +42,13 @@ impl<'t> Work<'t> {
         let id = ids.into_iter().next();
         self.found.extend(id.map(|id| (name, id)));
         Ok(id)
+    }
+
+    /// Raises the generations of what shows the changes, and records them.
+    pub async fn finish(self) -> Result<()> {
+        self.shown.raise_generations(self.tx).await?;
+        // Last, for it reads what all that has made of the objects.
+        self.trail.write(self.tx).await
     }
 
     /// Forgets what was found: a name may now mean something else.

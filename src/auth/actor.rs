@@ -1,11 +1,26 @@
 //! Who does something. Every operation is given an actor.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Who does something.
 #[derive(Clone, Debug)]
-pub struct Actor(Arc<Inner>);
+pub struct Actor {
+    inner: Arc<Inner>,
+    origin: Option<Arc<Origin>>,
+}
+
+/// In which request somebody does something.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// From where.
+    pub address: Option<IpAddr>,
+    /// The request's name, as the log and the answer have it.
+    pub request: String,
+    /// Why, in the words of whoever does it.
+    pub message: Option<String>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -69,7 +84,7 @@ impl Actor {
     /// Somebody who has shown a token.
     #[must_use]
     pub fn new(name: impl Into<String>, authority: Authority, scope: Scope, token: Option<i64>) -> Self {
-        Self(Arc::new(Inner { name: name.into(), authority, scope, token }))
+        Self { inner: Arc::new(Inner { name: name.into(), authority, scope, token }), origin: None }
     }
 
     /// A part of virtapi itself.
@@ -78,27 +93,39 @@ impl Actor {
         Self::new(format!("system:{part}"), Authority::System, Scope::All, None)
     }
 
+    /// The same, in this request.
+    #[must_use]
+    pub fn within(self, origin: Origin) -> Self {
+        Self { origin: Some(Arc::new(origin)), ..self }
+    }
+
+    /// In which request, if it is in one.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_deref()
+    }
+
     /// The name that is shown and recorded: `user:alice`, `node:hv01.example.com`.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.inner.name
     }
 
     /// On what ground it acts.
     #[must_use]
     pub fn authority(&self) -> &Authority {
-        &self.0.authority
+        &self.inner.authority
     }
 
     /// What its token is good for.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        self.0.scope
+        self.inner.scope
     }
 
     /// The id of its token, if it has shown one.
     #[must_use]
     pub fn token(&self) -> Option<i64> {
-        self.0.token
+        self.inner.token
     }
 }

@@ -5,6 +5,6 @@ mod actor;
 mod identify;
 mod secret;
 
-pub use actor::{Actor, Authority, Scope, Serves};
+pub use actor::{Actor, Authority, Origin, Scope, Serves};
 pub use identify::Identities;
 pub use secret::{Secret, issue};

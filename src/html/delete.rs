@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::db::Tx;
-use crate::dependents::{self, Dependents};
+use crate::dependents::{Dependents, Fate};
 use crate::error::{Error, Result};
 use crate::html::cell::grouped;
 use crate::html::form::{self, Refusal};
@@ -46,8 +46,7 @@ impl Delete {
     /// [`Error::Away`], or [`Error::NotFound`].
     pub async fn read(tx: &Tx, kind: &'static dyn Kind, key: &str, error: Option<&Error>) -> Result<Self> {
         let (item, tag) = form::read(tx, kind, key).await?;
-        let found = dependents::of(tx, kind, kind::id(&item)).await?;
-        let (goes, keeps) = dependents::split(found);
+        let Fate { goes, keeps, .. } = Fate::of(tx, kind, kind::id(&item)).await?;
         let shown = goes.iter().chain(&keeps);
         let shown = shown.map(|d| (d.kind, d.objects.iter().take(NAMED).map(|(id, _)| *id).collect()));
         let names = Names::of_objects(tx, shown.collect()).await?;

@@ -16,6 +16,7 @@ use crate::html::names::Names;
 use crate::html::table::{NARROW, Table, related_columns};
 use crate::html::{address, formats, labels};
 use crate::kind::{self, Kind};
+use crate::natural_key;
 use crate::query::Query;
 use crate::refs;
 use crate::resources::KINDS;
@@ -39,8 +40,10 @@ pub struct Detail {
     related: Vec<Related>,
     documents: Vec<Link>,
     actions: Vec<Link>,
-    edit: String,
-    delete: String,
+    /// Where it is changed and deleted, if people do that.
+    edit: Option<String>,
+    delete: Option<String>,
+    history: Option<String>,
     formats: Vec<Link>,
 }
 
@@ -75,7 +78,7 @@ impl Detail {
         let id = kind::id(&row);
         let mut items = [row];
         refs::expand(tx, kind, &mut items, &Embed::default()).await?;
-        let key = labels::key(kind, &items[0]);
+        let key = natural_key::of(kind, &items[0]);
         let related = relations(kind).into_iter().map(|(user, column, several)| {
             let key = &key;
             async move { related(tx, id, key, user, column, several).await }
@@ -88,7 +91,7 @@ impl Detail {
         let field =
             |column: &Column| Field { about: column.about, cell: Cell::whole(column, &item[column.name], &names) };
         let heading = labels::title(kind, &item);
-        let here = refs::href(kind, id);
+        let (here, changes) = (refs::href(kind, id), !kind.is_read_only());
         Ok(Self {
             layout: Layout::new(heading.clone(), Some(kind)),
             singular: labels::singular(kind),
@@ -98,8 +101,9 @@ impl Detail {
             related,
             documents: documents(kind, &item),
             actions: actions(kind, id),
-            edit: format!("/forms/{}/edit/{id}", kind.name()),
-            delete: format!("/forms/{}/delete/{id}", kind.name()),
+            edit: changes.then(|| format!("/forms/{}/edit/{id}", kind.name())),
+            delete: changes.then(|| format!("/forms/{}/delete/{id}", kind.name())),
+            history: changes.then(|| format!("/history/{}/{id}", kind.name())),
             formats: formats(&here, &[]),
             heading,
         })

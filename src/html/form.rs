@@ -33,6 +33,8 @@ pub struct Form {
     if_match: Option<String>,
     /// By which a new object that is sent twice is known.
     idempotency_key: Option<String>,
+    /// Why, as it was typed.
+    message: String,
     refusal: Option<Refusal>,
     required: Vec<Field>,
     optional: Vec<Field>,
@@ -149,6 +151,7 @@ impl Form {
             action: collection(kind),
             if_match: None,
             idempotency_key: Some(uuid::Uuid::new_v4().to_string()),
+            message: refused.and_then(|refused| refused.sent("_change_message")).unwrap_or_default(),
             refusal: refused.map(|refused| Refusal::of(kind, refused.error)),
             required,
             optional,

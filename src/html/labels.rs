@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::column::{Column, text};
 use crate::directory;
 use crate::kind::Kind;
+use crate::natural_key;
 
 /// Words of the API that people write in another way.
 const SPELLED: &[(&str, &str)] = &[
@@ -81,19 +82,10 @@ pub fn primary(kind: &dyn Kind) -> &'static Column {
     directory::name_column(kind).or_else(|| Column::named(kind.columns(), name)).unwrap_or(&Column::ID)
 }
 
-/// The natural key of an object whose references are shown as such.
-#[must_use]
-pub fn key(kind: &dyn Kind, item: &Value) -> String {
-    kind.key().iter().fold(String::new(), |key, name| {
-        let part = text(&item[*name]);
-        if key.is_empty() || part.starts_with('/') { key + &part } else { format!("{key}/{part}") }
-    })
-}
-
 /// What an object is called at the head of its page.
 #[must_use]
 pub fn title(kind: &dyn Kind, item: &Value) -> String {
-    directory::name_column(kind).map_or_else(|| key(kind, item), |column| text(&item[column.name]))
+    directory::name_column(kind).map_or_else(|| natural_key::of(kind, item), |column| text(&item[column.name]))
 }
 
 #[cfg(test)]

@@ -57,7 +57,8 @@ pub struct List {
     first: Option<String>,
     next: Option<String>,
     formats: Vec<Link>,
-    create: String,
+    /// Where one is made, if people make them.
+    create: Option<String>,
 }
 
 impl List {
@@ -86,7 +87,7 @@ impl List {
             first: later.then(|| address(path, &without(pairs, "cursor"))),
             next,
             formats: formats(&collection(kind), &without(pairs, "cursor")),
-            create: format!("/forms/{}/create", kind.name()),
+            create: (!kind.is_read_only()).then(|| format!("/forms/{}/create", kind.name())),
             table,
             filters,
         })

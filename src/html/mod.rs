@@ -8,6 +8,7 @@ pub mod delete;
 pub mod detail;
 pub mod filter;
 pub mod form;
+pub mod history;
 mod labels;
 pub mod layout;
 pub mod list;

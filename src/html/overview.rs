@@ -33,7 +33,7 @@ struct Card {
     about: &'static str,
     count: String,
     href: String,
-    create: String,
+    create: Option<String>,
 }
 
 impl Overview {
@@ -67,6 +67,6 @@ async fn card(tx: &Tx, kind: &'static dyn Kind) -> Result<Card> {
         about: kind.about(),
         count: told(&total),
         href: collection(kind),
-        create: format!("/forms/{}/create", kind.name()),
+        create: (!kind.is_read_only()).then(|| format!("/forms/{}/create", kind.name())),
     })
 }

@@ -3,13 +3,16 @@
 use rocket::http::uri::{Segments, fmt::Path};
 use rocket::http::{Method, RawStr, Status};
 use rocket::request::{FromParam, FromRequest, FromSegments, Outcome, Request};
+use serde_json::Value;
 
-use crate::auth::Actor;
+use crate::auth::{Actor, Origin};
 use crate::error::{Error, Result};
 use crate::etag::Preconditions;
 use crate::http::caller;
 use crate::http::format::{Format, stem};
-use crate::{kind::Kind, policy, resources};
+use crate::http::request_id::RequestId;
+use crate::value_type::Type;
+use crate::{kind::Kind, policy, resource, resources};
 
 /// `/v1/<kind>`
 pub struct Named(pub &'static dyn Kind);
@@ -18,6 +21,16 @@ impl FromParam<'_> for Named {
     type Error = Error;
     fn from_param(name: &str) -> Result<Self> {
         resources::kind(stem(name)).map(Self).ok_or(Error::NotFound)
+    }
+}
+
+impl Named {
+    /// The same, for a form that changes something.
+    ///
+    /// # Errors
+    /// When nobody changes it.
+    pub fn writable(self) -> Result<&'static dyn Kind> {
+        if self.0.is_read_only() { Err(resource::recorded()) } else { Ok(self.0) }
     }
 }
 
@@ -111,6 +124,20 @@ impl<'r> FromRequest<'r> for Ask {
 }
 
 impl Ask {
+    /// Says why, unless a header has said it.
+    ///
+    /// # Errors
+    /// When it is too long, or more than one line.
+    pub fn explain(&mut self, why: String) -> Result<()> {
+        if let (Some(origin), Some(message)) = (self.actor.origin(), message(why)?)
+            && origin.message.is_none()
+        {
+            let origin = Origin { message: Some(message), ..origin.clone() };
+            self.actor = self.actor.clone().within(origin);
+        }
+        Ok(())
+    }
+
     async fn read(request: &Request<'_>) -> Result<Self> {
         let header = |name| request.headers().get_one(name).map(str::to_owned);
         let query = request.uri().query().map_or("", |query| query.as_str());
@@ -124,6 +151,11 @@ impl Ask {
         let writes = !matches!(request.method(), Method::Get | Method::Head);
         let actor = caller::of(request).await?;
         policy::staff(&actor)?;
+        let actor = actor.within(Origin {
+            address: request.remote().map(|remote| remote.ip()),
+            request: RequestId::of(request).to_owned(),
+            message: header("X-Change-Message").map(message).transpose()?.flatten(),
+        });
         Ok(Self {
             actor,
             format: Format::of(request)?,
@@ -136,6 +168,17 @@ impl Ask {
             },
             idempotency_key: header("Idempotency-Key"),
         })
+    }
+}
+
+/// What is said about a change: one line, or nothing.
+fn message(text: String) -> Result<Option<String>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match Type::Text.check(&Value::String(text.clone())) {
+        Ok(()) => Ok(Some(text)),
+        Err(rule) => Err(Error::Malformed(format!("the message of a change {rule}"))),
     }
 }
 

@@ -16,9 +16,10 @@ use crate::{etag, kind::Kind};
 /// The largest body in bytes; managed by Rocket.
 pub struct BodyLimit(pub u64);
 
-/// The fields of a form that stand for `If-Match` and `Idempotency-Key`.
+/// The fields of a form that stand for `If-Match`, `Idempotency-Key` and `X-Change-Message`.
 const IF_MATCH: &str = "_if_match";
 const IDEMPOTENCY_KEY: &str = "_idempotency_key";
+const CHANGE_MESSAGE: &str = "_change_message";
 
 /// A body.
 pub struct Body {
@@ -75,13 +76,17 @@ impl Body {
     }
 
     /// What a form says in fields that other clients say in headers.
-    pub fn complete(&self, ask: &mut Ask) {
+    ///
+    /// # Errors
+    /// When such a field cannot be what it stands for.
+    pub fn complete(&self, ask: &mut Ask) -> Result<()> {
         let field = |wanted: &str| {
             self.pairs().into_iter().flatten().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
         };
         let seen = &mut ask.preconditions.if_match;
         *seen = seen.take().or_else(|| field(IF_MATCH));
         ask.idempotency_key = ask.idempotency_key.take().or_else(|| field(IDEMPOTENCY_KEY));
+        field(CHANGE_MESSAGE).map_or(Ok(()), |why| ask.explain(why))
     }
 
     /// The tree.

@@ -14,6 +14,7 @@ use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::html::assets::Asset;
 use crate::html::form::Refused;
+use crate::html::history::History;
 use crate::html::layout::collection;
 use crate::html::{self, delete::Delete, filter, form::Form, search::Search};
 use crate::http::ask::{Ask, Key, Named};
@@ -25,7 +26,7 @@ use crate::query::Query;
 /// A form for a new object; parameters fill its fields.
 #[get("/forms/<kind>/create")]
 async fn create(kind: Result<Named>, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
-    let (Named(kind), ask) = (kind?, ask?);
+    let (kind, ask) = (kind?.writable()?, ask?);
     let view = db.read(ask.actor, async |tx| Form::create(tx, kind, &ask.pairs, None).await).await?;
     Reply::page(200, &view)
 }
@@ -33,7 +34,7 @@ async fn create(kind: Result<Named>, ask: Result<Ask>, db: &State<Db>) -> Result
 /// A form for an object.
 #[get("/forms/<kind>/edit/<key..>")]
 async fn edit(kind: Result<Named>, key: Result<Key>, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
-    let (Named(kind), Key(key), ask) = (kind?, key?, ask?);
+    let (kind, Key(key), ask) = (kind?.writable()?, key?, ask?);
     Query::none(&ask.pairs)?;
     let view = db.read(ask.actor, async |tx| Form::edit(tx, kind, &key, None).await).await?;
     Reply::page(200, &view)
@@ -42,9 +43,26 @@ async fn edit(kind: Result<Named>, key: Result<Key>, ask: Result<Ask>, db: &Stat
 /// The question before an object is deleted.
 #[get("/forms/<kind>/delete/<key..>")]
 async fn delete(kind: Result<Named>, key: Result<Key>, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
-    let (Named(kind), Key(key), ask) = (kind?, key?, ask?);
+    let (kind, Key(key), ask) = (kind?.writable()?, key?, ask?);
     Query::none(&ask.pairs)?;
     let view = db.read(ask.actor, async |tx| Delete::read(tx, kind, &key, None).await).await?;
+    Reply::page(200, &view)
+}
+
+/// What was done to an object.
+#[get("/history/<kind>/<id>")]
+async fn object_history(kind: Result<Named>, id: &str, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
+    let (Named(kind), ask) = (kind?, ask?);
+    let id = id.parse().map_err(|_| Error::NotFound)?;
+    let view = db.read(ask.actor, async |tx| History::of_object(tx, kind, id, &ask.pairs).await).await?;
+    Reply::page(200, &view)
+}
+
+/// What a request has done.
+#[get("/history/<request>")]
+async fn request_history(request: &str, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
+    let ask = ask?;
+    let view = db.read(ask.actor, async |tx| History::of_request(tx, request, &ask.pairs).await).await?;
     Reply::page(200, &view)
 }
 
@@ -132,5 +150,5 @@ pub async fn refused(
 
 /// The routes under `/`.
 pub fn routes() -> Vec<Route> {
-    routes![create, edit, delete, narrow, search, asset]
+    routes![create, edit, delete, object_history, request_history, narrow, search, asset]
 }

@@ -15,7 +15,7 @@ use crate::http::format::Format;
 use crate::http::reply::Reply;
 use crate::http::{idempotency, pages};
 use crate::query::{MAX_LIMIT, Query};
-use crate::{count, etag, kind::Kind, natural_key, refs, resources::KINDS};
+use crate::{count, etag, kind::Kind, natural_key, refs, resource, resources};
 
 /// Links to everything.
 #[get("/")]
@@ -27,7 +27,7 @@ async fn root(ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
         return Reply::page(200, &view);
     }
     let mut links: serde_json::Map<String, Value> =
-        KINDS.iter().map(|kind| (kind.name().to_owned(), json!(format!("/v1/{}", kind.name())))).collect();
+        resources::readable().map(|kind| (kind.name().to_owned(), json!(format!("/v1/{}", kind.name())))).collect();
     for (name, path) in [
         ("openapi", "/api-docs"),
         ("docs", "/docs"),
@@ -174,8 +174,11 @@ async fn write(
     body: Option<Body>,
     db: &Db,
 ) -> Result<Reply> {
+    if kind.is_read_only() {
+        return Err(resource::recorded());
+    }
     if let Some(body) = &body {
-        body.complete(&mut ask);
+        body.complete(&mut ask)?;
     }
     let form = body.as_ref().filter(|_| ask.format == Format::Html).and_then(Body::pairs).map(<[_]>::to_vec);
     let (actor, at) = (ask.actor.clone(), key.clone());

@@ -16,7 +16,7 @@ mod types;
 
 use serde_json::{Map, Value, json};
 
-use crate::resources::KINDS;
+use crate::resources;
 
 /// What holds for the whole API.
 const DESCRIPTION: &str = "\
@@ -47,15 +47,15 @@ names the request, with the client's `X-Request-Id` if there was one.";
 #[must_use]
 pub fn document() -> Value {
     let mut paths = program::paths();
-    paths.extend(KINDS.iter().flat_map(|&kind| operations::paths(kind)));
+    paths.extend(resources::readable().flat_map(operations::paths));
     paths.extend(tokens::paths());
     paths.extend(agents::paths());
     paths.extend(pages::paths());
     let mut answers = responses::shared();
-    answers.extend(KINDS.iter().map(|&kind| operations::answers_of(kind)));
+    answers.extend(resources::readable().map(operations::answers_of));
     let mut schemas = Map::new();
     schemas.extend(responses::schemas());
-    schemas.extend(KINDS.iter().flat_map(|&kind| schemas::of(kind)));
+    schemas.extend(resources::readable().flat_map(schemas::of));
     schemas.extend(documents::schemas());
     json!({
         "openapi": "3.1.0",
@@ -86,7 +86,7 @@ pub fn document() -> Value {
 
 fn tags() -> Vec<Value> {
     let mut tags: Vec<Value> =
-        KINDS.iter().map(|kind| json!({"name": kind.name(), "description": kind.about()})).collect();
+        resources::readable().map(|kind| json!({"name": kind.name(), "description": kind.about()})).collect();
     tags.extend(
         [agents::PUPPET, agents::SALT, program::TAG, pages::TAG]
             .map(|(name, description)| json!({"name": name, "description": description})),

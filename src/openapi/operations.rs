@@ -1,4 +1,4 @@
-//! The operations on a kind: six, on two paths.
+//! The operations on a kind: six, on two paths; of what is only recorded the two that read.
 
 use serde_json::{Map, Value, json};
 
@@ -15,6 +15,10 @@ const FORM: &str = "application/x-www-form-urlencoded";
 pub fn paths(kind: &'static dyn Kind) -> [(String, Value); 2] {
     let collection = format!("/v1/{}", kind.name());
     let object = format!("{collection}/{{key}}");
+    if kind.is_read_only() {
+        let find = json!({"parameters": [parameters::key(kind)], "get": find(kind)});
+        return [(collection, json!({"get": list(kind)})), (object, find)];
+    }
     [
         (collection, json!({"get": list(kind), "post": create(kind)})),
         (
@@ -65,7 +69,7 @@ fn find(kind: &'static dyn Kind) -> Value {
 }
 
 fn create(kind: &'static dyn Kind) -> Value {
-    let mut all = parameters::named(&["Idempotency-Key", "dry_run"]);
+    let mut all = parameters::named(&["Idempotency-Key", "X-Change-Message", "dry_run"]);
     all.extend(parameters::shape(kind));
     let name = names::singular(kind);
     let either = json!({"anyOf": [refer("schemas", &name), refer("schemas", &format!("{name}Batch"))]});
@@ -122,7 +126,7 @@ fn remove(kind: &'static dyn Kind) -> Value {
 const CHANGE_PROBLEMS: &[u16] = &[404, 409, 412, 413, 415, 422];
 
 fn changing(kind: &'static dyn Kind) -> Vec<Value> {
-    let mut all = parameters::named(&["If-Match", "If-None-Match", "dry_run"]);
+    let mut all = parameters::named(&["If-Match", "If-None-Match", "X-Change-Message", "dry_run"]);
     all.extend(parameters::shape(kind));
     all
 }

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::html::assets;
+use crate::kind::Kind;
 use crate::openapi::{program, refer, responses};
-use crate::resources::KINDS;
+use crate::resources::{self, KINDS};
 
 /// Their tag.
 pub const TAG: (&str, &str) = ("pages", "What only people use. What a form sends goes to the address of the resource.");
@@ -13,6 +14,13 @@ pub const TAG: (&str, &str) = ("pages", "What only people use. What a form sends
 pub fn paths() -> Map<String, Value> {
     let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.name()).collect();
     let kind = json!({"name": "kind", "in": "path", "required": true, "schema": {"type": "string", "enum": kinds}});
+    let kinds: Vec<&str> = resources::readable().map(Kind::name).collect();
+    let any_kind = json!({"name": "kind", "in": "path", "required": true, "schema": {"type": "string", "enum": kinds}});
+    let id = json!({"name": "id", "in": "path", "required": true, "schema": {"type": "integer", "format": "int64"},
+        "description": "The id of an object that may be gone."});
+    let request = json!({"name": "request", "in": "path", "required": true, "schema": {"type": "string", "minLength": 1},
+        "description": "The name of the request, as its answer and the log have it."});
+    let cursor = refer("parameters", "cursor");
     let key = json!({"name": "key", "in": "path", "required": true, "schema": {"type": "string", "minLength": 1},
         "description": "The id or the natural key."});
     let fields = json!({"name": "fields", "in": "query", "style": "form", "explode": true,
@@ -28,7 +36,9 @@ pub fn paths() -> Map<String, Value> {
             "/forms/{kind}/delete/{key}",
             page("deleteForm", "What goes with an object, and what keeps it", &[&kind, &key]),
         ),
-        ("/forms/{kind}/filter", filter(&[&kind, &fields])),
+        ("/forms/{kind}/filter", filter(&[&any_kind, &fields])),
+        ("/history/{kind}/{id}", page("objectHistory", "What was done to an object", &[&any_kind, &id, &cursor])),
+        ("/history/{request}", page("requestHistory", "What a request has changed", &[&request, &cursor])),
         ("/static/{name}", file()),
     ];
     all.map(|(path, get)| (path.to_owned(), json!({"get": get}))).into_iter().collect()

@@ -8,13 +8,13 @@ use crate::embed::{self, MAX_DEPTH};
 use crate::kind::Kind;
 use crate::openapi::{names, refer, types};
 use crate::query::{DEFAULT_LIMIT, MAX_LIMIT};
-use crate::resources::KINDS;
+use crate::resources;
 use crate::value_type::Type;
 
 /// All that operations refer to, by name.
 pub fn components() -> Map<String, Value> {
     let mut all = shared();
-    all.extend(KINDS.iter().flat_map(|&kind| of(kind)));
+    all.extend(resources::readable().flat_map(of));
     all.extend(FILTERS.clone());
     all
 }
@@ -23,6 +23,7 @@ fn shared() -> Map<String, Value> {
     let text = || json!({"type": "string"});
     let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT});
     let word = json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"});
+    let line = json!({"type": "string", "maxLength": 255, "pattern": "^[^\\x00-\\x1f]*$"});
     let flag = json!({"type": "boolean", "default": false});
     let again = "A word of the client's own choice. A request that is sent again with it, within a day, does nothing \
         and gets the first answer again; with other contents it gets a 422.";
@@ -50,6 +51,7 @@ fn shared() -> Map<String, Value> {
             text(),
         ),
         ("header", "Idempotency-Key", again, word),
+        ("header", "X-Change-Message", "Why: kept with the change in its history.", line),
     ];
     let parameter = |(place, name, about, schema): (&str, &str, &str, Value)| {
         (name.to_owned(), json!({"name": name, "in": place, "description": about, "schema": schema}))
@@ -120,7 +122,7 @@ pub fn filters(kind: &dyn Kind) -> Vec<Value> {
 /// The filters of all kinds, by name; of those that differ in spite of their name, the first.
 static FILTERS: LazyLock<Map<String, Value>> = LazyLock::new(|| {
     let mut all = Map::new();
-    for (name, filter) in KINDS.iter().flat_map(|kind| kind.columns()).flat_map(of_column) {
+    for (name, filter) in resources::readable().flat_map(Kind::columns).flat_map(of_column) {
         all.entry(name).or_insert(filter);
     }
     all

@@ -11,6 +11,9 @@ use crate::openapi::{names, refer, types};
 /// All of them, by name.
 pub fn of(kind: &'static dyn Kind) -> Vec<(String, Value)> {
     let name = names::singular(kind);
+    if kind.is_read_only() {
+        return vec![(format!("{name}List"), list(&name)), (name, answered(kind))];
+    }
     vec![
         (format!("{name}List"), list(&name)),
         (format!("{name}Batch"), batch(&name)),
@@ -137,9 +140,9 @@ fn form(kind: &dyn Kind) -> Value {
 }
 
 /// The fields of a form that stand for headers.
-pub fn form_headers() -> [(String, Value); 2] {
-    ["If-Match", "Idempotency-Key"].map(|header| {
-        let field = format!("_{}", header.to_lowercase().replace('-', "_"));
+pub fn form_headers() -> [(String, Value); 3] {
+    ["If-Match", "Idempotency-Key", "X-Change-Message"].map(|header| {
+        let field = format!("_{}", header.trim_start_matches("X-").to_lowercase().replace('-', "_"));
         (field, json!({"type": "string", "description": format!("Stands for the header `{header}`.")}))
     })
 }

@@ -20,7 +20,7 @@ pub fn paths() -> Vec<(String, Value)> {
     );
     let issue = json!({
         "operationId": "issueTokenSecret", "summary": "Issue a secret for a token", "tags": [kind.name()],
-        "parameters": parameters::named(&["dry_run"]), "responses": answers,
+        "parameters": parameters::named(&["X-Change-Message", "dry_run"]), "responses": answers,
     });
     vec![(format!("/v1/{}/{{key}}/secret", kind.name()), json!({"parameters": [parameters::key(kind)], "post": issue}))]
 }

@@ -4,6 +4,7 @@ use crate::kind::Kind;
 use crate::resource::{Resource, Rule};
 
 mod address;
+mod audit_event;
 mod bond;
 mod cache_option;
 mod ceph_cluster;
@@ -30,11 +31,30 @@ mod volume;
 mod words;
 
 pub use self::{
-    address::Address, bond::Bond, cache_option::CacheOption, ceph_cluster::CephCluster, ceph_mon::CephMon,
-    ceph_osd::CephOsd, ceph_pool::CephPool, compiler::Compiler, hypervisor::Hypervisor, image::Image,
-    interface::Interface, network::Network, node::Node, node_state::NodeState, snapshot::Snapshot,
-    storage_type::StorageType, token::Token, user::User, virt_method::VirtMethod, vlan::Vlan, vm::Vm,
-    vm_state::VmState, volume::Volume,
+    address::Address,
+    audit_event::{AuditEvent, NewAuditEvent, record},
+    bond::Bond,
+    cache_option::CacheOption,
+    ceph_cluster::CephCluster,
+    ceph_mon::CephMon,
+    ceph_osd::CephOsd,
+    ceph_pool::CephPool,
+    compiler::Compiler,
+    hypervisor::Hypervisor,
+    image::Image,
+    interface::Interface,
+    network::Network,
+    node::Node,
+    node_state::NodeState,
+    snapshot::Snapshot,
+    storage_type::StorageType,
+    token::Token,
+    user::User,
+    virt_method::VirtMethod,
+    vlan::Vlan,
+    vm::Vm,
+    vm_state::VmState,
+    volume::Volume,
 };
 
 /// Every kind, as people look for them. What must treat all resources alike is written over this list.
@@ -64,9 +84,17 @@ pub static KINDS: &[&dyn Kind] = &[
     CacheOption::KIND,
 ];
 
+/// What is recorded, and read in the same ways.
+static RECORDS: &[&dyn Kind] = &[AuditEvent::KIND];
+
+/// Everything that can be read.
+pub fn readable() -> impl Iterator<Item = &'static dyn Kind> {
+    KINDS.iter().chain(RECORDS).copied()
+}
+
 /// The kind with this name.
 pub fn kind(name: &str) -> Option<&'static dyn Kind> {
-    KINDS.iter().copied().find(|kind| kind.name() == name)
+    readable().find(|kind| kind.name() == name)
 }
 
 /// The name of the collection that is kept in this table.

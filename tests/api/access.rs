@@ -66,7 +66,8 @@ fn routes() -> Vec<Route> {
             for part in ["{certname}", "{minion_id}"] {
                 url = url.replace(part, NODE);
             }
-            let url = url.replace("{name}", "style.css");
+            let url = url.replace("{name}", "style.css").replace("{id}", "999999").replace("{request}", "no-such");
+            assert!(!url.contains('{'), "{url}");
             let kind = KINDS
                 .iter()
                 .map(|kind| kind.name())

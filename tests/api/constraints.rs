@@ -16,6 +16,14 @@ const CHECKS: &[(&str, &str)] = &[
     ("bonds_name_check", "UPDATE bonds SET name = 'a2345678901234567'"),
     ("ceph_mons_address_check", "UPDATE ceph_mons SET address = '10.1.0.0/24'"),
     ("ceph_mons_name_check", "UPDATE ceph_mons SET name = 'a b'"),
+    (
+        "audit_events_action_check",
+        "INSERT INTO audit_events (actor, action, collection, object_id, object_key) VALUES ('a', 'look', 'vms', 1, 'a')",
+    ),
+    (
+        "audit_events_message_check",
+        "INSERT INTO audit_events (actor, action, collection, object_id, object_key, message) VALUES ('a', 'create', 'vms', 1, 'a', '')",
+    ),
     ("ceph_mons_port_check", "UPDATE ceph_mons SET port = 0"),
     ("ceph_mons_port_check", "UPDATE ceph_mons SET port = 65536"),
     ("ceph_osds_db_device_check", "UPDATE ceph_osds SET db_device = 'nvme0n1'"),

@@ -1,6 +1,6 @@
 //! The pages, as a browser without scripts uses them.
 
-mod browser;
+pub mod browser;
 mod chromium;
 mod forms;
 

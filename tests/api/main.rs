@@ -4,6 +4,7 @@
 
 mod access;
 mod at_once;
+mod audit;
 mod bad_input;
 mod columns;
 mod commands;

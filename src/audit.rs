@@ -1,0 +1,185 @@
+//! The record of a change: for each object that it touched, what it was and what it became. It is kept beside the work of
+//! one transaction and written at its end, so that there is no change without its record, and no record without its
+//! change. It knows kinds and actors, and neither requests nor how a record is read.
+
+use serde_json::Value;
+
+use crate::column::Column;
+use crate::dependents::{Dependents, Fate};
+use crate::embed::Embed;
+use crate::error::Result;
+use crate::query::{MAX_LIMIT, Query};
+use crate::resources::{NewAuditEvent, record};
+use crate::types::Ip;
+use crate::{db::Tx, kind, kind::Kind, natural_key, refs};
+
+/// What one transaction has done so far.
+#[derive(Default)]
+pub struct Trail(Vec<Entry>);
+
+/// What was done to one object.
+struct Entry {
+    kind: &'static dyn Kind,
+    id: i64,
+    action: &'static str,
+    /// With its references as they were called then.
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
+const CREATE: &str = "create";
+const UPDATE: &str = "update";
+const DELETE: &str = "delete";
+const ISSUE: &str = "issue";
+
+impl Trail {
+    /// A new object. What it is, is read at the end.
+    pub fn created(&mut self, kind: &'static dyn Kind, id: i64) {
+        self.add(Entry { kind, id, action: CREATE, before: None, after: None });
+    }
+
+    /// An object that is about to be changed, as it is in the table.
+    ///
+    /// # Errors
+    /// [`Error::Away`](crate::error::Error::Away), as with all of these.
+    pub async fn will_update(&mut self, tx: &Tx, kind: &'static dyn Kind, row: &Value) -> Result<()> {
+        self.keep(tx, kind, vec![row.clone()], UPDATE).await
+    }
+
+    /// An object that is about to be deleted, and what is deleted or changed along with it.
+    ///
+    /// # Errors
+    /// [`Error::Away`](crate::error::Error::Away).
+    pub async fn will_delete(&mut self, tx: &Tx, kind: &'static dyn Kind, row: &Value, fate: &Fate) -> Result<()> {
+        self.keep(tx, kind, vec![row.clone()], DELETE).await?;
+        for (dependents, action) in
+            fate.goes.iter().map(|goes| (goes, DELETE)).chain(fate.cleared.iter().map(|cleared| (cleared, UPDATE)))
+        {
+            let Dependents { kind, objects, .. } = dependents;
+            let ids: Vec<i64> = objects.iter().map(|(id, _)| *id).collect();
+            for rows in rows(tx, *kind, &ids).await? {
+                self.keep(tx, *kind, rows, action).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A token that has got a secret.
+    pub fn issued(&mut self, kind: &'static dyn Kind, id: i64) {
+        self.add(Entry { kind, id, action: ISSUE, before: None, after: None });
+    }
+
+    async fn keep(
+        &mut self,
+        tx: &Tx,
+        kind: &'static dyn Kind,
+        mut rows: Vec<Value>,
+        action: &'static str,
+    ) -> Result<()> {
+        refs::expand(tx, kind, &mut rows, &Embed::default()).await?;
+        for row in rows {
+            self.add(Entry { kind, id: kind::id(&row), action, before: Some(row), after: None });
+        }
+        Ok(())
+    }
+
+    /// What is done to the same object twice is one change, from what it was before the first.
+    fn add(&mut self, entry: Entry) {
+        let same = |other: &&mut Entry| other.id == entry.id && other.kind.name() == entry.kind.name();
+        match self.0.iter_mut().rev().find(same) {
+            Some(first) if first.action == ISSUE || entry.action == ISSUE => self.0.push(entry),
+            Some(first) if first.action == UPDATE => first.action = entry.action,
+            Some(_) => {}
+            None => self.0.push(entry),
+        }
+    }
+
+    /// Writes it all down. Called once, when the transaction has done its work.
+    ///
+    /// # Errors
+    /// [`Error::Away`](crate::error::Error::Away).
+    pub async fn write(mut self, tx: &Tx) -> Result<()> {
+        self.read_results(tx).await?;
+        // Somebody may look at it and save it as it is: that is no change.
+        self.0.retain(|entry| {
+            entry.action != UPDATE || !differences(entry.before.as_ref(), entry.after.as_ref()).is_empty()
+        });
+        let events: Vec<_> = self.0.into_iter().map(|entry| entry.event(tx)).collect();
+        record(tx, &events).await
+    }
+
+    /// What became of what is still there.
+    async fn read_results(&mut self, tx: &Tx) -> Result<()> {
+        let mut kinds: Vec<&'static dyn Kind> = Vec::new();
+        for entry in self.0.iter().filter(|entry| entry.action != DELETE) {
+            if !kinds.iter().any(|kind| kind.name() == entry.kind.name()) {
+                kinds.push(entry.kind);
+            }
+        }
+        for kind in kinds {
+            let of_kind = |entry: &&mut Entry| entry.kind.name() == kind.name() && entry.action != DELETE;
+            let mut entries: Vec<&mut Entry> = self.0.iter_mut().filter(of_kind).collect();
+            entries.sort_by_key(|entry| entry.id);
+            let ids: Vec<i64> = entries.iter().map(|entry| entry.id).collect();
+            let mut items = Vec::with_capacity(ids.len());
+            for mut rows in rows(tx, kind, &ids).await? {
+                refs::expand(tx, kind, &mut rows, &Embed::default()).await?;
+                items.extend(rows);
+            }
+            for entry in entries {
+                let place = items.binary_search_by_key(&entry.id, kind::id);
+                entry.after = place.ok().and_then(|place| items.get(place).cloned());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    fn event(self, tx: &Tx) -> NewAuditEvent {
+        let (actor, origin) = (&tx.actor, tx.actor.origin());
+        let known = self.after.as_ref().or(self.before.as_ref());
+        let object_key = known.map_or_else(|| self.id.to_string(), |item| natural_key::of(self.kind, item));
+        // That a secret was issued says nothing about the token itself.
+        let (before, after) = if self.action == ISSUE { (None, None) } else { (self.before, self.after) };
+        NewAuditEvent {
+            actor: actor.name().to_owned(),
+            token_id: actor.token(),
+            address: origin.and_then(|origin| origin.address).map(Ip::from),
+            request: origin.map(|origin| origin.request.clone()),
+            action: self.action,
+            collection: self.kind.name(),
+            object_id: self.id,
+            object_key,
+            message: origin.and_then(|origin| origin.message.clone()),
+            before,
+            after,
+        }
+    }
+}
+
+/// The rows with these ids as they are now, in the order of their ids, in parts that one statement reads.
+async fn rows(tx: &Tx, kind: &'static dyn Kind, ids: &[i64]) -> Result<Vec<Vec<Value>>> {
+    let mut found = Vec::new();
+    for ids in ids.chunks(usize::try_from(MAX_LIMIT).unwrap_or(1)) {
+        let ids = ids.iter().map(ToString::to_string).collect();
+        found.push(kind.list(tx, &Query::related(&Column::ID, ids, MAX_LIMIT)).await?);
+    }
+    Ok(found)
+}
+
+/// The fields in which an object differs from what it was, with both values. When it was changed, and which generation it
+/// has, is no difference of its own.
+#[must_use]
+pub fn differences<'v>(before: Option<&'v Value>, after: Option<&'v Value>) -> Vec<(&'v str, &'v Value, &'v Value)> {
+    let fields = |value: Option<&'v Value>| value.and_then(Value::as_object).into_iter().flatten();
+    let names: Vec<&str> = fields(before).map(|(name, _)| name.as_str()).collect();
+    let added = fields(after).map(|(name, _)| name.as_str()).filter(|name| !names.contains(name));
+    let all: Vec<&str> = names.iter().copied().chain(added).collect();
+    let value = |of: Option<&'v Value>, name| of.and_then(|value| value.get(name)).unwrap_or(&Value::Null);
+    all.into_iter()
+        .filter(|name| !matches!(*name, "updated_at" | "generation"))
+        .map(|name| (name, value(before, name), value(after, name)))
+        .filter(|(_, before, after)| before != after)
+        .collect()
+}

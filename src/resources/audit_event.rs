@@ -1,0 +1,99 @@
+//! Something that was done: who, when, from where, and what it was before and after. It is written with the change
+//! itself, and never again.
+
+use super::prelude::*;
+use crate::schema::audit_events;
+use crate::types::Ip;
+
+/// A row of `audit_events`.
+#[derive(Queryable, Selectable, Serialize)]
+#[diesel(table_name = audit_events, check_for_backend(Pg))]
+pub struct AuditEvent {
+    id: i64,
+    happened_at: DateTime<Utc>,
+    actor: String,
+    token_id: Option<i64>,
+    address: Option<Ip>,
+    request: Option<String>,
+    action: String,
+    collection: String,
+    object_id: i64,
+    object_key: String,
+    message: Option<String>,
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
+/// What a change adds.
+#[derive(Insertable)]
+#[diesel(table_name = audit_events)]
+pub struct NewAuditEvent {
+    /// Who, as it is shown: `user:alice`.
+    pub actor: String,
+    /// The token that was used.
+    pub token_id: Option<i64>,
+    /// From where.
+    pub address: Option<Ip>,
+    /// In which request.
+    pub request: Option<String>,
+    /// One of the action's words.
+    pub action: &'static str,
+    /// The kind of the object.
+    pub collection: &'static str,
+    /// The object.
+    pub object_id: i64,
+    /// Its natural key at that time.
+    pub object_key: String,
+    /// Why, in the words of whoever did it.
+    pub message: Option<String>,
+    /// The object as it was.
+    pub before: Option<Value>,
+    /// The object as it is from now on.
+    pub after: Option<Value>,
+}
+
+/// How many are added by one statement: it has eleven parameters for each, and Postgres takes 65,535.
+const AT_ONCE: usize = 1000;
+
+/// Adds events.
+///
+/// # Errors
+/// [`Error::Away`](crate::error::Error::Away).
+pub async fn record(tx: &Tx, events: &[NewAuditEvent]) -> Result<()> {
+    for events in events.chunks(AT_ONCE) {
+        diesel::insert_into(audit_events::table).values(events).execute(&mut tx.conn()).await?;
+    }
+    Ok(())
+}
+
+/// Nobody sends one.
+#[derive(Deserialize, Validate)]
+pub struct Nothing {}
+
+impl Resource for AuditEvent {
+    const NAME: &'static str = "audit-events";
+    const ABOUT: &'static str = "Something that was done: who, when, from where, and what it was before and after.";
+    const KEY: &'static [&'static str] = &["id"];
+    const COLUMNS: &'static [Column] = &[
+        Column::ID,
+        Column::server("happened_at", Type::Time).required().about("When the change was made."),
+        Column::server("actor", Type::Text).required().about("Who did it, such as user:alice."),
+        Column::server("action", Type::Choice(&["create", "update", "delete", "issue"]))
+            .required()
+            .about("What was done; a token's secret is issued."),
+        Column::server("collection", Type::Text).required().about("The collection of the object."),
+        Column::server("object_id", Type::Int).required().about("The id of the object."),
+        Column::server("object_key", Type::Text).required().about("Its natural key at that time."),
+        Column::server("message", Type::Text).about("Why, in the words of whoever did it."),
+        Column::server("address", Type::Ip).about("From where."),
+        Column::server("request", Type::Text).about("The request that did it: it may have done more."),
+        Column::server("token_id", Type::Int).about("The id of the token that was used."),
+        Column::server("before", Type::Json).about("The object as it was; nothing for what was created."),
+        Column::server("after", Type::Json).about("The object as it was then; nothing for what was deleted."),
+    ];
+    const EXAMPLE: &'static str = "{}";
+    const READ_ONLY: bool = true;
+
+    type New = Nothing;
+    crud!(audit_events: list find refuse);
+}

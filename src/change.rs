@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::audit::Trail;
-use crate::auth::{self, Secret};
+use crate::auth::{self, Authority, Secret};
 use crate::column::{Column, text};
 use crate::dependents::Fate;
 use crate::error::{Error, Result};
@@ -103,7 +103,8 @@ pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Res
         return delete(work, change.kind, &before.ok_or(Error::NotFound)?).await;
     }
     change.resolve(work, before.as_ref()).await?;
-    let (kind, mut body) = (change.kind, change.body);
+    change.refuse_fields_of_operators(work, before.as_ref())?;
+    let (tx, kind, mut body) = (work.tx, change.kind, change.body);
     let Some(before) = before else {
         let lists = lists::take(kind, &mut body)?;
         let id = kind::id(&kind.insert(work.tx, body).await?);
@@ -115,8 +116,11 @@ pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Res
     let done = Done { id: kind::id(&before), created: false };
     // Nothing to write is nothing for agents to fetch.
     if !merge::changes_nothing(kind, &before, &body) {
-        work.trail.will_update(work.tx, kind, &before).await?;
-        work.shown.add(work.tx, kind, done.id).await?;
+        tx.as_server(async || {
+            work.trail.will_update(tx, kind, &before).await?;
+            work.shown.add(tx, kind, done.id).await
+        })
+        .await?;
         let lists = lists::take(kind, &mut body)?;
         kind.update(work.tx, done.id, body).await?;
         lists::replace(work, done.id, lists).await?;
@@ -127,12 +131,15 @@ pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Res
 }
 
 async fn delete(work: &mut Work<'_>, kind: &'static dyn Kind, row: &Value) -> Result<Done> {
-    let id = kind::id(row);
-    let fate = Fate::of(work.tx, kind, id).await?;
-    fate.refuse_if_used()?;
-    work.trail.will_delete(work.tx, kind, row, &fate).await?;
-    work.shown.add(work.tx, kind, id).await?;
-    kind.delete(work.tx, id).await?;
+    let (tx, id) = (work.tx, kind::id(row));
+    tx.as_server(async || {
+        let fate = Fate::of(tx, kind, id).await?;
+        fate.refuse_if_used()?;
+        work.trail.will_delete(tx, kind, row, &fate).await?;
+        work.shown.add(tx, kind, id).await
+    })
+    .await?;
+    kind.delete(tx, id).await?;
     work.forget_names();
     Ok(Done { id, created: false })
 }
@@ -195,6 +202,8 @@ impl Change {
                 let [row] = rows;
                 Ok(Some(row))
             }
+            // What a customer sees and may not write.
+            Err(Error::NotFound) if self.is_visible(work.tx).await? => Err(Error::Forbidden),
             Err(Error::NotFound) if self.action == Action::Replace && !natural_key::is_id(key) => {
                 let fields = natural_key::fields(self.kind, key).ok_or(Error::NotFound)?;
                 self.set_key(work, fields).await?;
@@ -202,6 +211,28 @@ impl Change {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether a customer sees what is to be changed.
+    async fn is_visible(&self, tx: &Tx) -> Result<bool> {
+        let key = self.key.as_deref().filter(|_| matches!(tx.actor.authority(), Authority::Customer(_)));
+        let Some(Ok(condition)) = key.map(|key| natural_key::condition(self.kind, key)) else { return Ok(false) };
+        match self.kind.find(tx, &condition).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A customer leaves to the operators what is theirs to set, or says what is so already.
+    fn refuse_fields_of_operators(&self, work: &Work<'_>, before: Option<&Value>) -> Result<()> {
+        let set = |column: &&Column| {
+            let now = before.map_or(Value::Null, |row| refs::ids_of(column, &row[column.name]));
+            !policy::sets(&work.tx.actor, column) && self.body[column.name] != now
+        };
+        let wrong: Vec<_> =
+            self.kind.columns().iter().filter(set).map(|c| (c.name.to_owned(), OPERATORS.into())).collect();
+        if wrong.is_empty() { Ok(()) } else { Err(Error::Invalid(wrong)) }
     }
 
     /// The natural key of a new object comes from its address; a body that says otherwise is a mistake.
@@ -232,11 +263,19 @@ impl Change {
         }
         if let Some(row) = before {
             self.body = merge::onto(self.kind, row, self.action, self.body.take());
+            for column in self.kind.columns().iter().filter(|column| !policy::sets(&work.tx.actor, column)) {
+                // A replace by a customer does not clear what the customer cannot set.
+                if self.action == Action::Replace && self.body.is_object() && self.body.get(column.name).is_none() {
+                    self.body[column.name] = refs::ids_of(column, &row[column.name]);
+                }
+            }
             lists::settle(work.tx, self.kind, kind::id(row), &mut self.body).await?;
         }
         resolve::references(work, self.kind, &mut self.body).await
     }
 }
+
+const OPERATORS: &str = "is set by the operators of the fleet";
 
 fn not_an_object() -> Error {
     Error::field("", "must be an object")

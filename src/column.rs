@@ -31,6 +31,8 @@ pub struct Column {
     pub required: bool,
     /// The smallest and largest number that it may hold.
     pub range: Option<(i64, i64)>,
+    /// Whether, of what customers may write, only operators set it.
+    pub by_operators: bool,
     /// What becomes of the object when what this column refers to is deleted.
     pub on_delete: OnDelete,
     /// What it means, in a sentence, for forms and OpenAPI.
@@ -48,7 +50,16 @@ impl Column {
     /// A column that clients set, or leave out.
     #[must_use]
     pub const fn new(name: &'static str, ty: Type) -> Self {
-        Self { name, ty, writable: true, required: false, range: None, on_delete: OnDelete::Refuse, about: "" }
+        Self {
+            name,
+            ty,
+            writable: true,
+            required: false,
+            range: None,
+            by_operators: false,
+            on_delete: OnDelete::Refuse,
+            about: "",
+        }
     }
 
     /// A column that only the server sets.
@@ -67,6 +78,12 @@ impl Column {
     #[must_use]
     pub const fn between(self, low: i64, high: i64) -> Self {
         Self { range: Some((low, high)), ..self }
+    }
+
+    /// Is set by operators, or by the server, and by no customer.
+    #[must_use]
+    pub const fn by_operators(self) -> Self {
+        Self { by_operators: true, ..self }
     }
 
     /// Refers to what the object belongs to, and goes with (`ON DELETE CASCADE`).

@@ -1,4 +1,4 @@
-//! The database: a pool, and [`Tx`], which every operation is given. It knows no table.
+//! The database: a pool, and [`Tx`], which every operation is given, with what its actor may see. It knows no table.
 
 use deadpool::{Runtime, managed::Timeouts};
 use diesel_async::pooled_connection::deadpool::{Hook, HookError, Object, Pool};
@@ -8,22 +8,31 @@ use diesel_async::{
     TransactionManager,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::auth::Actor;
+use crate::auth::{Actor, Authority};
 use crate::error::{Error, Result};
+use crate::kind::Kind;
+use crate::policy;
 
 /// A pool of connections.
 #[derive(Clone)]
 pub struct Db(Pool<AsyncPgConnection>);
 
-/// A connection and who uses it. Dropped halfway (a panic, a cancelled request), it rolls back: the pool throws a
+/// A connection and who uses it. For a customer it acts in the role to which the database shows what is the customer's
+/// and nothing else. Dropped halfway (a panic, a cancelled request), it rolls back: the pool throws a
 /// connection with an open transaction away.
 pub struct Tx {
     conn: Object<AsyncPgConnection>,
     /// On whose behalf.
     pub actor: Actor,
+    /// Whether what is done now is the server's own, whoever asked for it.
+    is_servers: AtomicBool,
 }
+
+/// Acts for a customer until the transaction ends. The database looks at the setting, and never at what a request says.
+const AS_CUSTOMER: &str = "SET LOCAL ROLE virtapi_customer";
 
 /// How long a request waits for a free connection before it is told that the database is away.
 const WAIT: Duration = Duration::from_secs(5);
@@ -54,12 +63,16 @@ impl Db {
         Ok(Self(pool.map_err(|error| Error::Internal(error.into()))?))
     }
 
-    /// For one statement, which sees what is committed when it starts.
+    /// For one statement of the server's own, which sees what is committed when it starts.
     ///
     /// # Errors
     /// [`Error::Away`] when the database is away.
-    pub async fn connect(&self, actor: Actor) -> Result<Tx> {
-        Ok(Tx { conn: self.0.get().await?, actor })
+    pub async fn connect(&self, part: &str) -> Result<Tx> {
+        self.of(Actor::system(part)).await
+    }
+
+    async fn of(&self, actor: Actor) -> Result<Tx> {
+        Ok(Tx { conn: self.0.get().await?, actor, is_servers: false.into() })
     }
 
     /// Reads several tables as of one moment.
@@ -83,9 +96,13 @@ impl Db {
     }
 
     async fn begin(&self, actor: Actor, how: &str) -> Result<Tx> {
-        let mut tx = self.connect(actor).await?;
+        let mut tx = self.of(actor).await?;
         // Through the manager, not by plain SQL: the pool must know that a transaction is open.
         AnsiTransactionManager::begin_transaction_sql(&mut *tx.conn, how).await?;
+        if let Authority::Customer(user) = tx.actor.authority() {
+            let both = format!("SET LOCAL virtapi.user_id = '{user}'; {AS_CUSTOMER}");
+            tx.run(&both).await?;
+        }
         Ok(tx)
     }
 }
@@ -94,6 +111,39 @@ impl Tx {
     /// The connection. Statements that run at the same time (`try_join!`) share one round trip.
     pub fn conn(&self) -> &AsyncPgConnection {
         &self.conn
+    }
+
+    /// Does what the server does on its own account while it acts for a customer: it sees everything, and nothing of what
+    /// it sees may be answered. No other statement may be under way.
+    ///
+    /// # Errors
+    /// What the work fails with, or [`Error::Away`].
+    pub async fn as_server<T>(&self, work: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
+        if !matches!(self.actor.authority(), Authority::Customer(_)) || self.is_servers.load(Ordering::Relaxed) {
+            return work().await;
+        }
+        self.run("RESET ROLE").await?;
+        self.is_servers.store(true, Ordering::Relaxed);
+        let done = work().await;
+        self.is_servers.store(false, Ordering::Relaxed);
+        // Fails only after a statement that failed: then that is the error.
+        let restored = self.run(AS_CUSTOMER).await;
+        let done = done?;
+        restored?;
+        Ok(done)
+    }
+
+    async fn run(&self, statements: &str) -> Result<()> {
+        let mut conn = self.conn();
+        Ok(conn.batch_execute(statements).await?)
+    }
+
+    /// Whether objects of this kind may be read now.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn may_read(&self, kind: &dyn Kind) -> Result<()> {
+        if self.is_servers.load(Ordering::Relaxed) { Ok(()) } else { policy::read(&self.actor, kind) }
     }
 
     /// Closes the connection, for a statement under way on it that nobody waits for any more.

@@ -150,6 +150,9 @@ fn join(parent: &str, field: &str) -> String {
 /// Failures that pass when tried again (`lc_messages` is C, or the text is not recognised).
 const TRANSIENT: &[&str] = &["terminating connection", "the database system is", "canceling statement"];
 
+/// A row that its writer may not write, or a table.
+const DENIED: &[&str] = &["violates row-level security policy", "permission denied for"];
+
 /// One of those that wait for each other is told so, and can be tried again at once.
 const DEADLOCK: &str = "deadlock detected";
 
@@ -188,6 +191,8 @@ impl From<Db> for Error {
             Violation::UnableToSendCommand | Violation::ClosedConnection => {
                 Self::Away(Db::DatabaseError(kind, info).into())
             }
+            // What the database keeps from a customer (diesel has no kind for it, and hides the SQLSTATE).
+            Violation::Unknown if DENIED.iter().any(|part| info.message().contains(part)) => Self::Forbidden,
             // Diesel has no kind for these, and hides the SQLSTATE.
             Violation::Unknown if TRANSIENT.iter().any(|start| info.message().starts_with(start)) => {
                 Self::Away(Db::DatabaseError(kind, info).into())

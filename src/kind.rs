@@ -9,7 +9,7 @@ use crate::{
     column::Column,
     db::Tx,
     error::{Error, Result, segment},
-    policy::{self, Realm},
+    policy::Realm,
     query::Query,
     resource::{Resource, Rule},
     sql::Sql,
@@ -104,11 +104,11 @@ impl<R: Resource> Kind for Of<R> {
         R::RULES
     }
     async fn list(&self, tx: &Tx, query: &Query) -> Result<Vec<Value>> {
-        policy::staff(&tx.actor)?;
+        tx.may_read(self)?;
         R::list(tx, query).await?.iter().map(value).collect()
     }
     async fn find(&self, tx: &Tx, key: &Sql) -> Result<Value> {
-        policy::staff(&tx.actor)?;
+        tx.may_read(self)?;
         value(&R::find(tx, key).await?)
     }
     async fn lock(&self, tx: &Tx, key: &Sql) -> Result<Value> {

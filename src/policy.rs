@@ -2,27 +2,54 @@
 //! and for every document. It knows actors and kinds, and neither requests nor tables.
 
 use crate::auth::{Actor, Authority, Scope};
+use crate::column::Column;
 use crate::error::{Error, Result};
 use crate::kind::Kind;
 
 /// What a kind is part of: that decides who may write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Realm {
-    /// The inventory: operators write it.
+    /// The inventory: operators write it, and customers do not see it.
     Fleet,
+    /// What there is to choose from: operators write it, and everybody reads it.
+    Catalog,
+    /// What operators attach to a customer's objects: the customer reads it.
+    Attached,
+    /// What customers order: they write their own, and operators all.
+    Customer,
+    /// Customers themselves: administrators write them, and their members read what is their own.
+    Tenant,
+    /// What is in an organization: administrators write it, and who owns the organization.
+    Organization,
     /// Who may do what: only administrators write it.
     Access,
 }
 
-/// Whether the actor is one of those who see the inventory: all kinds alike, for a page or a search shows many at once.
+/// Whether the actor reads objects at all, staff or customer: for what is about no kind, and for many at once.
 ///
 /// # Errors
 /// [`Error::Forbidden`].
-pub fn staff(actor: &Actor) -> Result<()> {
+pub fn enter(actor: &Actor) -> Result<()> {
     match (actor.scope(), actor.authority()) {
-        (Scope::All | Scope::Read, Authority::Administrator | Authority::Operator | Authority::Auditor)
+        (
+            Scope::All | Scope::Read,
+            Authority::Administrator | Authority::Operator | Authority::Auditor | Authority::Customer(_),
+        )
         | (_, Authority::System) => Ok(()),
         _ => Err(Error::Forbidden),
+    }
+}
+
+/// Whether the actor may read objects of this kind. Which of them exist for a customer is decided by the database
+/// (`migrations/…_organizations`): no statement can forget to ask.
+///
+/// # Errors
+/// [`Error::Forbidden`].
+pub fn read(actor: &Actor, kind: &dyn Kind) -> Result<()> {
+    enter(actor)?;
+    match (actor.authority(), kind.realm()) {
+        (Authority::Customer(_), Realm::Fleet | Realm::Access) => Err(Error::Forbidden),
+        _ => Ok(()),
     }
 }
 
@@ -34,9 +61,16 @@ pub fn write(actor: &Actor, kind: &dyn Kind) -> Result<()> {
     match (actor.scope(), actor.authority(), kind.realm()) {
         (_, Authority::System, _)
         | (Scope::All, Authority::Administrator, _)
-        | (Scope::All, Authority::Operator, Realm::Fleet) => Ok(()),
+        | (Scope::All, Authority::Operator, Realm::Fleet | Realm::Catalog | Realm::Attached | Realm::Customer)
+        | (Scope::All, Authority::Customer(_), Realm::Customer | Realm::Organization) => Ok(()),
         _ => Err(Error::Forbidden),
     }
+}
+
+/// Whether there is any use in offering the actor to change objects of this kind.
+#[must_use]
+pub fn writes(actor: &Actor, kind: &dyn Kind) -> bool {
+    !kind.is_read_only() && write(actor, kind).is_ok()
 }
 
 /// Whether the actor may read the documents of this node. A node that is not the actor's does not exist for it.
@@ -49,8 +83,14 @@ pub fn document(actor: &Actor, fqdn: &str) -> Result<()> {
         Authority::Node(own) if own == fqdn => Ok(()),
         Authority::Compiler(serves) if serves.includes(fqdn) => Ok(()),
         Authority::Node(_) | Authority::Compiler(_) => Err(Error::NotFound),
-        Authority::Operator | Authority::Auditor | Authority::Nothing => Err(Error::Forbidden),
+        Authority::Operator | Authority::Auditor | Authority::Customer(_) | Authority::Nothing => Err(Error::Forbidden),
     }
+}
+
+/// Whether the actor may set this field. A customer may set what its objects are, and not where and how they run.
+#[must_use]
+pub fn sets(actor: &Actor, column: &Column) -> bool {
+    !(column.by_operators && matches!(actor.authority(), Authority::Customer(_)))
 }
 
 #[cfg(test)]
@@ -58,40 +98,61 @@ mod tests {
     use super::*;
     use crate::auth::Serves;
     use crate::resource::Resource;
-    use crate::resources::{Node, Token};
+    use crate::resources::{Environment, Node, Token, Vm};
 
-    /// Every authority and scope: what of read, write of the fleet, write of access, document of `a`, document of `b`.
+    /// Every authority and scope: what of read of a node, of a VM, of a token; write of a node, of a VM, of an environment,
+    /// of a token; document of `a`, document of `b`.
     #[test]
     fn who_may_do_what() {
-        use Authority::{Administrator, Auditor, Compiler, Node as OfNode, Nothing, Operator, System};
+        use Authority::{Administrator, Auditor, Compiler, Customer, Node as OfNode, Nothing, Operator, System};
         let listed = || Compiler(Serves::Listed(["a".to_owned()].into()));
         for (authority, scope, expected) in [
-            (System, Scope::All, [true; 5]),
-            (Administrator, Scope::All, [true; 5]),
-            (Administrator, Scope::Read, [true, false, false, true, true]),
-            (Administrator, Scope::Documents, [false, false, false, true, true]),
-            (Operator, Scope::All, [true, true, false, false, false]),
-            (Operator, Scope::Read, [true, false, false, false, false]),
-            (Operator, Scope::Documents, [false; 5]),
-            (Auditor, Scope::All, [true, false, false, false, false]),
-            (Auditor, Scope::Read, [true, false, false, false, false]),
-            (Auditor, Scope::Documents, [false; 5]),
-            (OfNode("a".into()), Scope::All, [false, false, false, true, false]),
-            (OfNode("a".into()), Scope::Documents, [false, false, false, true, false]),
-            (listed(), Scope::All, [false, false, false, true, false]),
-            (listed(), Scope::Documents, [false, false, false, true, false]),
-            (Compiler(Serves::All), Scope::Documents, [false, false, false, true, true]),
-            (Nothing, Scope::All, [false; 5]),
+            (System, Scope::All, "nvt nvet ab"),
+            (Administrator, Scope::All, "nvt nvet ab"),
+            (Administrator, Scope::Read, "nvt ---- ab"),
+            (Administrator, Scope::Documents, "--- ---- ab"),
+            (Operator, Scope::All, "nvt nv-- --"),
+            (Operator, Scope::Read, "nvt ---- --"),
+            (Operator, Scope::Documents, "--- ---- --"),
+            (Auditor, Scope::All, "nvt ---- --"),
+            (Auditor, Scope::Read, "nvt ---- --"),
+            (Auditor, Scope::Documents, "--- ---- --"),
+            (Customer(1), Scope::All, "-v- -ve- --"),
+            (Customer(1), Scope::Read, "-v- ---- --"),
+            (Customer(1), Scope::Documents, "--- ---- --"),
+            (OfNode("a".into()), Scope::All, "--- ---- a-"),
+            (OfNode("a".into()), Scope::Documents, "--- ---- a-"),
+            (listed(), Scope::All, "--- ---- a-"),
+            (listed(), Scope::Documents, "--- ---- a-"),
+            (Compiler(Serves::All), Scope::Documents, "--- ---- ab"),
+            (Nothing, Scope::All, "--- ---- --"),
         ] {
             let actor = Actor::new("x", authority.clone(), scope, None);
+            let reads = |kind| read(&actor, kind).is_ok();
+            let writes = |kind| write(&actor, kind).is_ok();
+            let document = |name| document(&actor, name).is_ok();
             let may = [
-                staff(&actor).is_ok(),
-                write(&actor, Node::KIND).is_ok(),
-                write(&actor, Token::KIND).is_ok(),
-                document(&actor, "a").is_ok(),
-                document(&actor, "b").is_ok(),
+                ("n", reads(Node::KIND)),
+                ("v", reads(Vm::KIND)),
+                ("t ", reads(Token::KIND)),
+                ("n", writes(Node::KIND)),
+                ("v", writes(Vm::KIND)),
+                ("e", writes(Environment::KIND)),
+                ("t ", writes(Token::KIND)),
+                ("a", document("a")),
+                ("b", document("b")),
             ];
-            assert_eq!(may, expected, "{authority:?} {scope:?}");
+            let told = may.map(|(letter, may)| if may { letter.to_owned() } else { letter.replace(|c| c != ' ', "-") });
+            assert_eq!(told.concat(), expected, "{authority:?} {scope:?}");
         }
+    }
+
+    #[test]
+    fn a_customer_leaves_to_operators_what_is_theirs() {
+        let customer = Actor::new("x", Authority::Customer(1), Scope::All, None);
+        let operator = Actor::new("x", Authority::Operator, Scope::All, None);
+        let column = |name| Column::named(Vm::KIND.columns(), name).expect("a column");
+        assert!(sets(&customer, column("cores")) && sets(&operator, column("hypervisor")));
+        assert!(!sets(&customer, column("hypervisor")));
     }
 }

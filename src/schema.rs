@@ -119,6 +119,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    environments (id) {
+        id -> Int8,
+        organization_id -> Int8,
+        name -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     hypervisor_virt_methods (hypervisor_id, virt_method_id) {
         hypervisor_id -> Int8,
         virt_method_id -> Int8,
@@ -185,6 +195,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    memberships (id) {
+        id -> Int8,
+        organization_id -> Int8,
+        user_id -> Int8,
+        role -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     networks (id) {
         id -> Int8,
         name -> Text,
@@ -223,6 +244,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    organizations (id) {
+        id -> Int8,
+        name -> Text,
+        full_name -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     snapshots (id) {
         id -> Int8,
         volume_id -> Int8,
@@ -238,6 +269,24 @@ diesel::table! {
     storage_types (id) {
         id -> Int8,
         name -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    team_users (team_id, user_id) {
+        team_id -> Int8,
+        user_id -> Int8,
+    }
+}
+
+diesel::table! {
+    teams (id) {
+        id -> Int8,
+        organization_id -> Int8,
+        name -> Text,
+        role -> Text,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }
@@ -324,6 +373,7 @@ diesel::table! {
         virt_method_id -> Int8,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        environment_id -> Nullable<Int8>,
     }
 }
 
@@ -343,5 +393,6 @@ diesel::table! {
         write_bps_limit -> Nullable<Int8>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        environment_id -> Nullable<Int8>,
     }
 }

@@ -46,9 +46,13 @@ impl<'t> Work<'t> {
 
     /// Raises the generations of what shows the changes, and records them.
     pub async fn finish(self) -> Result<()> {
-        self.shown.raise_generations(self.tx).await?;
-        // Last, for it reads what all that has made of the objects.
-        self.trail.write(self.tx).await
+        let Self { tx, shown, trail, .. } = self;
+        tx.as_server(async || {
+            shown.raise_generations(tx).await?;
+            // Last, for it reads what all that has made of the objects.
+            trail.write(tx).await
+        })
+        .await
     }
 
     /// Forgets what was found: a name may now mean something else.

@@ -45,7 +45,9 @@ pub enum Authority {
     Node(String),
     /// A puppetserver or a Salt master.
     Compiler(Serves),
-    /// Somebody without a role.
+    /// A member of organizations, by the id of the user.
+    Customer(i64),
+    /// Somebody without a role, and in no organization.
     Nothing,
 }
 

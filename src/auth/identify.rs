@@ -27,12 +27,32 @@ pub struct Identities {
     known: Cache<Shown, (Instant, Actor)>,
 }
 
-type Columns =
-    (BigInt, Text, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Array<Text>);
-type Row = (i64, String, Option<String>, Option<String>, Option<String>, Option<String>, Option<String>, Vec<String>);
+type Columns = (
+    BigInt,
+    Text,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<BigInt>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Array<Text>,
+);
+type Row = (
+    i64,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<i64>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Vec<String>,
+);
 
 const FIND: &str = "
-    SELECT t.id, t.scope, u.name::text, u.role, n.fqdn, c.name::text, c.serves,
+    SELECT t.id, t.scope, u.name::text, u.role, CASE WHEN EXISTS (SELECT FROM memberships WHERE user_id = u.id)
+            OR EXISTS (SELECT FROM team_users WHERE user_id = u.id) THEN u.id END, n.fqdn, c.name::text, c.serves,
         ARRAY(SELECT fqdn FROM compiler_nodes l JOIN nodes m ON m.id = l.node_id WHERE l.compiler_id = c.id)
     FROM token_secrets s JOIN tokens t ON t.id = s.token_id LEFT JOIN users u ON u.id = t.user_id
     LEFT JOIN nodes n ON n.id = t.node_id LEFT JOIN compilers c ON c.id = t.compiler_id
@@ -57,7 +77,7 @@ impl Identities {
             return Ok(Some(actor));
         }
         let now = Instant::now();
-        let tx = self.db.connect(Actor::system("auth")).await?;
+        let tx = self.db.connect("auth").await?;
         let Some(actor) = find(&tx, &shown).await? else {
             self.known.remove(&shown);
             return Ok(None);
@@ -85,7 +105,7 @@ async fn find(tx: &Tx, (digest, from): &Shown) -> Result<Option<Actor>> {
     actor(row).map(Some)
 }
 
-fn actor((token, scope, user, role, node, compiler, serves, listed): Row) -> Result<Actor> {
+fn actor((token, scope, user, role, member, node, compiler, serves, listed): Row) -> Result<Actor> {
     let scope = match scope.as_str() {
         "all" => Scope::All,
         "read" => Scope::Read,
@@ -93,12 +113,13 @@ fn actor((token, scope, user, role, node, compiler, serves, listed): Row) -> Res
         other => return Err(unknown("scope", other)),
     };
     let (name, authority) = if let Some(user) = user {
-        let authority = match role.as_deref() {
-            None => Authority::Nothing,
-            Some("administrator") => Authority::Administrator,
-            Some("operator") => Authority::Operator,
-            Some("auditor") => Authority::Auditor,
-            Some(other) => return Err(unknown("role", other)),
+        let authority = match (role.as_deref(), member) {
+            (None, None) => Authority::Nothing,
+            (None, Some(id)) => Authority::Customer(id),
+            (Some("administrator"), _) => Authority::Administrator,
+            (Some("operator"), _) => Authority::Operator,
+            (Some("auditor"), _) => Authority::Auditor,
+            (Some(other), _) => return Err(unknown("role", other)),
         };
         (format!("user:{user}"), authority)
     } else if let Some(node) = node {

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::{Result, print, with_causes};
 use crate::auth::{Actor, Secret};
+use crate::change::{self, Change};
 use crate::config::{DatabaseUrl, Flags, Settings};
 use crate::db::{Db, Tx};
 use crate::embed::Embed;
@@ -157,6 +158,11 @@ pub(super) fn write<T>(flags: &Flags, work: impl AsyncFnOnce(&Tx) -> error::Resu
         let done = Db::new(url, 1)?.write(Actor::system("command line"), false, work).await;
         done.map_err(|error| error.named().into())
     })
+}
+
+/// One change by whoever has the database.
+pub(super) fn apply(flags: &Flags, change: Change) -> Result<()> {
+    write(flags, async |tx| change::apply_one(tx, change).await.map(drop))
 }
 
 /// All objects of a kind, at most 1000, as a line each with these fields.

@@ -7,6 +7,7 @@ mod database;
 mod demo;
 mod migrate;
 mod openapi;
+mod organization;
 mod serve;
 mod token;
 mod user;
@@ -43,6 +44,9 @@ enum Command {
     CheckConfig(Flags),
     /// Print the description of the API in OpenAPI
     Openapi,
+    /// Make organizations, and say who acts for them
+    #[command(subcommand)]
+    Org(organization::Command),
     /// Make users, list them, disable and enable them
     #[command(subcommand)]
     User(user::Command),
@@ -70,6 +74,7 @@ pub fn run() -> ExitCode {
         Command::Demo(flags) => demo::run(&flags),
         Command::CheckConfig(flags) => check_config::run(&flags),
         Command::Openapi => openapi::run(),
+        Command::Org(command) => organization::run(&command),
         Command::User(command) => user::run(&command),
         Command::Token(command) => token::run(&command),
         Command::Enc(args) => return crate::enc::run(&args),

@@ -4,7 +4,7 @@ use chrono::{TimeDelta, Utc};
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::database::{list, write};
+use super::database::{apply, list, write};
 use super::{Result, print};
 use crate::change::{self, Action, Change};
 use crate::config::Flags;
@@ -66,7 +66,7 @@ pub(super) fn run(command: &Command) -> Result<()> {
         Command::List(flags) => list(flags, Token::KIND, COLUMNS),
         Command::Revoke(token) => {
             let change = Change::of(Token::KIND, Action::Delete, &token.token, Value::Null);
-            write(&token.flags, async |tx| change::apply_one(tx, change).await.map(drop))
+            apply(&token.flags, change)
         }
     }
 }

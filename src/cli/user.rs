@@ -4,8 +4,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Result;
-use super::database::{list, write};
-use crate::change::{self, Action, Change};
+use super::database::{apply, list};
+use crate::change::{Action, Change};
 use crate::config::Flags;
 use crate::resource::Resource;
 use crate::resources::User;
@@ -60,8 +60,4 @@ pub(super) fn run(command: &Command) -> Result<()> {
 
 fn set_state(named: &Named, state: &str) -> Result<()> {
     apply(&named.flags, Change::of(User::KIND, Action::Update, &named.name, json!({"state": state})))
-}
-
-fn apply(flags: &Flags, change: Change) -> Result<()> {
-    write(flags, async |tx| change::apply_one(tx, change).await.map(drop))
 }

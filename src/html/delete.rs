@@ -52,7 +52,7 @@ impl Delete {
         let names = Names::of_objects(tx, shown.collect()).await?;
         let title = labels::title(kind, &item);
         Ok(Self {
-            layout: Layout::new(format!("Delete {title}"), Some(kind)),
+            layout: Layout::new(format!("Delete {title}"), Some(kind), Some(&tx.actor)),
             singular: labels::singular(kind),
             collection: Link::new(labels::capitalized(&labels::plural(kind)), collection(kind)),
             object: refs::href(kind, kind::id(&item)),

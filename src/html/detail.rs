@@ -17,9 +17,11 @@ use crate::html::table::{NARROW, Table, related_columns};
 use crate::html::{address, formats, labels};
 use crate::kind::{self, Kind};
 use crate::natural_key;
+use crate::policy;
 use crate::query::Query;
 use crate::refs;
-use crate::resources::KINDS;
+use crate::resource::Resource;
+use crate::resources::{AuditEvent, KINDS};
 use crate::value_type::Type;
 
 /// How many related objects of a kind are shown.
@@ -65,7 +67,7 @@ struct Related {
     all: String,
     /// Whether there are more than are shown.
     more: bool,
-    create: String,
+    create: Option<String>,
     table: Table,
 }
 
@@ -79,10 +81,12 @@ impl Detail {
         let mut items = [row];
         refs::expand(tx, kind, &mut items, &Embed::default()).await?;
         let key = natural_key::of(kind, &items[0]);
-        let related = relations(kind).into_iter().map(|(user, column, several)| {
-            let key = &key;
-            async move { related(tx, id, key, user, column, several).await }
-        });
+        let related = relations(kind).into_iter().filter(|(user, ..)| tx.may_read(*user).is_ok()).map(
+            |(user, column, several)| {
+                let key = &key;
+                async move { related(tx, id, key, user, column, several).await }
+            },
+        );
         let (names, related) = tokio::try_join!(Names::read(tx, kind, &items), try_join_all(related))?;
         let [item] = items;
         let of_record = |column: &&Column| {
@@ -91,19 +95,20 @@ impl Detail {
         let field =
             |column: &Column| Field { about: column.about, cell: Cell::whole(column, &item[column.name], &names) };
         let heading = labels::title(kind, &item);
-        let (here, changes) = (refs::href(kind, id), !kind.is_read_only());
+        let recorded = !kind.is_read_only() && tx.may_read(AuditEvent::KIND).is_ok();
+        let (here, changes) = (refs::href(kind, id), policy::writes(&tx.actor, kind));
         Ok(Self {
-            layout: Layout::new(heading.clone(), Some(kind)),
+            layout: Layout::new(heading.clone(), Some(kind), Some(&tx.actor)),
             singular: labels::singular(kind),
             collection: Link::new(labels::capitalized(&labels::plural(kind)), collection(kind)),
             fields: kind.columns().iter().filter(|column| !of_record(column)).map(field).collect(),
             record: kind.columns().iter().filter(of_record).map(field).collect(),
             related,
             documents: documents(kind, &item),
-            actions: actions(kind, id),
+            actions: if changes { actions(kind, id) } else { vec![] },
             edit: changes.then(|| format!("/forms/{}/edit/{id}", kind.name())),
             delete: changes.then(|| format!("/forms/{}/delete/{id}", kind.name())),
-            history: changes.then(|| format!("/history/{}/{id}", kind.name())),
+            history: recorded.then(|| format!("/history/{}/{id}", kind.name())),
             formats: formats(&here, &[]),
             heading,
         })
@@ -152,7 +157,7 @@ async fn related(
         any: !items.is_empty(),
         all: address(&collection(kind), &by),
         more,
-        create: address(&format!("/forms/{}/create", kind.name()), &by),
+        create: policy::writes(&tx.actor, kind).then(|| address(&format!("/forms/{}/create", kind.name()), &by)),
         table: Table::new(kind, &columns, &items, &names),
     })
 }

@@ -4,6 +4,7 @@
 use askama::Template;
 use serde_json::Value;
 
+use crate::auth::Actor;
 use crate::column::Column;
 use crate::db::Tx;
 use crate::embed::Embed;
@@ -14,6 +15,7 @@ use crate::html::options::{self, Options};
 use crate::html::values::Values;
 use crate::html::widget::Widget;
 use crate::kind::{self, Kind};
+use crate::policy;
 use crate::value_type::Type;
 use crate::{etag, natural_key, refs};
 
@@ -93,15 +95,16 @@ impl Form {
         given: &[(String, String)],
         refused: Option<Refused<'_>>,
     ) -> Result<Self> {
+        tx.may_read(kind)?;
         let writable = |name: &str| Column::named(kind.columns(), name).is_some_and(|column| column.writable);
         if let Some((name, _)) = given.iter().find(|(name, _)| !writable(name)) {
             return Err(Error::Parameter(name.clone(), "is no field of this form".into()));
         }
         let values = Values::typed(kind, refused.as_ref().map_or(given, |refused| refused.pairs));
         let options = Options::read(tx, kind).await?;
-        let fields = fields(kind, &values, None, &options, refused.as_ref());
+        let fields = fields(&tx.actor, kind, &values, None, &options, refused.as_ref());
         let heading = format!("New {}", labels::singular(kind));
-        Ok(Self::new(kind, heading, format!("Create {}", labels::singular(kind)), fields, refused.as_ref()))
+        Ok(Self::new(&tx.actor, kind, heading, format!("Create {}", labels::singular(kind)), fields, refused.as_ref()))
     }
 
     /// The form for an object: with what is stored, or as it was refused.
@@ -115,7 +118,7 @@ impl Form {
         let typed = refused.as_ref().map(|refused| Values::typed(kind, refused.pairs));
         let options = Options::read(tx, kind).await?;
         let values = typed.as_ref().unwrap_or(&stored);
-        let fields = fields(kind, values, Some(&stored).filter(|_| stale), &options, refused.as_ref());
+        let fields = fields(&tx.actor, kind, values, Some(&stored).filter(|_| stale), &options, refused.as_ref());
         let title = labels::title(kind, &item);
         let heading = format!("Edit {title}");
         let (href, edit) =
@@ -130,11 +133,12 @@ impl Form {
             if_match: Some(seen.unwrap_or(tag)),
             idempotency_key: None,
             reload: stale.then_some(edit),
-            ..Self::new(kind, heading, submit.into(), fields, refused.as_ref())
+            ..Self::new(&tx.actor, kind, heading, submit.into(), fields, refused.as_ref())
         })
     }
 
     fn new(
+        reader: &Actor,
         kind: &'static dyn Kind,
         heading: String,
         submit: String,
@@ -143,7 +147,7 @@ impl Form {
     ) -> Self {
         let (required, optional) = fields.into_iter().partition(|field| field.required);
         Self {
-            layout: Layout::new(heading.clone(), Some(kind)),
+            layout: Layout::new(heading.clone(), Some(kind), Some(reader)),
             heading,
             about: kind.about(),
             collection: Link::new(labels::capitalized(&labels::plural(kind)), collection(kind)),
@@ -173,6 +177,7 @@ pub async fn read(tx: &Tx, kind: &'static dyn Kind, key: &str) -> Result<(Value,
 }
 
 fn fields(
+    editor: &Actor,
     kind: &'static dyn Kind,
     values: &Values,
     stored: Option<&Values>,
@@ -195,7 +200,8 @@ fn fields(
         }),
         widget: Widget::for_field(column, values.of(column.name), options),
     };
-    kind.columns().iter().filter(|column| column.writable).map(field).collect()
+    let offered = |column: &&'static Column| column.writable && policy::sets(editor, column);
+    kind.columns().iter().filter(offered).map(field).collect()
 }
 
 fn help(column: &Column, options: &Options) -> String {

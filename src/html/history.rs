@@ -68,7 +68,7 @@ impl History {
         let itself = Link::new(name.clone(), refs::href(kind, id));
         let trail = if latest.object.href.is_empty() { vec![of_kind] } else { vec![of_kind, itself] };
         Ok(Self {
-            layout: Layout::new(format!("History of {name}"), Some(kind)),
+            layout: Layout::new(format!("History of {name}"), Some(kind), Some(&tx.actor)),
             heading: format!("History of {} {name}", labels::singular(kind)),
             trail,
             list: address(&collection(AuditEvent::KIND), &by),
@@ -88,7 +88,7 @@ impl History {
             return Err(Error::NotFound);
         }
         Ok(Self {
-            layout: Layout::new("What one request changed", Some(AuditEvent::KIND)),
+            layout: Layout::new("What one request changed", Some(AuditEvent::KIND), Some(&tx.actor)),
             heading: "What one request changed".into(),
             trail: vec![Link::new("Audit events", collection(AuditEvent::KIND))],
             list: address(&collection(AuditEvent::KIND), &by),

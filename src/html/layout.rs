@@ -1,7 +1,9 @@
 //! What every page has around its contents: the navigation, and where style and icon are.
 
+use crate::auth::Actor;
 use crate::html::{assets, labels};
 use crate::kind::Kind;
+use crate::policy;
 use crate::resources;
 
 /// The navigation: collections that people look for together. A kind that is not named here stands in the last group.
@@ -10,6 +12,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Network", &["interfaces", "bonds", "addresses", "vlans", "networks"]),
     ("Storage", &["volumes", "snapshots"]),
     ("Ceph", &["ceph-clusters", "ceph-mons", "ceph-osds", "ceph-pools"]),
+    ("Customers", &["organizations", "environments", "memberships", "teams"]),
     ("Access", &["users", "tokens", "compilers", "audit-events"]),
     ("Lookup tables", &[]),
 ];
@@ -56,15 +59,16 @@ impl Link {
 }
 
 impl Layout {
-    /// The frame of a page about a kind, or about none.
-    pub fn new(title: impl Into<String>, current: Option<&dyn Kind>) -> Self {
+    /// The frame of a page about a kind, or about none; with the collections that its reader may see, if that is known.
+    pub fn new(title: impl Into<String>, current: Option<&dyn Kind>, reader: Option<&Actor>) -> Self {
         let link = |kind: &dyn Kind| Link {
             text: labels::capitalized(&labels::plural(kind)),
             href: collection(kind),
             current: current.is_some_and(|current| current.name() == kind.name()),
         };
-        let groups =
-            grouped().into_iter().map(|(name, kinds)| Group { name, links: kinds.into_iter().map(link).collect() });
+        let groups = grouped(reader)
+            .into_iter()
+            .map(|(name, kinds)| Group { name, links: kinds.into_iter().map(link).collect() });
         Self {
             title: title.into(),
             is_home: false,
@@ -82,19 +86,21 @@ pub fn collection(kind: &dyn Kind) -> String {
     format!("/v1/{}", kind.name())
 }
 
-/// All kinds in their groups.
+/// All kinds that somebody may see, in their groups; all that there are, if it is not known who that is.
 #[must_use]
-pub fn grouped() -> Vec<(&'static str, Vec<&'static dyn Kind>)> {
+pub fn grouped(reader: Option<&Actor>) -> Vec<(&'static str, Vec<&'static dyn Kind>)> {
     let named = |name: &str| GROUPS.iter().any(|(_, names)| names.contains(&name));
     let last = GROUPS.len() - 1;
     let of = |i: usize| -> Vec<&'static dyn Kind> {
         let in_group =
             |kind: &&'static dyn Kind| GROUPS[i].1.contains(&kind.name()) || (i == last && !named(kind.name()));
-        let mut kinds: Vec<_> = resources::readable().filter(in_group).collect();
+        let readable = |kind: &&'static dyn Kind| reader.is_none_or(|reader| policy::read(reader, *kind).is_ok());
+        let mut kinds: Vec<_> = resources::readable().filter(in_group).filter(readable).collect();
         kinds.sort_by_key(|kind| GROUPS[i].1.iter().position(|name| *name == kind.name()));
         kinds
     };
-    GROUPS.iter().enumerate().map(|(i, (name, _))| (*name, of(i))).collect()
+    let groups = GROUPS.iter().enumerate().map(|(i, (name, _))| (*name, of(i)));
+    groups.filter(|(_, kinds)| !kinds.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -105,6 +111,6 @@ mod tests {
     fn the_navigation_names_every_kind_once() {
         let names: Vec<_> = GROUPS.iter().flat_map(|(_, names)| names.iter()).collect();
         assert!(names.iter().all(|name| resources::kind(name).is_some()));
-        assert_eq!(grouped().iter().map(|(_, kinds)| kinds.len()).sum::<usize>(), resources::readable().count());
+        assert_eq!(grouped(None).iter().map(|(_, kinds)| kinds.len()).sum::<usize>(), resources::readable().count());
     }
 }

@@ -16,6 +16,7 @@ use crate::html::table::{Table, chosen_columns};
 use crate::html::widget::Widget;
 use crate::html::{address, formats, labels};
 use crate::kind::Kind;
+use crate::policy;
 use crate::refs;
 
 /// A part of a collection, as it was asked for.
@@ -76,7 +77,7 @@ impl List {
         let heading = labels::capitalized(&labels::plural(kind));
         let later = pairs.iter().any(|(name, _)| name == "cursor");
         Ok(Self {
-            layout: Layout::new(heading.clone(), Some(kind)),
+            layout: Layout::new(heading.clone(), Some(kind), Some(&tx.actor)),
             heading,
             about: kind.about(),
             plural: labels::plural(kind),
@@ -87,7 +88,7 @@ impl List {
             first: later.then(|| address(path, &without(pairs, "cursor"))),
             next,
             formats: formats(&collection(kind), &without(pairs, "cursor")),
-            create: (!kind.is_read_only()).then(|| format!("/forms/{}/create", kind.name())),
+            create: policy::writes(&tx.actor, kind).then(|| format!("/forms/{}/create", kind.name())),
             table,
             filters,
         })

@@ -15,7 +15,7 @@ use crate::value_type::Type;
 /// A collection with more objects is not shown to choose from.
 const MAX: usize = 200;
 
-/// By collection. One that is missing is too large.
+/// By collection. One that is missing is too large, or not to be read by whoever asks.
 pub struct Options(HashMap<&'static str, Vec<Entry>>);
 
 impl Options {
@@ -26,7 +26,9 @@ impl Options {
     pub async fn read(tx: &Tx, kind: &dyn Kind) -> Result<Self> {
         let targets: HashMap<&'static str, &'static dyn Kind> =
             kind.columns().iter().filter_map(chosen_from).map(|target| (target.name(), target)).collect();
-        let read = targets.into_values().map(|target| async move {
+        // What somebody may not read is not offered.
+        let readable = targets.into_values().filter(|target| tx.may_read(*target).is_ok());
+        let read = readable.map(|target| async move {
             let objects = directory::first(tx, target, MAX + 1).await?;
             Ok::<_, crate::error::Error>((target.name(), objects))
         });

@@ -10,6 +10,7 @@ use crate::html::labels;
 use crate::html::layout::{Layout, Link, collection, grouped};
 use crate::html::list::told;
 use crate::kind::Kind;
+use crate::policy;
 use crate::query::Query;
 
 /// The page.
@@ -42,7 +43,7 @@ impl Overview {
     /// # Errors
     /// [`crate::error::Error::Away`].
     pub async fn read(tx: &Tx) -> Result<Self> {
-        let groups = grouped().into_iter().map(|(name, kinds)| async move {
+        let groups = grouped(Some(&tx.actor)).into_iter().map(|(name, kinds)| async move {
             let cards = try_join_all(kinds.into_iter().map(|kind| card(tx, kind))).await?;
             Ok::<_, crate::error::Error>(Group { name, cards })
         });
@@ -53,7 +54,7 @@ impl Overview {
             ("Metrics", "/metrics"),
         ];
         Ok(Self {
-            layout: Layout { is_home: true, ..Layout::new("Overview", None) },
+            layout: Layout { is_home: true, ..Layout::new("Overview", None, Some(&tx.actor)) },
             groups: try_join_all(groups).await?,
             server: server.iter().map(|(text, href)| Link::new(*text, *href)).collect(),
         })
@@ -67,6 +68,6 @@ async fn card(tx: &Tx, kind: &'static dyn Kind) -> Result<Card> {
         about: kind.about(),
         count: told(&total),
         href: collection(kind),
-        create: (!kind.is_read_only()).then(|| format!("/forms/{}/create", kind.name())),
+        create: policy::writes(&tx.actor, kind).then(|| format!("/forms/{}/create", kind.name())),
     })
 }

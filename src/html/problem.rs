@@ -41,7 +41,7 @@ impl Problem {
         };
         let mistakes: Vec<String> = body["errors"].as_array().into_iter().flatten().map(mistake).collect();
         Self {
-            layout: Layout::new(text("title"), None),
+            layout: Layout::new(text("title"), None, None),
             status,
             heading: text("title"),
             detail: sentence(&text("detail")),
@@ -56,7 +56,7 @@ impl Problem {
 impl Data {
     /// For any tree.
     pub fn new(body: &Value) -> Self {
-        Self { layout: Layout::new("Data", None), text: serde_json::to_string_pretty(body).unwrap_or_default() }
+        Self { layout: Layout::new("Data", None, None), text: serde_json::to_string_pretty(body).unwrap_or_default() }
     }
 }
 

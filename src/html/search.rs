@@ -45,10 +45,10 @@ impl Search {
     /// # Errors
     /// [`crate::error::Error::Away`], or a text that cannot be searched for.
     pub async fn read(tx: &Tx, wanted: &str) -> Result<Self> {
-        let searched = if wanted.is_empty() { &[][..] } else { KINDS };
-        let found = try_join_all(searched.iter().map(|kind| find(tx, *kind, wanted))).await?;
+        let searched = KINDS.iter().filter(|kind| !wanted.is_empty() && tx.may_read(**kind).is_ok());
+        let found = try_join_all(searched.map(|kind| find(tx, *kind, wanted))).await?;
         let title = if wanted.is_empty() { "Search".to_owned() } else { format!("Search for {wanted}") };
-        let layout = Layout { search: wanted.to_owned(), ..Layout::new(title, None) };
+        let layout = Layout { search: wanted.to_owned(), ..Layout::new(title, None, Some(&tx.actor)) };
         Ok(Self { layout, wanted: wanted.to_owned(), found: found.into_iter().flatten().collect() })
     }
 }

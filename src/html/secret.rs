@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use crate::auth::Actor;
 use crate::html::layout::{Layout, Link, collection};
 use crate::resource::Resource;
 use crate::resources::Token;
@@ -18,9 +19,9 @@ pub struct SecretPage {
 impl SecretPage {
     /// For this secret.
     #[must_use]
-    pub fn new(secret: &str) -> Self {
+    pub fn new(secret: &str, reader: &Actor) -> Self {
         Self {
-            layout: Layout::new("A new secret", Some(Token::KIND)),
+            layout: Layout::new("A new secret", Some(Token::KIND), Some(reader)),
             collection: Link::new("Tokens", collection(Token::KIND)),
             secret: secret.to_owned(),
         }

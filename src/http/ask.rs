@@ -150,7 +150,7 @@ impl Ask {
         // Of a read it is the representation that is compared, once it is there.
         let writes = !matches!(request.method(), Method::Get | Method::Head);
         let actor = caller::of(request).await?;
-        policy::staff(&actor)?;
+        policy::enter(&actor)?;
         let actor = actor.within(Origin {
             address: request.remote().map(|remote| remote.ip()),
             request: RequestId::of(request).to_owned(),

@@ -4,7 +4,6 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use rocket::{Route, State, get, routes};
 use serde_json::json;
 
-use crate::auth::Actor;
 use crate::db::Db;
 use crate::error::Result;
 use crate::http::format::Format;
@@ -18,7 +17,7 @@ fn health() -> Reply {
 
 #[get("/ready")]
 async fn ready(db: &State<Db>) -> Result<Reply> {
-    let tx = db.connect(Actor::system("ready")).await?;
+    let tx = db.connect("ready").await?;
     let mut conn = tx.conn();
     conn.batch_execute("SELECT 1 FROM nodes LIMIT 0").await?;
     Ok(Reply::new(200, Format::Json, json!({"status": "ready"})))

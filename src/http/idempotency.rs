@@ -54,13 +54,13 @@ impl Claim {
         let row = (keys::key.eq(&self.key), keys::request_digest.eq(&self.request_digest));
         // Waits for another request with this key.
         let claim = diesel::insert_into(keys::table).values(row).on_conflict_do_nothing();
-        if claim.execute(&mut tx.conn()).await? == 0 {
-            return self.first_answer(tx).await;
+        if tx.as_server(async || Ok(claim.execute(&mut tx.conn()).await?)).await? == 0 {
+            return tx.as_server(async || self.first_answer(tx).await).await;
         }
         let answer = work(tx).await?;
         let stored = serde_json::to_value(&answer).map_err(|error| Error::Internal(error.into()))?;
         let row = diesel::update(keys::table.find(&self.key)).set(keys::answer.eq(stored));
-        row.execute(&mut tx.conn()).await?;
+        tx.as_server(async || Ok(row.execute(&mut tx.conn()).await?)).await?;
         Ok(answer)
     }
 

@@ -18,9 +18,10 @@ use crate::query::Query;
 async fn issue(key: &str, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
     let ask = ask?;
     Query::none(&ask.pairs)?;
-    let secret = db.write(ask.actor, ask.dry_run, async |tx: &Tx| change::issue_secret(tx, stem(key)).await).await?;
+    let secret =
+        db.write(ask.actor.clone(), ask.dry_run, async |tx: &Tx| change::issue_secret(tx, stem(key)).await).await?;
     let mut reply = match ask.format {
-        Format::Html => Reply::page(201, &SecretPage::new(secret.expose()))?,
+        Format::Html => Reply::page(201, &SecretPage::new(secret.expose(), &ask.actor))?,
         format => Reply::new(201, format, json!({"secret": secret.expose()})),
     };
     reply.headers.push(Header::new("Cache-Control", "no-store"));

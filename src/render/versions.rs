@@ -5,7 +5,6 @@ use diesel_async::RunQueryDsl;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
-use crate::auth::Actor;
 use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
 use crate::render::PATIENCE;
@@ -18,7 +17,7 @@ use crate::sql::{Sql, Statement};
 /// [`Error::Away`].
 pub async fn committed(db: Db, asked: Asked) -> Result<Committed> {
     let deadline = Instant::now() + PATIENCE;
-    let tx = timeout_at(deadline, db.connect(Actor::system("render"))).await.map_err(away)??;
+    let tx = timeout_at(deadline, db.connect("render")).await.map_err(away)??;
     match timeout_at(deadline, read(&tx, asked)).await {
         Ok(versions) => versions,
         Err(late) => {

@@ -43,6 +43,8 @@ impl Resource for Address {
         WHERE addresses.id = changed.id AND node_id IS NOT NULL \
         UNION ALL SELECT hypervisors.node_id, NULL FROM addresses JOIN interfaces ON interfaces.id = interface_id \
         JOIN vms ON vms.id = vm_id JOIN hypervisors ON hypervisors.id = vms.hypervisor_id WHERE addresses.id = changed.id";
+    const REALM: Realm = Realm::Attached;
+
     type New = NewAddress;
     crud!(addresses: list find lock insert update delete);
 }

@@ -34,6 +34,8 @@ impl Resource for CacheOption {
     const SHARED: bool = true;
     const SHOWN_IN: &'static str = "SELECT hypervisors.node_id, NULL::int8 FROM volumes JOIN vms ON vms.id = vm_id \
         JOIN hypervisors ON hypervisors.id = vms.hypervisor_id WHERE cache_option_id = changed.id";
+    const REALM: Realm = Realm::Catalog;
+
     type New = NewCacheOption;
     crud!(cache_options: list find lock insert update delete);
 }

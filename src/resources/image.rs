@@ -61,6 +61,8 @@ impl Resource for Image {
             detail: "is more than a volume has that was made from it",
         },
     ];
+    const REALM: Realm = Realm::Catalog;
+
     type New = NewImage;
     crud!(images: list find lock insert update delete);
 }

@@ -67,6 +67,8 @@ impl Resource for Interface {
         Rule { constraint: "interfaces_bond_of_node_check", field: "bond", detail: "is only for a node's interface" },
         Rule { constraint: "interfaces_bond_id_fkey", field: "bond", detail: "is not one of this node" },
     ];
+    const REALM: Realm = Realm::Attached;
+
     type New = NewInterface;
     crud!(interfaces: list find lock insert update delete);
 }

@@ -13,14 +13,18 @@ mod ceph_osd;
 mod ceph_pool;
 mod compiler;
 mod defaults;
+mod environment;
 mod hypervisor;
 mod image;
 mod interface;
+mod membership;
 mod network;
 mod node;
 mod node_state;
+mod organization;
 mod snapshot;
 mod storage_type;
+mod team;
 mod token;
 mod user;
 mod virt_method;
@@ -40,14 +44,18 @@ pub use self::{
     ceph_osd::CephOsd,
     ceph_pool::CephPool,
     compiler::Compiler,
+    environment::Environment,
     hypervisor::Hypervisor,
     image::Image,
     interface::Interface,
+    membership::Membership,
     network::Network,
     node::Node,
     node_state::NodeState,
+    organization::Organization,
     snapshot::Snapshot,
     storage_type::StorageType,
+    team::Team,
     token::Token,
     user::User,
     virt_method::VirtMethod,
@@ -74,6 +82,10 @@ pub static KINDS: &[&dyn Kind] = &[
     CephMon::KIND,
     CephOsd::KIND,
     CephPool::KIND,
+    Organization::KIND,
+    Environment::KIND,
+    Membership::KIND,
+    Team::KIND,
     User::KIND,
     Compiler::KIND,
     Token::KIND,

@@ -48,6 +48,8 @@ impl Resource for Snapshot {
         JOIN hypervisors ON hypervisors.id = vms.hypervisor_id WHERE snapshots.id = changed.id";
     const RULES: &'static [Rule] =
         &[Rule { constraint: "snapshots_keep_until_check", field: "keep_until", detail: "must be after take_at" }];
+    const REALM: Realm = Realm::Customer;
+
     type New = NewSnapshot;
     crud!(snapshots: list find lock insert update delete);
 }

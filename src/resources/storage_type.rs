@@ -39,6 +39,8 @@ impl Resource for StorageType {
         field: "name",
         detail: "must stay as it is while there are volumes of this type",
     }];
+    const REALM: Realm = Realm::Catalog;
+
     type New = NewStorageType;
     crud!(storage_types: list find lock insert update delete);
 }

@@ -34,6 +34,8 @@ impl Resource for VirtMethod {
     const SHARED: bool = true;
     const SHOWN_IN: &'static str = "SELECT node_id, NULL::int8 FROM hypervisor_virt_methods \
         JOIN hypervisors ON hypervisors.id = hypervisor_id WHERE virt_method_id = changed.id";
+    const REALM: Realm = Realm::Catalog;
+
     type New = NewVirtMethod;
     crud!(virt_methods: list find lock insert update delete);
 }

@@ -49,6 +49,8 @@ impl Resource for Vlan {
         ON networks.id IN (management_network_id, storage_network_id, backup_network_id) WHERE vlan_id = changed.id";
     const RULES: &'static [Rule] =
         &[Rule { constraint: "vlans_tag_or_vni_check", field: "tag", detail: "or vni must be set, and not both" }];
+    const REALM: Realm = Realm::Attached;
+
     type New = NewVlan;
     crud!(vlans: list find lock insert update delete);
 }

@@ -1,7 +1,7 @@
 //! A virtual machine, on one hypervisor or on none yet.
 
 use super::prelude::*;
-use crate::resources::{Hypervisor, VirtMethod, VmState};
+use crate::resources::{Environment, Hypervisor, VirtMethod, VmState};
 use crate::schema::vms;
 
 /// A row of `vms`.
@@ -20,6 +20,8 @@ pub struct Vm {
     hypervisor_id: Option<i64>,
     #[serde(rename = "virt_method")]
     virt_method_id: i64,
+    #[serde(rename = "environment")]
+    environment_id: Option<i64>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -40,6 +42,8 @@ pub struct NewVm {
     hypervisor_id: Option<i64>,
     #[serde(rename = "virt_method")]
     virt_method_id: i64,
+    #[serde(rename = "environment")]
+    environment_id: Option<i64>,
 }
 
 impl Resource for Vm {
@@ -48,18 +52,20 @@ impl Resource for Vm {
     const KEY: &'static [&'static str] = &["uuid"];
     const COLUMNS: &'static [Column] = &[
         Column::ID,
-        Column::new("uuid", Type::Uuid).about("Made by the server unless given."),
+        Column::new("uuid", Type::Uuid).by_operators().about("Made by the server unless given."),
         Column::new("name", Type::Text).required().about("What people call it; need not be unique."),
         Column::new("cores", Type::Int).required().between(1, 4096).about("Virtual CPUs."),
         Column::new("ram_bytes", Type::Int).required().between(1, i64::MAX).about("Memory."),
         Column::new("cputime_limit", Type::Int)
             .between(1, 100)
+            .by_operators()
             .about("How much of its CPUs it may use, in per cent; unlimited unless given."),
         Column::new("state", Type::Ref(VmState::KIND)).required().about("What it shall be."),
-        Column::new("hypervisor", Type::Ref(Hypervisor::KIND)).about("Where it runs."),
+        Column::new("hypervisor", Type::Ref(Hypervisor::KIND)).by_operators().about("Where it runs."),
         Column::new("virt_method", Type::Ref(VirtMethod::KIND))
             .required()
             .about("How it is run; one that its hypervisor offers."),
+        Column::new("environment", Type::Ref(Environment::KIND)).about("Whose it is; the fleet's own without one."),
         Column::CREATED_AT,
         Column::UPDATED_AT,
     ];
@@ -75,11 +81,18 @@ impl Resource for Vm {
             detail: "is not one that its hypervisor offers",
         },
         Rule {
+            constraint: "vms_environment_check",
+            field: "environment",
+            detail: "is not that of a volume of this VM: a volume is in the environment of its VM",
+        },
+        Rule {
             constraint: "vms_volume_place_check",
             field: "hypervisor",
             detail: "has no local_storage_path or vg_name for a volume of this VM",
         },
     ];
+    const REALM: Realm = Realm::Customer;
+
     type New = NewVm;
     crud!(vms: list find lock insert update delete);
 }

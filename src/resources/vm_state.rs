@@ -34,6 +34,8 @@ impl Resource for VmState {
     const SHARED: bool = true;
     const SHOWN_IN: &'static str = "SELECT hypervisors.node_id, NULL::int8 FROM vms JOIN hypervisors ON hypervisors.id = vms.hypervisor_id \
         WHERE vms.state_id = changed.id";
+    const REALM: Realm = Realm::Catalog;
+
     type New = NewVmState;
     crud!(vm_states: list find lock insert update delete);
 }

@@ -1,7 +1,7 @@
 //! A block device of a VM, or one that is kept for later.
 
 use super::prelude::*;
-use crate::resources::{CacheOption, CephPool, Image, StorageType, Vm};
+use crate::resources::{CacheOption, CephPool, Environment, Image, StorageType, Vm};
 use crate::schema::volumes;
 
 /// A row of `volumes`.
@@ -25,6 +25,8 @@ pub struct Volume {
     write_iops_limit: Option<i64>,
     read_bps_limit: Option<i64>,
     write_bps_limit: Option<i64>,
+    #[serde(rename = "environment")]
+    environment_id: Option<i64>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -50,6 +52,8 @@ pub struct NewVolume {
     write_iops_limit: Option<i64>,
     read_bps_limit: Option<i64>,
     write_bps_limit: Option<i64>,
+    #[serde(rename = "environment")]
+    environment_id: Option<i64>,
 }
 
 impl Resource for Volume {
@@ -58,17 +62,24 @@ impl Resource for Volume {
     const KEY: &'static [&'static str] = &["uuid"];
     const COLUMNS: &'static [Column] = &[
         Column::ID,
-        Column::new("uuid", Type::Uuid).about("Made by the server unless given."),
+        Column::new("uuid", Type::Uuid).by_operators().about("Made by the server unless given."),
         Column::new("vm", Type::Ref(Vm::KIND)).about("The VM that has it."),
         Column::new("size_bytes", Type::Int).required().between(1, i64::MAX).about("What the guest sees."),
         Column::new("storage_type", Type::Ref(StorageType::KIND)).required().about("How it is kept."),
         Column::new("cache_option", Type::Ref(CacheOption::KIND)).required().about("How the hypervisor caches it."),
-        Column::new("ceph_pool", Type::Ref(CephPool::KIND)).about("Where an rbd volume is; no other volume has one."),
+        Column::new("ceph_pool", Type::Ref(CephPool::KIND))
+            .by_operators()
+            .about("Where an rbd volume is; no other volume has one."),
         Column::new("image", Type::Ref(Image::KIND)).about("The golden image that is its backing file (qcow2 only)."),
-        Column::new("read_iops_limit", Type::Int).between(1, i64::MAX).about("Reads per second."),
-        Column::new("write_iops_limit", Type::Int).between(1, i64::MAX).about("Writes per second."),
-        Column::new("read_bps_limit", Type::Int).between(1, i64::MAX).about("Bytes read per second."),
-        Column::new("write_bps_limit", Type::Int).between(1, i64::MAX).about("Bytes written per second."),
+        Column::new("read_iops_limit", Type::Int).between(1, i64::MAX).by_operators().about("Reads per second."),
+        Column::new("write_iops_limit", Type::Int).between(1, i64::MAX).by_operators().about("Writes per second."),
+        Column::new("read_bps_limit", Type::Int).between(1, i64::MAX).by_operators().about("Bytes read per second."),
+        Column::new("write_bps_limit", Type::Int)
+            .between(1, i64::MAX)
+            .by_operators()
+            .about("Bytes written per second."),
+        Column::new("environment", Type::Ref(Environment::KIND))
+            .about("Whose it is: that of its VM, if it has one; the fleet's own without one."),
         Column::CREATED_AT,
         Column::UPDATED_AT,
     ];
@@ -82,6 +93,11 @@ impl Resource for Volume {
             field: "ceph_pool",
             detail: "must be set for an rbd volume, and for no other",
         },
+        Rule {
+            constraint: "volumes_environment_check",
+            field: "environment",
+            detail: "is not that of its VM: a volume is in the environment of its VM",
+        },
         Rule { constraint: "volumes_image_backing_check", field: "image", detail: "is only for a qcow2 volume" },
         Rule {
             constraint: "volumes_volume_place_check",
@@ -90,6 +106,8 @@ impl Resource for Volume {
         },
         Rule { constraint: "volumes_size_of_image_check", field: "size_bytes", detail: "is less than the image has" },
     ];
+    const REALM: Realm = Realm::Customer;
+
     type New = NewVolume;
     crud!(volumes: list find lock insert update delete);
 }

@@ -287,7 +287,11 @@ async fn an_address_that_names_nothing_is_not_found() {
             }
         }
     }
-    assert_eq!(app.contents().await, before);
+    // What was created and deleted again is recorded.
+    let but_events = |contents: Vec<Vec<String>>| {
+        contents.into_iter().filter(|table| table[0] != "audit_events").collect::<Vec<_>>()
+    };
+    assert_eq!(but_events(app.contents().await), but_events(before));
     for key in ["%ff", "a%c3", "%ed%a0%80"] {
         assert_eq!(app.json(Method::Put, &format!("/v1/vlans/{key}"), json!({"tag": 1})).await.status, 400, "{key}");
         assert_eq!(app.get(&format!("/salt/pillar/{key}")).await.status, 400, "{key}");

@@ -69,6 +69,24 @@ async fn a_node_and_a_compiler_get_tokens_for_documents_on_the_command_line() {
 }
 
 #[rocket::async_test]
+async fn a_member_of_an_organization_acts_for_it_until_the_membership_ends() {
+    let dsn = harness::database().await;
+    done(&dsn, "user create wile");
+    done(&dsn, "org create acme --full-name Acme");
+    assert!(done(&dsn, "org list").contains("acme\tAcme\n"));
+    let secret = done(&dsn, "token create laptop --user wile");
+    assert_eq!(answer(&dsn, secret.trim()).await, 403, "a user without a role");
+    for role in ["viewer", "owner"] {
+        done(&dsn, &format!("org member acme wile --role {role}"));
+        assert_eq!(done(&dsn, "org members"), format!("acme\twile\t{role}\n"));
+    }
+    assert_eq!(answer(&dsn, secret.trim()).await, 200);
+    done(&dsn, "org member acme wile");
+    assert_eq!(done(&dsn, "org members"), "");
+    assert_eq!(answer(&dsn, secret.trim()).await, 403);
+}
+
+#[rocket::async_test]
 async fn a_wrong_command_says_what_is_wrong_and_changes_nothing() {
     let app = App::start().await;
     let before = app.contents().await;
@@ -83,6 +101,8 @@ async fn a_wrong_command_says_what_is_wrong_and_changes_nothing() {
         ("token create laptop", "--user"),
         ("token create laptop --user admin --node a", "cannot be used with"),
         ("token revoke 4711", "no such"),
+        ("org member nobody admin --role owner", "organization "),
+        ("org member nobody admin", "no such"),
     ] {
         let (code, out, complained) = command(&app.dsn, words);
         assert_ne!(code, Some(0), "{words}");

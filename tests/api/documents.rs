@@ -338,8 +338,13 @@ async fn a_document_takes_the_same_statements_in_one_round_trip_however_many_vms
         relay.round_trips();
         let document = fresh.get(&format!("/salt/pillar/{name}")).await.is(Status::Ok);
         assert_eq!(size(&document), (vms, vms, 2 * vms), "{document}");
-        assert_eq!(relay.round_trips(), 4, "the check, BEGIN, all that is read, COMMIT");
-        asked.push(log.statements().await);
+        let (round_trips, mut statements) = (relay.round_trips(), log.statements().await);
+        // Who asks is looked up once a second: on a busy machine that may be now.
+        let all = statements.len();
+        statements.retain(|statement| !statement.contains("token_secrets") && !statement.contains("UPDATE tokens"));
+        let for_the_document = round_trips - (all - statements.len());
+        assert_eq!(for_the_document, 4, "the check, BEGIN, all that is read, COMMIT");
+        asked.push(statements);
     }
     let [few, many] = &asked[..] else { panic!("two documents") };
     assert_eq!(builds(few), 1, "{few:#?}");

@@ -10,6 +10,7 @@ mod columns;
 mod commands;
 mod concurrency;
 mod constraints;
+mod customers;
 mod documents;
 mod enc;
 mod every_kind;

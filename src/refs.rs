@@ -1,5 +1,5 @@
 //! References on the way out: `{id, key, href}`, or the whole object where the client asked for it. Statements are per
-//! column, never per object.
+//! column, never per object, and those of one level share a round trip.
 
 use diesel::sql_types::{BigInt, Text};
 use futures_util::future::try_join_all;
@@ -53,8 +53,9 @@ pub async fn expand(tx: &Tx, kind: &'static dyn Kind, items: &mut [Value], embed
         return Ok(());
     }
     let columns = kind.columns().iter().filter(|column| column.any_target().is_some());
-    let mut columns = try_join_all(columns.map(|column| fill_column(tx, column, items, embed))).await?;
-    let mut reverse = try_join_all(embed.0.iter().map(|branch| fill_reverse(tx, branch, items))).await?;
+    let columns = try_join_all(columns.map(|column| fill_column(tx, column, items, embed)));
+    let reverse = try_join_all(embed.0.iter().map(|branch| fill_reverse(tx, branch, items)));
+    let (mut columns, mut reverse) = tokio::try_join!(columns, reverse)?;
     for filled in columns.iter_mut().chain(reverse.iter_mut().flatten()) {
         filled.fill(items);
     }

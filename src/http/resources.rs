@@ -45,22 +45,20 @@ async fn list(kind: Result<Named>, ask: Result<Ask>, db: &State<Db>) -> Result<R
     let (Named(kind), ask) = (kind?, ask?);
     let asked = Query::parse(kind, &ask.pairs)?;
     let work = async |tx: &Tx| {
-        let (mut items, total) = tokio::try_join!(kind.list(tx, &asked), count::total(tx, kind, &asked))?;
-        let limit = usize::try_from(asked.limit).unwrap_or_default();
-        let more = items.len() > limit;
-        items.truncate(limit);
-        let cursor = items.last().filter(|_| more).map(|last| asked.cursor(last));
-        let next = cursor.map(|cursor| {
-            let mut pairs: Vec<_> = ask.pairs.iter().filter(|(name, _)| name != "cursor").cloned().collect();
-            pairs.push(("cursor".into(), cursor));
-            html::address(&ask.path, &pairs)
-        });
         if ask.format == Format::Html {
+            let page = page(tx, kind, &asked, &ask);
+            let ((items, next), total) = tokio::try_join!(page, count::total(tx, kind, &asked))?;
             let Ask { path, pairs, .. } = &ask;
             let page = html::list::Asked { kind, path, pairs, fields: &asked.fields, items, total: &total, next };
             return Reply::page(200, &List::read(tx, page).await?);
         }
-        show(tx, kind, &mut items, &asked).await?;
+        let shown = async {
+            let (mut items, next) = page(tx, kind, &asked, &ask).await?;
+            show(tx, kind, &mut items, &asked).await?;
+            Ok((items, next))
+        };
+        // Postgres counts while the page is worked on.
+        let ((items, next), total) = tokio::try_join!(shown, count::total(tx, kind, &asked))?;
         let links = json!({"self": html::address(&ask.path, &ask.pairs), "next": next});
         let mut body = list_of(items);
         body["total"] = total.count.into();
@@ -72,6 +70,21 @@ async fn list(kind: Result<Named>, ask: Result<Ask>, db: &State<Db>) -> Result<R
         Ok(Reply { kind: Some(kind), headers, ..Reply::new(200, ask.format, body) })
     };
     db.read(ask.actor.clone(), work).await
+}
+
+/// The rows of a page, and where the next one is.
+async fn page(tx: &Tx, kind: &'static dyn Kind, asked: &Query, ask: &Ask) -> Result<(Vec<Value>, Option<String>)> {
+    let mut rows = kind.list(tx, asked).await?;
+    let limit = usize::try_from(asked.limit).unwrap_or_default();
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let cursor = rows.last().filter(|_| more).map(|last| asked.cursor(last));
+    let next = cursor.map(|cursor| {
+        let mut pairs: Vec<_> = ask.pairs.iter().filter(|(name, _)| name != "cursor").cloned().collect();
+        pairs.push(("cursor".into(), cursor));
+        html::address(&ask.path, &pairs)
+    });
+    Ok((rows, next))
 }
 
 /// `{"items": […]}`, without the copy that `json!` would make.

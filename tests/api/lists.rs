@@ -7,6 +7,8 @@ use virtapi::{KINDS, Type};
 
 use crate::every_kind::{by_key, example, text};
 use crate::harness::{self, App};
+use crate::relations::demo;
+use crate::statements::{Log, Relay};
 
 /// Nodes hv0 to hv6 (0 to 2 stopped; 1, 3 and 5 with a location), each with an interface and addresses.
 async fn seven_nodes() -> App {
@@ -348,5 +350,26 @@ async fn every_relation_can_be_embedded() {
                 }
             }
         }
+    }
+}
+
+#[rocket::async_test]
+async fn a_page_waits_once_for_all_that_is_on_one_level() {
+    let app = demo().await;
+    let mut log = Log::start(&app.dsn).await;
+    let relay = Relay::start(&app.dsn);
+    // One connection, on which the first request of each kind prepares the statements.
+    let fresh = App::with_pool(&relay.dsn, 1).await;
+    for (list, round_trips, told) in [
+        ("/v1/vms", 4, "BEGIN; the page and its total; references; COMMIT"),
+        ("/v1/vms?embed=hypervisor,interfaces,volumes", 5, "the same, and the references of what is embedded"),
+    ] {
+        fresh.get(list).await.is(Status::Ok);
+        log.statements().await;
+        relay.round_trips();
+        fresh.get(list).await.is(Status::Ok);
+        // Who asks is looked up once a second: a question, and a note that the token was used.
+        let looked_up = log.statements().await.iter().filter(|text| text.contains("token_secrets")).count();
+        assert_eq!(relay.round_trips() - 2 * looked_up, round_trips, "{told}");
     }
 }

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::column::Column;
 use crate::dependents::{Dependents, Fate};
-use crate::embed::Embed;
 use crate::error::Result;
 use crate::query::{MAX_LIMIT, Query};
 use crate::resources::{NewAuditEvent, record};
+use crate::row::Row;
 use crate::types::Ip;
 use crate::{db::Tx, kind, kind::Kind, natural_key, refs};
 
@@ -42,7 +42,7 @@ impl Trail {
     ///
     /// # Errors
     /// [`Error::Away`](crate::error::Error::Away), as with all of these.
-    pub async fn will_update(&mut self, tx: &Tx, kind: &'static dyn Kind, row: &Value) -> Result<()> {
+    pub async fn will_update(&mut self, tx: &Tx, kind: &'static dyn Kind, row: &Row) -> Result<()> {
         self.keep(tx, kind, vec![row.clone()], UPDATE).await
     }
 
@@ -50,7 +50,7 @@ impl Trail {
     ///
     /// # Errors
     /// [`Error::Away`](crate::error::Error::Away).
-    pub async fn will_delete(&mut self, tx: &Tx, kind: &'static dyn Kind, row: &Value, fate: &Fate) -> Result<()> {
+    pub async fn will_delete(&mut self, tx: &Tx, kind: &'static dyn Kind, row: &Row, fate: &Fate) -> Result<()> {
         self.keep(tx, kind, vec![row.clone()], DELETE).await?;
         for (dependents, action) in
             fate.goes.iter().map(|goes| (goes, DELETE)).chain(fate.cleared.iter().map(|cleared| (cleared, UPDATE)))
@@ -69,16 +69,9 @@ impl Trail {
         self.add(Entry { kind, id, action: ISSUE, before: None, after: None });
     }
 
-    async fn keep(
-        &mut self,
-        tx: &Tx,
-        kind: &'static dyn Kind,
-        mut rows: Vec<Value>,
-        action: &'static str,
-    ) -> Result<()> {
-        refs::expand(tx, kind, &mut rows, &Embed::default()).await?;
-        for row in rows {
-            self.add(Entry { kind, id: kind::id(&row), action, before: Some(row), after: None });
+    async fn keep(&mut self, tx: &Tx, kind: &'static dyn Kind, rows: Vec<Row>, action: &'static str) -> Result<()> {
+        for item in refs::with_references(tx, kind, rows).await? {
+            self.add(Entry { kind, id: kind::id(&item), action, before: Some(item), after: None });
         }
         Ok(())
     }
@@ -122,9 +115,8 @@ impl Trail {
             entries.sort_by_key(|entry| entry.id);
             let ids: Vec<i64> = entries.iter().map(|entry| entry.id).collect();
             let mut items = Vec::with_capacity(ids.len());
-            for mut rows in rows(tx, kind, &ids).await? {
-                refs::expand(tx, kind, &mut rows, &Embed::default()).await?;
-                items.extend(rows);
+            for rows in rows(tx, kind, &ids).await? {
+                items.extend(refs::with_references(tx, kind, rows).await?);
             }
             for entry in entries {
                 let place = items.binary_search_by_key(&entry.id, kind::id);
@@ -159,7 +151,7 @@ impl Entry {
 }
 
 /// The rows with these ids as they are now, in the order of their ids, in parts that one statement reads.
-async fn rows(tx: &Tx, kind: &'static dyn Kind, ids: &[i64]) -> Result<Vec<Vec<Value>>> {
+async fn rows(tx: &Tx, kind: &'static dyn Kind, ids: &[i64]) -> Result<Vec<Vec<Row>>> {
     let mut found = Vec::new();
     for ids in ids.chunks(usize::try_from(MAX_LIMIT).unwrap_or(1)) {
         let ids = ids.iter().map(ToString::to_string).collect();

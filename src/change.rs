@@ -11,9 +11,10 @@ use crate::error::{Error, Result};
 use crate::etag::{self, Preconditions};
 use crate::resource::Resource;
 use crate::resources::Token;
+use crate::row::Row;
 use crate::shown::lock_structure;
 use crate::work::Work;
-use crate::{db::Tx, kind, kind::Kind, lists, merge, natural_key, policy, refs, resolve};
+use crate::{db::Tx, kind::Kind, lists, merge, natural_key, policy, refs, resolve};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +86,7 @@ pub async fn apply_one(tx: &Tx, change: Change) -> Result<Done> {
 pub async fn issue_secret(tx: &Tx, key: &str) -> Result<Secret> {
     policy::write(&tx.actor, Token::KIND)?;
     let token = Token::KIND.lock(tx, &natural_key::condition(Token::KIND, key)?).await?;
-    let (mut trail, id) = (Trail::default(), kind::id(&token));
+    let (mut trail, id) = (Trail::default(), token.id());
     trail.issued(Token::KIND, id);
     trail.write(tx).await?;
     auth::issue(tx, id).await
@@ -107,13 +108,13 @@ pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Res
     let (tx, kind, mut body) = (work.tx, change.kind, change.body);
     let Some(before) = before else {
         let lists = lists::take(kind, &mut body)?;
-        let id = kind::id(&kind.insert(work.tx, body).await?);
+        let id = kind.insert(work.tx, body).await?.id();
         lists::fill(work, id, lists).await?;
         work.shown.add_later(kind, id);
         work.trail.created(kind, id);
         return Ok(Done { id, created: true });
     };
-    let done = Done { id: kind::id(&before), created: false };
+    let done = Done { id: before.id(), created: false };
     // Nothing to write is nothing for agents to fetch.
     if !merge::changes_nothing(kind, &before, &body) {
         tx.as_server(async || {
@@ -130,8 +131,8 @@ pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Res
     Ok(done)
 }
 
-async fn delete(work: &mut Work<'_>, kind: &'static dyn Kind, row: &Value) -> Result<Done> {
-    let (tx, id) = (work.tx, kind::id(row));
+async fn delete(work: &mut Work<'_>, kind: &'static dyn Kind, row: &Row) -> Result<Done> {
+    let (tx, id) = (work.tx, row.id());
     tx.as_server(async || {
         let fate = Fate::of(tx, kind, id).await?;
         fate.refuse_if_used()?;
@@ -189,7 +190,7 @@ impl Change {
     }
 
     /// Locks what is to be changed. A replace of nothing becomes a create.
-    async fn locate(&mut self, work: &mut Work<'_>) -> Result<Option<Value>> {
+    async fn locate(&mut self, work: &mut Work<'_>) -> Result<Option<Row>> {
         let Some(key) = &self.key else { return Ok(None) };
         let found = match natural_key::condition(self.kind, key) {
             Ok(condition) => self.kind.lock(work.tx, &condition).await,
@@ -225,7 +226,7 @@ impl Change {
     }
 
     /// A customer leaves to the operators what is theirs to set, or says what is so already.
-    fn refuse_fields_of_operators(&self, work: &Work<'_>, before: Option<&Value>) -> Result<()> {
+    fn refuse_fields_of_operators(&self, work: &Work<'_>, before: Option<&Row>) -> Result<()> {
         let set = |column: &&Column| {
             let now = before.map_or(Value::Null, |row| refs::ids_of(column, &row[column.name]));
             !policy::sets(&work.tx.actor, column) && self.body[column.name] != now
@@ -257,7 +258,7 @@ impl Change {
     }
 
     /// Makes the body what is to be written, with the ids of what it refers to.
-    async fn resolve(&mut self, work: &mut Work<'_>, before: Option<&Value>) -> Result<()> {
+    async fn resolve(&mut self, work: &mut Work<'_>, before: Option<&Row>) -> Result<()> {
         if !self.body.is_object() {
             return Err(not_an_object());
         }
@@ -269,7 +270,7 @@ impl Change {
                     self.body[column.name] = refs::ids_of(column, &row[column.name]);
                 }
             }
-            lists::settle(work.tx, self.kind, kind::id(row), &mut self.body).await?;
+            lists::settle(work.tx, self.kind, row.id(), &mut self.body).await?;
         }
         resolve::references(work, self.kind, &mut self.body).await
     }

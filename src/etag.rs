@@ -1,15 +1,15 @@
 //! Entity tags in two parts, `"object.representation"`: `If-Match` looks at the object only (whatever format, fields
 //! or generation the client saw), `If-None-Match` at both.
 
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::kind::Kind;
 use crate::refs;
+use crate::row::Row;
 
 /// The first part: what a client may write, so that a new generation makes nobody's edit stale.
-pub fn object(kind: &dyn Kind, row: &Value) -> String {
+pub fn object(kind: &dyn Kind, row: &Row) -> String {
     let writable = kind.columns().iter().filter(|column| column.writable);
     let mut text = row["id"].to_string();
     for column in writable {

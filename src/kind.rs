@@ -1,6 +1,5 @@
-//! A resource whose type has been forgotten: what HTTP, HTML and OpenAPI hold. Values in, values out.
+//! A resource whose type has been forgotten: what HTTP, HTML and OpenAPI hold. Values in, rows out.
 
-use serde::Serialize;
 use serde_json::Value;
 use std::marker::PhantomData;
 use validator::Validate;
@@ -12,10 +11,11 @@ use crate::{
     policy::Realm,
     query::Query,
     resource::{Resource, Rule},
+    row::Row,
     sql::Sql,
 };
 
-/// What can be done with any resource. Rows are as in the table: references are ids, lists are missing.
+/// What can be done with any resource.
 #[rocket::async_trait]
 pub trait Kind: Send + Sync {
     /// Its collection.
@@ -44,15 +44,15 @@ pub trait Kind: Send + Sync {
     fn rules(&self) -> &'static [Rule];
 
     /// Some rows, and one more if more follow.
-    async fn list(&self, tx: &Tx, query: &Query) -> Result<Vec<Value>>;
+    async fn list(&self, tx: &Tx, query: &Query) -> Result<Vec<Row>>;
     /// One row.
-    async fn find(&self, tx: &Tx, key: &Sql) -> Result<Value>;
+    async fn find(&self, tx: &Tx, key: &Sql) -> Result<Row>;
     /// One row that nobody else changes until the transaction ends.
-    async fn lock(&self, tx: &Tx, key: &Sql) -> Result<Value>;
+    async fn lock(&self, tx: &Tx, key: &Sql) -> Result<Row>;
     /// A new row.
-    async fn insert(&self, tx: &Tx, body: Value) -> Result<Value>;
+    async fn insert(&self, tx: &Tx, body: Value) -> Result<Row>;
     /// New contents of a row.
-    async fn update(&self, tx: &Tx, id: i64, body: Value) -> Result<Value>;
+    async fn update(&self, tx: &Tx, id: i64, body: Value) -> Result<Row>;
     /// A row less.
     async fn delete(&self, tx: &Tx, id: i64) -> Result<()>;
 }
@@ -103,35 +103,31 @@ impl<R: Resource> Kind for Of<R> {
     fn rules(&self) -> &'static [Rule] {
         R::RULES
     }
-    async fn list(&self, tx: &Tx, query: &Query) -> Result<Vec<Value>> {
+    async fn list(&self, tx: &Tx, query: &Query) -> Result<Vec<Row>> {
         tx.may_read(self)?;
-        R::list(tx, query).await?.iter().map(value).collect()
+        R::list(tx, query).await?.iter().map(|row| Row::new(R::COLUMNS, row)).collect()
     }
-    async fn find(&self, tx: &Tx, key: &Sql) -> Result<Value> {
+    async fn find(&self, tx: &Tx, key: &Sql) -> Result<Row> {
         tx.may_read(self)?;
-        value(&R::find(tx, key).await?)
+        Row::new(R::COLUMNS, &R::find(tx, key).await?)
     }
-    async fn lock(&self, tx: &Tx, key: &Sql) -> Result<Value> {
-        value(&R::lock(tx, key).await?)
+    async fn lock(&self, tx: &Tx, key: &Sql) -> Result<Row> {
+        Row::new(R::COLUMNS, &R::lock(tx, key).await?)
     }
-    async fn insert(&self, tx: &Tx, body: Value) -> Result<Value> {
-        value(&R::insert(tx, &parse::<R::New>(R::COLUMNS, body)?).await?)
+    async fn insert(&self, tx: &Tx, body: Value) -> Result<Row> {
+        Row::new(R::COLUMNS, &R::insert(tx, &parse::<R::New>(R::COLUMNS, body)?).await?)
     }
-    async fn update(&self, tx: &Tx, id: i64, body: Value) -> Result<Value> {
-        value(&R::update(tx, id, &parse::<R::New>(R::COLUMNS, body)?).await?)
+    async fn update(&self, tx: &Tx, id: i64, body: Value) -> Result<Row> {
+        Row::new(R::COLUMNS, &R::update(tx, id, &parse::<R::New>(R::COLUMNS, body)?).await?)
     }
     async fn delete(&self, tx: &Tx, id: i64) -> Result<()> {
         R::delete(tx, id).await
     }
 }
 
-/// The id of a row.
-pub fn id(row: &Value) -> i64 {
-    row["id"].as_i64().unwrap_or_default()
-}
-
-fn value(row: &impl Serialize) -> Result<Value> {
-    serde_json::to_value(row).map_err(|error| Error::Internal(error.into()))
+/// The id of an object that is shown.
+pub fn id(item: &Value) -> i64 {
+    item["id"].as_i64().unwrap_or_default()
 }
 
 /// The only way in: known fields of the right type, and valid. All that is wrong is told at once.

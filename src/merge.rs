@@ -6,9 +6,10 @@ use crate::change::Action;
 use crate::column::Column;
 use crate::kind::Kind;
 use crate::refs;
+use crate::row::Row;
 
 /// What a client could have sent to get what it wants now.
-pub fn onto(kind: &dyn Kind, row: &Value, action: Action, body: Value) -> Value {
+pub fn onto(kind: &dyn Kind, row: &Row, action: Action, body: Value) -> Value {
     let body = without_server_fields(kind, row, action, body);
     let mut wanted = if action == Action::Update { merged(writable(kind, row), body) } else { body };
     for column in kind.columns().iter().filter(|column| column.writable) {
@@ -24,7 +25,7 @@ pub fn onto(kind: &dyn Kind, row: &Value, action: Action, body: Value) -> Value 
 }
 
 /// Whether a body, its references resolved, leaves an object as it is.
-pub fn changes_nothing(kind: &dyn Kind, row: &Value, body: &Value) -> bool {
+pub fn changes_nothing(kind: &dyn Kind, row: &Row, body: &Value) -> bool {
     let known = |name: &String| Column::named(kind.columns(), name).is_some_and(|column| column.writable);
     let stays = |column: &Column| {
         let (now, given) = (refs::ids_of(column, &row[column.name]), &body[column.name]);
@@ -48,14 +49,14 @@ fn same_value(column: &Column, a: &Value, b: &Value) -> bool {
 }
 
 /// What a client could have sent to get this row.
-fn writable(kind: &dyn Kind, row: &Value) -> Value {
+fn writable(kind: &dyn Kind, row: &Row) -> Value {
     let columns = kind.columns().iter().filter(|column| column.writable);
     columns.map(|column| (column.name.to_owned(), refs::ids_of(column, &row[column.name]))).collect()
 }
 
 /// A client may send back what the server sets. In a patch it must be as it is; a replace is a whole object that was read
 /// some time ago, and a generation that has grown since is no reason to refuse it.
-fn without_server_fields(kind: &dyn Kind, row: &Value, action: Action, mut body: Value) -> Value {
+fn without_server_fields(kind: &dyn Kind, row: &Row, action: Action, mut body: Value) -> Value {
     let is_left = |column: &Column, value: &Value| {
         column.writable || *value != row[column.name] && (action == Action::Update || column.name == Column::ID.name)
     };

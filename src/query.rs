@@ -1,11 +1,12 @@
 //! What a list may be asked: filters, order, cursor, search, read from the URL against the columns of a kind.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::column::{Column, text};
 use crate::embed::Embed;
 use crate::error::{Error, Result};
+use crate::row::Row;
 use crate::value_type::Type;
 use crate::{kind::Kind, natural_key, sql::Sql};
 
@@ -139,9 +140,9 @@ impl Query {
         self.filtered = true;
     }
 
-    /// The cursor that continues after this item.
-    pub fn cursor(&self, item: &Value) -> String {
-        let value = |column: &Column| Some(&item[column.name]).filter(|v| !v.is_null()).map(text);
+    /// The cursor that continues after this row.
+    pub fn cursor(&self, row: &Row) -> String {
+        let value = |column: &Column| Some(&row[column.name]).filter(|v| !v.is_null()).map(text);
         let values: Vec<_> = self.sort.iter().map(|(column, _)| value(column)).collect();
         BASE64.encode(json!([name_of(&self.sort), values]).to_string())
     }

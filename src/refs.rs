@@ -3,16 +3,19 @@
 
 use diesel::sql_types::{BigInt, Text};
 use futures_util::future::try_join_all;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::column::Column;
-use crate::embed::{Embed, Relation};
+use crate::embed::{Branch, Embed, Relation};
 use crate::error::{Error, Result};
+use crate::object::{Content, Object, Reference};
 use crate::query::Query;
+use crate::row::Row;
 use crate::sql::{Sql, Statement};
 use crate::value_type::Type;
-use crate::{db::Tx, kind, kind::Kind, natural_key};
+use crate::{db::Tx, kind::Kind, natural_key};
 
 /// How many objects one embedded relation may bring.
 const MAX_EMBEDDED: i64 = 10_000;
@@ -20,10 +23,6 @@ const MAX_EMBEDDED: i64 = 10_000;
 /// Where an object is.
 pub fn href(kind: &dyn Kind, id: i64) -> String {
     format!("/v1/{}/{id}", kind.name())
-}
-
-fn reference(kind: &dyn Kind, id: i64, key: &str) -> Value {
-    json!({"id": id, natural_key::field(kind): key, "href": href(kind, id)})
 }
 
 /// The ids in a value that may hold references: what is compared and merged.
@@ -37,105 +36,113 @@ pub fn ids_of(column: &Column, value: &Value) -> Value {
     }
 }
 
-/// What one column or relation of some objects shows.
-struct Filled {
-    field: String,
-    /// The field of the object that says which entry is its own.
-    by: &'static str,
-    entries: HashMap<i64, Value>,
-    /// For an object without an entry.
-    otherwise: Value,
+/// What some rows show in a column.
+enum Shown {
+    /// What the column holds.
+    Value,
+    /// By the id that it holds: several rows may hold the same.
+    One(HashMap<i64, Content>),
+    /// By the id of the row.
+    Several(HashMap<i64, Vec<Content>>),
 }
 
-/// Turns the ids in some objects into references, fills their lists, and shows whole what was asked for.
-pub async fn expand(tx: &Tx, kind: &'static dyn Kind, items: &mut [Value], embed: &Embed) -> Result<()> {
-    if items.is_empty() {
-        return Ok(());
+impl Shown {
+    fn of(&mut self, row_id: i64, value: Value) -> Content {
+        match self {
+            Self::Value => value.into(),
+            Self::One(objects) => value.as_i64().and_then(|id| objects.get(&id)).cloned().unwrap_or(Value::Null.into()),
+            Self::Several(lists) => Content::List(lists.remove(&row_id).unwrap_or_default()),
+        }
     }
-    let columns = kind.columns().iter().filter(|column| column.any_target().is_some());
-    let columns = try_join_all(columns.map(|column| fill_column(tx, column, items, embed)));
-    let reverse = try_join_all(embed.0.iter().map(|branch| fill_reverse(tx, branch, items)));
+}
+
+/// Rows as clients see them: references for ids, their lists, and whole what was asked for.
+pub async fn expand(tx: &Tx, kind: &'static dyn Kind, rows: Vec<Row>, embed: &Embed) -> Result<Vec<Object>> {
+    if rows.is_empty() {
+        return Ok(vec![]);
+    }
+    let columns = try_join_all(kind.columns().iter().map(|column| show_column(tx, column, &rows, embed)));
+    let reverse = try_join_all(embed.0.iter().filter_map(|branch| match branch.relation {
+        Relation::Reverse(kind, column) => Some(show_reverse(tx, branch, kind, column, &rows)),
+        Relation::Column(_) => None,
+    }));
     let (mut columns, mut reverse) = tokio::try_join!(columns, reverse)?;
-    for filled in columns.iter_mut().chain(reverse.iter_mut().flatten()) {
-        filled.fill(items);
-    }
-    // A list is no field of a row, so it has come in behind all others.
-    if kind.columns().iter().any(|column| !column.is_stored()) {
-        order_fields(kind, items);
-    }
-    Ok(())
-}
-
-impl Filled {
-    /// Sets the field of each item. An entry that only one item shows is moved, for a copy costs more than all the rest.
-    fn fill(&mut self, items: &mut [Value]) {
-        let shown = items.iter().filter(|item| !item[self.by].is_null()).count();
-        let shown_once = self.by == Column::ID.name || self.entries.len() >= shown;
-        for item in items {
-            let id = item[self.by].as_i64().unwrap_or_default();
-            let entry = if shown_once { self.entries.remove(&id) } else { self.entries.get(&id).cloned() };
-            // The field that names the entry may be the one that is filled, so nothing is read after it is set.
-            if let Some(object) = item.as_object_mut() {
-                object.insert(self.field.clone(), entry.unwrap_or_else(|| self.otherwise.clone()));
-            }
+    let object = |row: Row| {
+        let id = row.id();
+        // Room for all of it, and for the `href` of an object that is shown within another one.
+        let mut object = Object::with_capacity(columns.len() + reverse.len() + 1);
+        for ((column, shown), value) in kind.columns().iter().zip(&mut columns).zip(row.into_values()) {
+            object.push(column.name, shown.of(id, value));
         }
-    }
-}
-
-/// The fields in the order of the columns, related objects last.
-fn order_fields(kind: &dyn Kind, items: &mut [Value]) {
-    for item in items.iter_mut().filter_map(Value::as_object_mut) {
-        let mut fields = std::mem::take(item);
-        let mut ordered = Map::with_capacity(fields.len());
-        for column in kind.columns() {
-            if let Some(value) = fields.shift_remove(column.name) {
-                ordered.insert(column.name.to_owned(), value);
-            }
+        for (name, shown) in &mut reverse {
+            object.push(name.clone(), shown.of(id, Value::Null));
         }
-        ordered.extend(fields);
-        *item = ordered;
-    }
-}
-
-/// Fills the lists of some rows with ids only: what a change compares and merges.
-pub async fn fill_lists(tx: &Tx, kind: &'static dyn Kind, rows: &mut [Value]) -> Result<()> {
-    let (nothing, lists) = (Embed::default(), kind.columns().iter().filter(|column| !column.is_stored()));
-    for filled in try_join_all(lists.map(|column| fill_column(tx, column, rows, &nothing))).await? {
-        for row in &mut *rows {
-            let entry = filled.entries.get(&kind::id(row)).unwrap_or(&filled.otherwise);
-            let ids = entry.as_array().into_iter().flatten().map(|reference| reference["id"].clone());
-            row[filled.field.as_str()] = ids.collect();
-        }
-    }
-    Ok(())
-}
-
-async fn fill_column(tx: &Tx, column: &'static Column, items: &[Value], embed: &Embed) -> Result<Filled> {
-    let (field, whole) = (column.name.to_owned(), embed.of_column(column));
-    let Some(target) = column.any_target() else {
-        return Ok(Filled { field, by: "id", entries: HashMap::new(), otherwise: Value::Null });
+        object
     };
+    Ok(rows.into_iter().map(object).collect())
+}
+
+/// Rows with their references and nothing whole, as plain values: what pages and commands look into.
+pub async fn with_references(tx: &Tx, kind: &'static dyn Kind, rows: Vec<Row>) -> Result<Vec<Value>> {
+    let objects = expand(tx, kind, rows, &Embed::default()).await?;
+    objects.into_iter().map(|object| Content::from(object).to_value()).collect()
+}
+
+/// Fills the lists of some rows with ids: what a change compares and merges.
+pub async fn fill_lists(tx: &Tx, kind: &'static dyn Kind, rows: &mut [Row]) -> Result<()> {
+    let lists = kind.columns().iter().filter(|column| !column.is_stored());
+    let pairs = try_join_all(lists.clone().map(|column| pairs(tx, column, rows.iter().map(Row::id)))).await?;
+    for (column, pairs) in lists.zip(pairs) {
+        let mut ids: HashMap<i64, Vec<Value>> = HashMap::new();
+        for (own, other, _) in pairs {
+            ids.entry(own).or_default().push(other.into());
+        }
+        for row in &mut *rows {
+            row.fill(column, ids.remove(&row.id()).unwrap_or_default().into());
+        }
+    }
+    Ok(())
+}
+
+async fn show_column(tx: &Tx, column: &'static Column, rows: &[Row], embed: &Embed) -> Result<Shown> {
+    let Some(target) = column.any_target() else { return Ok(Shown::Value) };
+    let whole = embed.of_column(column);
     if let Type::Ref(_) = column.ty {
-        let ids = distinct(items.iter().filter_map(|item| item[column.name].as_i64()));
-        let entries = match whole {
+        let ids = distinct(rows.iter().filter_map(|row| row[column.name].as_i64()));
+        return Ok(Shown::One(match whole {
             Some(below) => whole_by_id(tx, target, ids, below).await?,
             None => references(tx, target, ids).await?,
-        };
-        return Ok(Filled { field, by: column.name, entries, otherwise: Value::Null });
+        }));
     }
-    let pairs = pairs(tx, column, items.iter().map(kind::id)).await?;
-    let shown = match whole {
-        Some(below) => whole_by_id(tx, target, distinct(pairs.iter().map(|(_, id, _)| *id)), below).await?,
-        None => pairs.iter().map(|(_, id, key)| (*id, reference(target, *id, key))).collect(),
+    let pairs = pairs(tx, column, rows.iter().map(Row::id)).await?;
+    let objects = match whole {
+        Some(below) => Some(whole_by_id(tx, target, distinct(pairs.iter().map(|(_, id, _)| *id)), below).await?),
+        None => None,
     };
-    let mut entries: HashMap<i64, Value> = HashMap::new();
-    for (own, other, _) in pairs {
-        if let (Some(object), Value::Array(list)) = (shown.get(&other), entries.entry(own).or_insert_with(|| json!([])))
-        {
-            list.push(object.clone());
-        }
+    let mut lists: HashMap<i64, Vec<Content>> = HashMap::new();
+    for (own, id, key) in pairs {
+        let shown = match &objects {
+            Some(objects) => objects.get(&id).cloned(),
+            None => Some(reference(target, id, key)),
+        };
+        lists.entry(own).or_default().extend(shown);
     }
-    Ok(Filled { field, by: "id", entries, otherwise: json!([]) })
+    Ok(Shown::Several(lists))
+}
+
+async fn show_reverse(
+    tx: &Tx,
+    branch: &Branch,
+    kind: &'static dyn Kind,
+    column: &Column,
+    rows: &[Row],
+) -> Result<(String, Shown)> {
+    let ids = distinct(rows.iter().map(Row::id));
+    let mut lists: HashMap<i64, Vec<Content>> = HashMap::new();
+    for (id, object) in whole(tx, kind, column, ids, &branch.below).await? {
+        lists.entry(id).or_default().push(object);
+    }
+    Ok((branch.name.clone(), Shown::Several(lists)))
 }
 
 /// The objects behind a list column: `(own id, other id, other's natural key)`.
@@ -169,8 +176,12 @@ fn distinct(ids: impl Iterator<Item = i64>) -> Vec<String> {
     ids.into_iter().map(|id| id.to_string()).collect()
 }
 
+fn reference(kind: &'static dyn Kind, id: i64, key: String) -> Content {
+    Content::Reference(Arc::new(Reference { kind, id, key }))
+}
+
 /// The objects with these ids as references.
-async fn references(tx: &Tx, kind: &dyn Kind, ids: Vec<String>) -> Result<HashMap<i64, Value>> {
+async fn references(tx: &Tx, kind: &'static dyn Kind, ids: Vec<String>) -> Result<HashMap<i64, Content>> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
@@ -178,16 +189,20 @@ async fn references(tx: &Tx, kind: &dyn Kind, ids: Vec<String>) -> Result<HashMa
     let sql = Sql::new(format!("SELECT named.id, {key} FROM {} AS named WHERE named.id = ", kind.table()));
     let statement: Statement<(BigInt, Text)> = sql.any(ids, "int8").into();
     let found: Vec<(i64, String)> = diesel_async::RunQueryDsl::load(statement, &mut tx.conn()).await?;
-    Ok(found.into_iter().map(|(id, key)| (id, reference(kind, id, &key))).collect())
+    Ok(found.into_iter().map(|(id, key)| (id, reference(kind, id, key))).collect())
 }
 
 /// The objects with these ids, whole.
-async fn whole_by_id(tx: &Tx, kind: &'static dyn Kind, ids: Vec<String>, below: &Embed) -> Result<HashMap<i64, Value>> {
+async fn whole_by_id(
+    tx: &Tx,
+    kind: &'static dyn Kind,
+    ids: Vec<String>,
+    below: &Embed,
+) -> Result<HashMap<i64, Content>> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let found = whole(tx, kind, &Column::ID, ids, below).await?;
-    Ok(found.into_iter().map(|(_, item)| (kind::id(&item), item)).collect())
+    Ok(whole(tx, kind, &Column::ID, ids, below).await?.into_iter().collect())
 }
 
 /// The objects whose column holds one of these ids, whole, each with that id.
@@ -197,28 +212,17 @@ async fn whole(
     column: &Column,
     ids: Vec<String>,
     below: &Embed,
-) -> Result<Vec<(i64, Value)>> {
-    let mut items = kind.list(tx, &Query::related(column, ids, MAX_EMBEDDED)).await?;
-    if i64::try_from(items.len()).unwrap_or(i64::MAX) > MAX_EMBEDDED {
+) -> Result<Vec<(i64, Content)>> {
+    let rows = kind.list(tx, &Query::related(column, ids, MAX_EMBEDDED)).await?;
+    if i64::try_from(rows.len()).unwrap_or(i64::MAX) > MAX_EMBEDDED {
         let detail = format!("would bring more than {MAX_EMBEDDED} {}: read their own list", kind.name());
         return Err(Error::Parameter("embed".into(), detail));
     }
-    let by: Vec<i64> = items.iter().map(|item| item[column.name].as_i64().unwrap_or_default()).collect();
-    Box::pin(expand(tx, kind, &mut items, below)).await?;
-    for item in &mut items {
-        item["href"] = href(kind, kind::id(item)).into();
-    }
-    Ok(by.into_iter().zip(items).collect())
-}
-
-async fn fill_reverse(tx: &Tx, branch: &crate::embed::Branch, items: &[Value]) -> Result<Option<Filled>> {
-    let Relation::Reverse(kind, column) = branch.relation else { return Ok(None) };
-    let ids = distinct(items.iter().map(kind::id));
-    let mut entries: HashMap<i64, Value> = HashMap::new();
-    for (id, item) in whole(tx, kind, column, ids, &branch.below).await? {
-        if let Value::Array(list) = entries.entry(id).or_insert_with(|| json!([])) {
-            list.push(item);
-        }
-    }
-    Ok(Some(Filled { field: branch.name.clone(), by: "id", entries, otherwise: json!([]) }))
+    let ids: Vec<_> = rows.iter().map(|row| (row[column.name].as_i64().unwrap_or_default(), row.id())).collect();
+    let objects = Box::pin(expand(tx, kind, rows, below)).await?;
+    let with_href = |((by, id), mut object): ((i64, i64), Object)| {
+        object.push("href", Value::from(href(kind, id)));
+        (by, object.into())
+    };
+    Ok(ids.into_iter().zip(objects).map(with_href).collect())
 }

@@ -14,7 +14,6 @@ use crate::auth::{Actor, Secret};
 use crate::change::{self, Change};
 use crate::config::{DatabaseUrl, Flags, Settings};
 use crate::db::{Db, Tx};
-use crate::embed::Embed;
 use crate::kind::Kind;
 use crate::postgres::{OLDEST, Private};
 use crate::query::{MAX_LIMIT, Query};
@@ -171,9 +170,8 @@ pub(super) fn list(flags: &Flags, kind: &'static dyn Kind, fields: &[&str]) -> R
     let items = with_database(&settings, async |url| {
         let all = Query::parse(kind, &[("limit".into(), MAX_LIMIT.to_string())])?;
         let read = async |tx: &Tx| {
-            let mut items = kind.list(tx, &all).await?;
-            refs::expand(tx, kind, &mut items, &Embed::default()).await?;
-            Ok(items)
+            let rows = kind.list(tx, &all).await?;
+            refs::with_references(tx, kind, rows).await
         };
         Ok(Db::new(url, 1)?.read(Actor::system("command line"), read).await?)
     })?;

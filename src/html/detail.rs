@@ -7,21 +7,22 @@ use serde_json::{Value, json};
 use crate::column::{Column, OnDelete, text};
 use crate::count;
 use crate::db::Tx;
-use crate::embed::{self, Embed};
-use crate::error::Result;
+use crate::embed;
+use crate::error::{Error, Result};
 use crate::html::cell::Cell;
 use crate::html::layout::{Layout, Link, collection};
 use crate::html::list::told;
 use crate::html::names::Names;
 use crate::html::table::{NARROW, Table, related_columns};
 use crate::html::{address, formats, labels};
-use crate::kind::{self, Kind};
+use crate::kind::Kind;
 use crate::natural_key;
 use crate::policy;
 use crate::query::Query;
 use crate::refs;
 use crate::resource::Resource;
 use crate::resources::{AuditEvent, KINDS};
+use crate::row::Row;
 use crate::value_type::Type;
 
 /// How many related objects of a kind are shown.
@@ -76,11 +77,11 @@ impl Detail {
     ///
     /// # Errors
     /// [`crate::error::Error::Away`].
-    pub async fn read(tx: &Tx, kind: &'static dyn Kind, row: Value) -> Result<Self> {
-        let id = kind::id(&row);
-        let mut items = [row];
-        refs::expand(tx, kind, &mut items, &Embed::default()).await?;
-        let key = natural_key::of(kind, &items[0]);
+    pub async fn read(tx: &Tx, kind: &'static dyn Kind, row: Row) -> Result<Self> {
+        let id = row.id();
+        let items = refs::with_references(tx, kind, vec![row]).await?;
+        let [item] = &items[..] else { return Err(Error::NotFound) };
+        let key = natural_key::of(kind, item);
         let related = relations(kind).into_iter().filter(|(user, ..)| tx.may_read(*user).is_ok()).map(
             |(user, column, several)| {
                 let key = &key;
@@ -88,13 +89,12 @@ impl Detail {
             },
         );
         let (names, related) = tokio::try_join!(Names::read(tx, kind, &items), try_join_all(related))?;
-        let [item] = items;
         let of_record = |column: &&Column| {
             matches!(column.name, "id" | "generation" | "created_at" | "updated_at") && !column.writable
         };
         let field =
             |column: &Column| Field { about: column.about, cell: Cell::whole(column, &item[column.name], &names) };
-        let heading = labels::title(kind, &item);
+        let heading = labels::title(kind, item);
         let recorded = !kind.is_read_only() && tx.may_read(AuditEvent::KIND).is_ok();
         let (here, changes) = (refs::href(kind, id), policy::writes(&tx.actor, kind));
         Ok(Self {
@@ -104,7 +104,7 @@ impl Detail {
             fields: kind.columns().iter().filter(|column| !of_record(column)).map(field).collect(),
             record: kind.columns().iter().filter(of_record).map(field).collect(),
             related,
-            documents: documents(kind, &item),
+            documents: documents(kind, item),
             actions: if changes { actions(kind, id) } else { vec![] },
             edit: changes.then(|| format!("/forms/{}/edit/{id}", kind.name())),
             delete: changes.then(|| format!("/forms/{}/delete/{id}", kind.name())),
@@ -138,10 +138,10 @@ async fn related(
     several: bool,
 ) -> Result<Related> {
     let asked = Query::parse(kind, &[(column.name.into(), id.to_string()), ("limit".into(), SHOWN.into())])?;
-    let (mut items, total) = tokio::try_join!(kind.list(tx, &asked), count::total(tx, kind, &asked))?;
-    let more = items.len() > usize::try_from(asked.limit).unwrap_or_default();
-    items.truncate(usize::try_from(asked.limit).unwrap_or_default());
-    refs::expand(tx, kind, &mut items, &Embed::default()).await?;
+    let (mut rows, total) = tokio::try_join!(kind.list(tx, &asked), count::total(tx, kind, &asked))?;
+    let more = rows.len() > usize::try_from(asked.limit).unwrap_or_default();
+    rows.truncate(usize::try_from(asked.limit).unwrap_or_default());
+    let items = refs::with_references(tx, kind, rows).await?;
     let names = Names::read(tx, kind, &items).await?;
     // A part of a page has no room for columns that say nothing.
     let mut columns = related_columns(kind, column.name);

@@ -7,7 +7,6 @@ use serde_json::Value;
 use crate::auth::Actor;
 use crate::column::Column;
 use crate::db::Tx;
-use crate::embed::Embed;
 use crate::error::{Error, Result};
 use crate::html::labels;
 use crate::html::layout::{Layout, Link, collection};
@@ -171,8 +170,7 @@ pub async fn read(tx: &Tx, kind: &'static dyn Kind, key: &str) -> Result<(Value,
     let mut rows = [kind.find(tx, &natural_key::condition(kind, key)?).await?];
     refs::fill_lists(tx, kind, &mut rows).await?;
     let tag = etag::object(kind, &rows[0]);
-    refs::expand(tx, kind, &mut rows, &Embed::default()).await?;
-    let [item] = rows;
+    let item = refs::with_references(tx, kind, rows.into()).await?.pop().ok_or(Error::NotFound)?;
     Ok((item, tag))
 }
 

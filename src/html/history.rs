@@ -16,6 +16,7 @@ use crate::query::Query;
 use crate::refs;
 use crate::resource::Resource;
 use crate::resources::{self, AuditEvent};
+use crate::row::Row;
 
 /// The page.
 #[derive(Template)]
@@ -119,7 +120,7 @@ async fn read(
     Ok((rows.iter().map(event).collect(), next))
 }
 
-fn event(row: &Value) -> Event {
+fn event(row: &Row) -> Event {
     let field = |name: &str| text(&row[name]);
     let kind = resources::kind(&field("collection"));
     let (before, after) = (object(&row["before"]), object(&row["after"]));

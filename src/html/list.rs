@@ -1,11 +1,9 @@
 //! The page of a collection.
 
 use askama::Template;
-use serde_json::Value;
 
 use crate::count::Total;
 use crate::db::Tx;
-use crate::embed::Embed;
 use crate::error::Result;
 use crate::html::cell::grouped;
 use crate::html::filter::Filters;
@@ -18,6 +16,7 @@ use crate::html::{address, formats, labels};
 use crate::kind::Kind;
 use crate::policy;
 use crate::refs;
+use crate::row::Row;
 
 /// A part of a collection, as it was asked for.
 pub struct Asked<'a> {
@@ -30,7 +29,7 @@ pub struct Asked<'a> {
     /// The columns that were asked for; empty for the usual ones.
     pub fields: &'a [&'static str],
     /// The objects, as in the table.
-    pub items: Vec<Value>,
+    pub rows: Vec<Row>,
     /// How many there are.
     pub total: &'a Total,
     /// Where the next page is.
@@ -68,8 +67,8 @@ impl List {
     /// # Errors
     /// [`crate::error::Error::Away`].
     pub async fn read(tx: &Tx, asked: Asked<'_>) -> Result<Self> {
-        let Asked { kind, path, pairs, fields, mut items, total, next } = asked;
-        refs::expand(tx, kind, &mut items, &Embed::default()).await?;
+        let Asked { kind, path, pairs, fields, rows, total, next } = asked;
+        let items = refs::with_references(tx, kind, rows).await?;
         let (names, options) = tokio::try_join!(Names::read(tx, kind, &items), Options::read(tx, kind))?;
         let filters = Filters::new(kind, path, pairs, &options);
         let mut table = Table::new(kind, &chosen_columns(kind, fields), &items, &names);

@@ -42,9 +42,10 @@ pub fn render(view: &impl Template) -> Result<String> {
 /// # Errors
 /// When the template fails.
 pub fn page(reply: &Reply) -> Result<String, Failure> {
+    let body = reply.body.to_value()?;
     Ok(match reply.status {
-        400.. => problem::Problem::new(reply.status, &reply.body).render()?,
-        _ => problem::Data::new(&reply.body).render()?,
+        400.. => problem::Problem::new(reply.status, &body).render()?,
+        _ => problem::Data::new(&body).render()?,
     })
 }
 

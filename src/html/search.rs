@@ -5,7 +5,6 @@ use futures_util::future::try_join_all;
 
 use crate::count;
 use crate::db::Tx;
-use crate::embed::Embed;
 use crate::error::Result;
 use crate::html::layout::{Layout, collection};
 use crate::html::list::told;
@@ -56,14 +55,14 @@ impl Search {
 async fn find(tx: &Tx, kind: &'static dyn Kind, wanted: &str) -> Result<Option<Found>> {
     let asked = [("q".to_owned(), wanted.to_owned())];
     let limited = [asked[0].clone(), ("limit".to_owned(), SHOWN.to_string())];
-    let mut items = kind.list(tx, &Query::parse(kind, &limited)?).await?;
-    if items.is_empty() {
+    let mut rows = kind.list(tx, &Query::parse(kind, &limited)?).await?;
+    if rows.is_empty() {
         return Ok(None);
     }
     let total = count::total(tx, kind, &Query::parse(kind, &asked)?).await?;
-    let more = items.len() > SHOWN;
-    items.truncate(SHOWN);
-    refs::expand(tx, kind, &mut items, &Embed::default()).await?;
+    let more = rows.len() > SHOWN;
+    rows.truncate(SHOWN);
+    let items = refs::with_references(tx, kind, rows).await?;
     let names = Names::read(tx, kind, &items).await?;
     Ok(Some(Found {
         id: kind.name(),

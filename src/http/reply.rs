@@ -10,6 +10,7 @@ use crate::column::{Column, text};
 use crate::error::Error;
 use crate::http::format::Format;
 use crate::http::request_id::RequestId;
+use crate::object::Content;
 use crate::{db::Failure, etag, html, kind::Kind, yaml_safe};
 
 /// How much of a body is written at once: a buffer of this size is held per answer.
@@ -22,7 +23,7 @@ pub struct Reply {
     /// How it is to be shown.
     pub format: Format,
     /// A list with `items`, an object, a problem; null for nothing.
-    pub body: Value,
+    pub body: Content,
     /// The kind, if it is about one.
     pub kind: Option<&'static dyn Kind>,
     /// The first part of the entity tag, if it is about one object.
@@ -35,8 +36,8 @@ pub struct Reply {
 
 impl Reply {
     /// An answer about nothing in particular.
-    pub fn new(status: u16, format: Format, body: Value) -> Self {
-        Self { status, format, body, kind: None, tag: None, page: None, headers: vec![] }
+    pub fn new(status: u16, format: Format, body: impl Into<Content>) -> Self {
+        Self { status, format, body: body.into(), kind: None, tag: None, page: None, headers: vec![] }
     }
 
     /// A page, for people only.
@@ -44,28 +45,18 @@ impl Reply {
         Ok(Self { page: Some(html::render(view)?), ..Self::new(status, Format::Html, Value::Null) })
     }
 
-    /// The items of a list, or the one object.
-    pub fn items(&self) -> &[Value] {
-        self.body["items"].as_array().map_or(std::slice::from_ref(&self.body), Vec::as_slice)
-    }
-
-    /// The columns that are shown: those of every item.
-    pub fn columns(&self) -> Vec<&'static Column> {
-        let all = self.kind.map_or(&[][..], Kind::columns);
-        all.iter().filter(|column| self.items().iter().all(|item| item.get(column.name).is_some())).collect()
-    }
-
     /// A table; of an answer that is none, the fields of one object.
     fn csv(&self) -> Result<Vec<u8>, Failure> {
-        let (mut table, columns) = (csv::Writer::from_writer(Vec::new()), self.columns());
+        let (mut table, body) = (csv::Writer::from_writer(Vec::new()), self.body.to_value()?);
+        let items = body["items"].as_array().map_or(std::slice::from_ref(&body), Vec::as_slice);
         let names: Vec<&str> = match self.kind {
-            Some(_) => columns.iter().map(|column| column.name).collect(),
-            None => self.body.as_object().into_iter().flat_map(|fields| fields.keys().map(String::as_str)).collect(),
+            Some(kind) => columns(kind, items),
+            None => body.as_object().into_iter().flat_map(|fields| fields.keys().map(String::as_str)).collect(),
         };
         if !names.is_empty() {
             table.write_record(&names)?;
         }
-        for item in self.items() {
+        for item in items {
             table.write_record(names.iter().map(|name| cell(&item[*name])))?;
         }
         Ok(table.into_inner()?)
@@ -91,6 +82,12 @@ impl Reply {
             _ => (ContentType::JSON, serde_json::to_vec(&self.body)?),
         })
     }
+}
+
+/// The columns that are shown: those of every item.
+fn columns(kind: &dyn Kind, items: &[Value]) -> Vec<&'static str> {
+    let shown = |column: &&Column| items.iter().all(|item| item.get(column.name).is_some());
+    kind.columns().iter().filter(shown).map(|column| column.name).collect()
 }
 
 /// A program that reads CSV as a spreadsheet must not take a text for a formula (OWASP, CSV injection).

@@ -14,7 +14,9 @@ use crate::http::body::{Body, FormBody};
 use crate::http::format::Format;
 use crate::http::reply::Reply;
 use crate::http::{idempotency, pages};
+use crate::object::{Content, Object};
 use crate::query::{MAX_LIMIT, Query};
+use crate::row::Row;
 use crate::{count, etag, kind::Kind, natural_key, refs, resource, resources};
 
 /// Links to everything.
@@ -47,24 +49,23 @@ async fn list(kind: Result<Named>, ask: Result<Ask>, db: &State<Db>) -> Result<R
     let work = async |tx: &Tx| {
         if ask.format == Format::Html {
             let page = page(tx, kind, &asked, &ask);
-            let ((items, next), total) = tokio::try_join!(page, count::total(tx, kind, &asked))?;
+            let ((rows, next), total) = tokio::try_join!(page, count::total(tx, kind, &asked))?;
             let Ask { path, pairs, .. } = &ask;
-            let page = html::list::Asked { kind, path, pairs, fields: &asked.fields, items, total: &total, next };
+            let page = html::list::Asked { kind, path, pairs, fields: &asked.fields, rows, total: &total, next };
             return Reply::page(200, &List::read(tx, page).await?);
         }
         let shown = async {
-            let (mut items, next) = page(tx, kind, &asked, &ask).await?;
-            show(tx, kind, &mut items, &asked).await?;
-            Ok((items, next))
+            let (rows, next) = page(tx, kind, &asked, &ask).await?;
+            Ok((show(tx, kind, rows, &asked).await?, next))
         };
         // Postgres counts while the page is worked on.
         let ((items, next), total) = tokio::try_join!(shown, count::total(tx, kind, &asked))?;
         let links = json!({"self": html::address(&ask.path, &ask.pairs), "next": next});
         let mut body = list_of(items);
-        body["total"] = total.count.into();
-        body["links"] = links;
+        body.push("total", Value::from(total.count));
+        body.push("links", links);
         if total.is_estimate {
-            body["total_is_estimate"] = true.into();
+            body.push("total_is_estimate", Value::from(true));
         }
         let headers = next.iter().map(|next| Header::new("Link", format!("<{next}>; rel=\"next\""))).collect();
         Ok(Reply { kind: Some(kind), headers, ..Reply::new(200, ask.format, body) })
@@ -73,7 +74,7 @@ async fn list(kind: Result<Named>, ask: Result<Ask>, db: &State<Db>) -> Result<R
 }
 
 /// The rows of a page, and where the next one is.
-async fn page(tx: &Tx, kind: &'static dyn Kind, asked: &Query, ask: &Ask) -> Result<(Vec<Value>, Option<String>)> {
+async fn page(tx: &Tx, kind: &'static dyn Kind, asked: &Query, ask: &Ask) -> Result<(Vec<Row>, Option<String>)> {
     let mut rows = kind.list(tx, asked).await?;
     let limit = usize::try_from(asked.limit).unwrap_or_default();
     let more = rows.len() > limit;
@@ -87,25 +88,28 @@ async fn page(tx: &Tx, kind: &'static dyn Kind, asked: &Query, ask: &Ask) -> Res
     Ok((rows, next))
 }
 
-/// `{"items": […]}`, without the copy that `json!` would make.
-fn list_of(items: Vec<Value>) -> Value {
-    let mut body = serde_json::Map::new();
-    body.insert("items".into(), items.into());
-    body.into()
+/// `{"items": […]}`
+fn list_of(items: Vec<Content>) -> Object {
+    let mut body = Object::default();
+    body.push("items", Content::List(items));
+    body
 }
 
 /// References as references, and only the fields that were asked for.
-async fn show(tx: &Tx, kind: &'static dyn Kind, items: &mut [Value], asked: &Query) -> Result<()> {
-    refs::expand(tx, kind, items, &asked.embed).await?;
+async fn show(tx: &Tx, kind: &'static dyn Kind, rows: Vec<Row>, asked: &Query) -> Result<Vec<Content>> {
+    let mut objects = refs::expand(tx, kind, rows, &asked.embed).await?;
     if !asked.fields.is_empty() {
-        let wanted = |name: &String| {
-            asked.fields.iter().any(|field| field == name) || asked.embed.0.iter().any(|branch| branch.name == *name)
-        };
-        for fields in items.iter_mut().filter_map(Value::as_object_mut) {
-            fields.retain(|name, _| wanted(name));
+        let embedded = |name: &str| asked.embed.0.iter().any(|branch| branch.name == name);
+        for object in &mut objects {
+            object.retain(|name| asked.fields.contains(&name) || embedded(name));
         }
     }
-    Ok(())
+    Ok(objects.into_iter().map(Content::from).collect())
+}
+
+/// The same of one.
+async fn show_one(tx: &Tx, kind: &'static dyn Kind, row: Row, asked: &Query) -> Result<Content> {
+    show(tx, kind, vec![row], asked).await?.pop().ok_or(Error::NotFound)
 }
 
 #[get("/<kind>/<key..>", rank = 20)]
@@ -121,8 +125,8 @@ async fn find(kind: Result<Named>, key: Result<Key>, ask: Result<Ask>, db: &Stat
             let [row] = rows;
             return Ok(Reply { tag, ..Reply::page(200, &Detail::read(tx, kind, row).await?)? });
         }
-        show(tx, kind, &mut rows, &asked).await?;
-        let [body] = rows;
+        let [row] = rows;
+        let body = show_one(tx, kind, row, &asked).await?;
         Ok(Reply { kind: Some(kind), tag, ..Reply::new(200, ask.format, body) })
     };
     db.read(ask.actor.clone(), work).await
@@ -264,9 +268,9 @@ impl Wish {
             let done = change::apply(tx, changes).await?;
             let ids = done.iter().map(|done| done.id.to_string()).collect();
             // As they are now: with their new generations. Ids grow, so that the order is that of the request.
-            let mut items = kind.list(tx, &Query::related(&Column::ID, ids, MAX_LIMIT)).await?;
-            show(tx, kind, &mut items, shape).await?;
-            return Ok(idempotency::Answer { status: 201, body: list_of(items), tag: None, location: here });
+            let rows = kind.list(tx, &Query::related(&Column::ID, ids, MAX_LIMIT)).await?;
+            let body = Content::from(list_of(show(tx, kind, rows, shape).await?)).to_value()?;
+            return Ok(idempotency::Answer { status: 201, body, tag: None, location: here });
         };
         let gone = change.action == Action::Delete;
         let done = change::apply_one(tx, change).await?;
@@ -276,8 +280,8 @@ impl Wish {
         let mut rows = [kind.find(tx, &natural_key::condition(kind, &done.id.to_string())?).await?];
         refs::fill_lists(tx, kind, &mut rows).await?;
         let tag = Some(etag::object(kind, &rows[0]));
-        show(tx, kind, &mut rows, shape).await?;
-        let [body] = rows;
+        let [row] = rows;
+        let body = show_one(tx, kind, row, shape).await?.to_value()?;
         let status = if done.created { 201 } else { 200 };
         Ok(idempotency::Answer { status, body, tag, location: refs::href(kind, done.id) })
     }

@@ -1,6 +1,6 @@
 //! An object as clients see it, in no format yet: its fields in their order, and behind its references what they lead
 //! to. It is like a JSON value, but what several objects show is held once, and no name of a field is copied: on a long
-//! list that would cost more than all the rest. It knows no database.
+//! list that would cost more than all the rest. It knows no kind.
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -9,7 +9,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::{kind::Kind, natural_key, refs};
 
 /// What stands in a field, or is a whole answer.
 #[derive(Clone)]
@@ -30,12 +29,14 @@ pub struct Object(Vec<(Cow<'static, str>, Content)>);
 
 /// `{id, key, href}`
 pub struct Reference {
-    /// What it leads to.
-    pub kind: &'static dyn Kind,
-    /// The id of that.
+    /// The id of what it leads to.
     pub id: i64,
-    /// Its natural key.
+    /// What the field is called that holds the natural key.
+    pub field: &'static str,
+    /// The natural key.
     pub key: String,
+    /// Where it is.
+    pub href: String,
 }
 
 impl Object {
@@ -103,8 +104,8 @@ impl Serialize for Reference {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_map(Some(3))?;
         fields.serialize_entry("id", &self.id)?;
-        fields.serialize_entry(natural_key::field(self.kind), &self.key)?;
-        fields.serialize_entry("href", &refs::href(self.kind, self.id))?;
+        fields.serialize_entry(self.field, &self.key)?;
+        fields.serialize_entry("href", &self.href)?;
         fields.end()
     }
 }

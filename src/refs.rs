@@ -176,12 +176,13 @@ fn distinct(ids: impl Iterator<Item = i64>) -> Vec<String> {
     ids.into_iter().map(|id| id.to_string()).collect()
 }
 
-fn reference(kind: &'static dyn Kind, id: i64, key: String) -> Content {
-    Content::Reference(Arc::new(Reference { kind, id, key }))
+fn reference(kind: &dyn Kind, id: i64, key: String) -> Content {
+    let (field, href) = (natural_key::field(kind), href(kind, id));
+    Content::Reference(Arc::new(Reference { id, field, key, href }))
 }
 
 /// The objects with these ids as references.
-async fn references(tx: &Tx, kind: &'static dyn Kind, ids: Vec<String>) -> Result<HashMap<i64, Content>> {
+async fn references(tx: &Tx, kind: &dyn Kind, ids: Vec<String>) -> Result<HashMap<i64, Content>> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }

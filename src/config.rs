@@ -26,6 +26,12 @@ pub struct Settings {
     pub address: IpAddr,
     /// The TCP port; 0 takes any free one.
     pub port: u16,
+    /// PEM file of the server's certificate, and of those between it and its root. With it, there is only TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file of the key of that certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
     /// Holds the private Postgres.
     pub data_dir: PathBuf,
     /// An existing database. Without it, a private Postgres is started.
@@ -56,6 +62,8 @@ impl Default for Settings {
         Self {
             address: Ipv4Addr::LOCALHOST.into(),
             port: 8000,
+            tls_certificate: None,
+            tls_key: None,
             data_dir: Path::new("data").to_owned(),
             database_url: None,
             postgres_bin: None,
@@ -138,6 +146,8 @@ impl Loaded {
         self.check_that("request_body_limit", bodies.contains(&s.request_body_limit), "must be 1 KiB to 1 GiB")?;
         self.check_that("document_cache", s.document_cache <= 64.gibibytes(), "must be at most 64 GiB")?;
         self.check_that("shutdown_grace", s.shutdown_grace <= 3600, "must be at most 3600 (an hour)")?;
+        self.check_that("tls_key", s.tls_key.is_some() || s.tls_certificate.is_none(), "is needed by tls_certificate")?;
+        self.check_that("tls_certificate", s.tls_certificate.is_some() || s.tls_key.is_none(), "is needed by tls_key")?;
         self.check_that("data_dir", !s.data_dir.as_os_str().is_empty(), "must not be empty")?;
         match s.database_url.as_ref().map(DatabaseUrl::problem) {
             Some(Some(problem)) => self.check_that("database_url", false, &problem),
@@ -146,7 +156,13 @@ impl Loaded {
     }
 
     fn check_that(&self, key: &str, holds: bool, rule: &str) -> Result<(), Problem> {
-        if holds { Ok(()) } else { Err(Problem::value(key, &self.source(key), rule)) }
+        if holds { Ok(()) } else { Err(self.problem(key, rule)) }
+    }
+
+    /// That this setting is wrong, and why.
+    #[must_use]
+    pub fn problem(&self, key: &str, rule: &str) -> Problem {
+        Problem::value(key, &self.source(key), rule)
     }
 }
 

@@ -43,6 +43,7 @@ mod server;
 mod shown;
 mod sql;
 pub mod telemetry;
+pub mod tls;
 mod types;
 mod value_type;
 mod work;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::Settings;
 use crate::error::Result;
+use crate::tls::Material;
 use crate::{auth, db, http, puppet, render, salt};
 
 /// How often old idempotency keys are forgotten.
@@ -14,7 +15,11 @@ const FORGET_EVERY: Duration = Duration::from_mins(10);
 ///
 /// # Errors
 /// When the pool of connections cannot be built.
-pub fn rocket(settings: &Settings, database_url: &str) -> Result<rocket::Rocket<rocket::Build>> {
+pub fn rocket(
+    settings: &Settings,
+    database_url: &str,
+    tls: Option<&Material>,
+) -> Result<rocket::Rocket<rocket::Build>> {
     let db = db::Db::new(database_url, settings.pool_size)?;
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = recorder.handle();
@@ -29,14 +34,14 @@ pub fn rocket(settings: &Settings, database_url: &str) -> Result<rocket::Rocket<
         })
     });
     // Without Rocket's Shield: its headers cost an eighth of the throughput of documents; `Headers` sets ours.
-    Ok(rocket::custom(settings.rocket())
+    Ok(rocket::custom(rocket::Config { tls: tls.map(Material::config), ..settings.rocket() })
         .manage(render::Documents::start(db.clone(), settings.document_cache.as_u64()))
         .manage(auth::Identities::new(db.clone()))
         .manage(db)
         .manage(metrics)
         .manage(http::body::BodyLimit(settings.request_body_limit.as_u64()))
         .attach(rocket::shield::Shield::new())
-        .attach(http::headers::Headers::new())
+        .attach(http::headers::Headers::new(tls.is_some()))
         .attach(forget)
         .mount("/v1", http::resources::routes())
         .mount("/v1", http::secrets::routes())

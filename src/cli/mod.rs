@@ -20,9 +20,10 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{self, Flags, Loaded, Problem};
 use crate::enc::EncArgs;
+use crate::tls::Material;
 
 /// What goes wrong in a command is only ever printed.
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
 /// Source of truth and configuration-management backend for hypervisors and Ceph storage nodes.
 #[derive(Parser)]
@@ -103,6 +104,11 @@ fn settings(flags: &Flags) -> Result<Loaded> {
     let loaded = config::load(flags, std::env::vars_os())?;
     crate::telemetry::init(&loaded.settings)?;
     Ok(loaded)
+}
+
+/// What a server with these settings listens with. A wrong file is a wrong setting.
+fn checked_tls(loaded: &Loaded) -> Result<Option<Material>, Problem> {
+    Material::load(&loaded.settings).map_err(|wrong| loaded.problem(wrong.setting, &wrong.to_string()))
 }
 
 /// An error with all its causes, in one line; many errors repeat their cause, which is then said once.

@@ -13,6 +13,7 @@ use super::database::{Database, runtime};
 use super::{Result, print};
 use crate::config::{Flags, Settings};
 use crate::db::Db;
+use crate::tls::Material;
 use crate::{bootstrap, connections};
 
 const CUT_OFF: &str = "the grace period ended; requests still under way were cut off";
@@ -25,11 +26,11 @@ const LEFTOVERS: Duration = Duration::from_secs(1);
 
 /// Three commands that show something on the demo fleet.
 const TO_TRY: &str = "
-Open http://{at}/v1/ in a browser: any user name will do, the password is the token. Or try:
+Open {at}/v1/ in a browser: any user name will do, the password is the token. Or try:
 
-  curl -H \"Authorization: Bearer {token}\" 'http://{at}/v1/vms?cores__gte=4&sort=-cores&fields=name,cores,hypervisor'
-  curl -H \"Authorization: Bearer {token}\" http://{at}/puppet/enc/hv01.example.com
-  curl -H \"Authorization: Bearer {token}\" http://{at}/salt/pillar/st01.example.com
+  curl{options} -H \"Authorization: Bearer {token}\" '{at}/v1/vms?cores__gte=4&sort=-cores&fields=name,cores,hypervisor'
+  curl{options} -H \"Authorization: Bearer {token}\" {at}/puppet/enc/hv01.example.com
+  curl{options} -H \"Authorization: Bearer {token}\" {at}/salt/pillar/st01.example.com
 ";
 
 #[derive(clap::Args)]
@@ -42,17 +43,25 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    let settings = super::settings(&args.flags)?.settings;
+    let loaded = super::settings(&args.flags)?;
+    let tls = super::checked_tls(&loaded)?;
+    let settings = loaded.settings;
     let runtime = runtime(&settings)?;
     // Before anything is started: a signal that comes meanwhile is kept for later.
     let stop = runtime.block_on(async { Stop::listen() })?;
     let database = Database::open(&settings)?;
-    let outcome = runtime.block_on(serve(&settings, &database, args.demo, stop));
+    let outcome = runtime.block_on(serve(&settings, tls.as_ref(), &database, args.demo, stop));
     runtime.shutdown_timeout(LEFTOVERS);
     database.close(outcome)
 }
 
-async fn serve(settings: &Settings, database: &Database, demo: bool, mut stop: Stop) -> Result<()> {
+async fn serve(
+    settings: &Settings,
+    tls: Option<&Material>,
+    database: &Database,
+    demo: bool,
+    mut stop: Stop,
+) -> Result<()> {
     tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
@@ -60,11 +69,12 @@ async fn serve(settings: &Settings, database: &Database, demo: bool, mut stop: S
     }
     let (place, token) = (database.describe(), database.token_in_shell());
     let (tell_port, port) = oneshot::channel();
-    let server = crate::rocket(settings, database.url())?
+    let secure = tls.is_some();
+    let server = crate::rocket(settings, database.url(), tls)?
         .attach(AdHoc::on_liftoff("Announcement", move |rocket| {
             let at = SocketAddr::new(rocket.config().address, rocket.config().port);
             Box::pin(async move {
-                announce(at, &place, demo.then_some(&*token));
+                announce(at, secure, &place, demo.then_some(&*token));
                 if tell_port.send(at.port()).is_err() {
                     tracing::error!("the server listens, but nobody waits for it");
                 }
@@ -120,11 +130,15 @@ async fn prepare(database: &Database, demo: bool) -> Result<()> {
 }
 
 /// Says where the server is; with the demo fleet, also what to try on it with this token.
-fn announce(at: SocketAddr, database: &str, token: Option<&str>) {
+fn announce(at: SocketAddr, secure: bool, database: &str, token: Option<&str>) {
     let at = SocketAddr::new(reachable(at.ip()), at.port());
-    let to_try =
-        token.map_or_else(String::new, |token| TO_TRY.replace("{at}", &at.to_string()).replace("{token}", token));
-    if let Err(error) = print(&format!("virtapi listens on http://{at}/ ({database})\n{to_try}")) {
+    let at = format!("{}://{at}", if secure { "https" } else { "http" });
+    let to_try = token.map_or_else(String::new, |token| {
+        // The demo is tried on the machine itself, whose address is in no certificate.
+        let options = if secure { " --insecure" } else { "" };
+        TO_TRY.replace("{at}", &at).replace("{options}", options).replace("{token}", token)
+    });
+    if let Err(error) = print(&format!("virtapi listens on {at}/ ({database})\n{to_try}")) {
         tracing::warn!("cannot say where the server is: {error}");
     }
 }

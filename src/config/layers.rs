@@ -32,6 +32,14 @@ pub struct Flags {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
+    /// PEM file of the server's certificate chain: serve https [env: VIRTAPI_TLS_CERTIFICATE]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file of the certificate's key [env: VIRTAPI_TLS_KEY]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
     /// Directory of the private Postgres [env: VIRTAPI_DATA_DIR] [default: data]
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,9 +88,11 @@ fn size(text: &str) -> Result<ByteUnit, String> {
 }
 
 /// Every setting's name.
-pub const KEYS: [&str; 12] = [
+pub const KEYS: [&str; 14] = [
     "address",
     "port",
+    "tls_certificate",
+    "tls_key",
     "data_dir",
     "database_url",
     "postgres_bin",
@@ -96,7 +106,7 @@ pub const KEYS: [&str; 12] = [
 ];
 
 /// Settings whose values are taken as they stand: a directory may well be called `1e3`.
-const VERBATIM: [&str; 3] = ["data_dir", "database_url", "postgres_bin"];
+const VERBATIM: [&str; 5] = ["tls_certificate", "tls_key", "data_dir", "database_url", "postgres_bin"];
 
 /// Variables that begin like settings, and belong to others: the ENC client, and the scripts that install Salt.
 const NOT_SETTINGS: [&str; 2] = ["VIRTAPI_ENC_", "VIRTAPI_SALT_"];

@@ -11,6 +11,8 @@ use crate::http::request_id::RequestId;
 pub struct Headers {
     /// By class of status only: a label per path would grow without bound.
     answers: [Counter; 4],
+    /// Whether they go over TLS.
+    secure: bool,
 }
 
 /// The classes of status, as they are counted.
@@ -20,10 +22,16 @@ const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
+/// For how long a browser asks this host for nothing but https (RFC 6797): a year.
+const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
+
 impl Headers {
     /// Looks its counters up once: to do so for each answer would cost more than the counting.
-    pub fn new() -> Self {
-        Self { answers: CLASSES.map(|class| metrics::counter!("virtapi_http_responses_total", "status" => class)) }
+    pub fn new(secure: bool) -> Self {
+        Self {
+            secure,
+            answers: CLASSES.map(|class| metrics::counter!("virtapi_http_responses_total", "status" => class)),
+        }
     }
 }
 
@@ -38,6 +46,9 @@ impl Fairing for Headers {
         let class = usize::from((status / 100).clamp(2, 5) - 2);
         self.answers[class].increment(1);
         response.set_header(Header::new("X-Content-Type-Options", "nosniff"));
+        if self.secure {
+            response.set_header(Header::new("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY));
+        }
         if response.content_type() == Some(ContentType::HTML) {
             response.set_header(Header::new("Content-Security-Policy", CONTENT_SECURITY_POLICY));
             response.set_header(Header::new("Referrer-Policy", "same-origin"));

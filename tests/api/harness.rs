@@ -103,7 +103,7 @@ pub fn server(dsn: &str) -> rocket::Rocket<rocket::Build> {
 
 fn server_with(dsn: &str, pool_size: usize) -> rocket::Rocket<rocket::Build> {
     let settings = virtapi::config::Settings { pool_size, ..virtapi::config::Settings::default() };
-    virtapi::rocket(&settings, dsn).expect("a pool")
+    virtapi::rocket(&settings, dsn, None).expect("a pool")
 }
 
 /// A server with a database of its own.

@@ -30,5 +30,6 @@ mod salt;
 mod schema;
 mod start;
 mod statements;
+mod tls;
 mod volume_places;
 mod writes;

@@ -101,6 +101,8 @@ pub fn said(output: Output) -> (Option<i32>, String, String) {
 /// A server that listens.
 pub struct Server {
     child: Child,
+    /// `http` or `https`
+    pub scheme: String,
     /// `127.0.0.1:12345`
     pub at: String,
     /// What it says after its address.
@@ -130,15 +132,16 @@ impl Server {
         let mut out = BufReader::new(child.stdout.take().expect("is piped"));
         let mut first = String::new();
         out.read_line(&mut first).expect("says something");
-        let at = first.strip_prefix("virtapi listens on http://").and_then(|rest| rest.split_once('/'));
-        let at = at.unwrap_or_else(|| panic!("no address: {first:?}")).0.to_owned();
+        let url = first.strip_prefix("virtapi listens on ").and_then(|rest| rest.split_once("://"));
+        let (scheme, rest) = url.unwrap_or_else(|| panic!("no address: {first:?}"));
+        let (scheme, at) = (scheme.to_owned(), rest.split('/').next().unwrap_or_default().to_owned());
         let mut announced = String::new();
         while !announced.contains("salt/pillar") && more.contains(&"--demo") {
             assert_ne!(out.read_line(&mut announced).expect("says more"), 0, "{announced}");
         }
         let file = std::fs::read_to_string(data.path.join("admin-token"));
         let token = file.map_or_else(|_| crate::harness::TOKEN.to_owned(), |token| token.trim().to_owned());
-        Self { child, at, announced, token }
+        Self { child, scheme, at, announced, token }
     }
 
     pub fn kill(mut self) {
@@ -166,9 +169,23 @@ impl Server {
     }
 
     pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(&self.at).expect("listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("sets");
-        stream
+        self.try_connect().expect("listens")
+    }
+
+    pub fn try_connect(&self) -> std::io::Result<TcpStream> {
+        let stream = TcpStream::connect(&self.at)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(stream)
+    }
+
+    /// The whole answer to a request without TLS, if there is one.
+    pub fn plain(&self, request: &str) -> Option<String> {
+        let mut stream = self.connect();
+        stream.write_all(self.head(request, 0).as_bytes()).expect("sends");
+        let mut answer = Vec::new();
+        // A server that wants TLS says so in its own way, or hangs up.
+        stream.read_to_end(&mut answer).ok()?;
+        String::from_utf8(answer).ok().filter(|answer| answer.starts_with("HTTP/"))
     }
 
     /// The head of a request, after whose answer the server closes the connection.

@@ -32,6 +32,12 @@ pub struct Settings {
     /// PEM file of the key of that certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_key: Option<PathBuf>,
+    /// PEM file of the authorities whose client certificates are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_client_ca: Option<PathBuf>,
+    /// PEM file of the lists of what these have revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_crl: Option<PathBuf>,
     /// Holds the private Postgres.
     pub data_dir: PathBuf,
     /// An existing database. Without it, a private Postgres is started.
@@ -64,6 +70,8 @@ impl Default for Settings {
             port: 8000,
             tls_certificate: None,
             tls_key: None,
+            tls_client_ca: None,
+            tls_crl: None,
             data_dir: Path::new("data").to_owned(),
             database_url: None,
             postgres_bin: None,
@@ -146,8 +154,14 @@ impl Loaded {
         self.check_that("request_body_limit", bodies.contains(&s.request_body_limit), "must be 1 KiB to 1 GiB")?;
         self.check_that("document_cache", s.document_cache <= 64.gibibytes(), "must be at most 64 GiB")?;
         self.check_that("shutdown_grace", s.shutdown_grace <= 3600, "must be at most 3600 (an hour)")?;
-        self.check_that("tls_key", s.tls_key.is_some() || s.tls_certificate.is_none(), "is needed by tls_certificate")?;
-        self.check_that("tls_certificate", s.tls_certificate.is_some() || s.tls_key.is_none(), "is needed by tls_key")?;
+        for (key, is_set, needs, has_it) in [
+            ("tls_certificate", s.tls_certificate.is_some(), "tls_key", s.tls_key.is_some()),
+            ("tls_key", s.tls_key.is_some(), "tls_certificate", s.tls_certificate.is_some()),
+            ("tls_client_ca", s.tls_client_ca.is_some(), "tls_certificate", s.tls_certificate.is_some()),
+            ("tls_crl", s.tls_crl.is_some(), "tls_client_ca", s.tls_client_ca.is_some()),
+        ] {
+            self.check_that(key, has_it || !is_set, &format!("needs {needs}"))?;
+        }
         self.check_that("data_dir", !s.data_dir.as_os_str().is_empty(), "must not be empty")?;
         match s.database_url.as_ref().map(DatabaseUrl::problem) {
             Some(Some(problem)) => self.check_that("database_url", false, &problem),

@@ -21,6 +21,9 @@ pub enum Error {
     /// 401.
     #[error("a token is needed: as Authorization: Bearer, or as the password of Basic")]
     Unauthorized,
+    /// 401: what is wrong with a client certificate.
+    #[error("the client certificate is not taken: {0}")]
+    Certificate(String),
     /// 403.
     #[error("you may not do this")]
     Forbidden,
@@ -83,7 +86,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Self::Malformed(_) | Self::Parameter(..) => 400,
-            Self::Unauthorized => 401,
+            Self::Unauthorized | Self::Certificate(_) => 401,
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed(_) => 405,

@@ -115,6 +115,7 @@ diesel::table! {
         serves -> Text,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        certname -> Nullable<Text>,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::Settings;
 use crate::error::Result;
-use crate::tls::Material;
+use crate::tls::{ClientAuthorities, Material};
 use crate::{auth, db, http, puppet, render, salt};
 
 /// How often old idempotency keys are forgotten.
@@ -37,6 +37,7 @@ pub fn rocket(
     Ok(rocket::custom(rocket::Config { tls: tls.map(Material::config), ..settings.rocket() })
         .manage(render::Documents::start(db.clone(), settings.document_cache.as_u64()))
         .manage(auth::Identities::new(db.clone()))
+        .manage(ClientAuthorities::new(tls.and_then(Material::authorities).cloned()))
         .manage(db)
         .manage(metrics)
         .manage(http::body::BodyLimit(settings.request_body_limit.as_u64()))

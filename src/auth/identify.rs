@@ -1,5 +1,6 @@
-//! From a secret to the actor who holds it. What was found is believed for a second, so that to be known costs a busy
-//! agent nothing; a token that is revoked, or a user who is disabled, is refused after that second everywhere.
+//! From what was shown, a secret or the name in a certificate, to the actor whose it is. What was found is believed for
+//! a second, so that to be known costs a busy agent nothing; a token that is revoked, a user who is disabled, or a node
+//! that is deleted, is refused after that second everywhere.
 
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use diesel_async::RunQueryDsl;
@@ -18,17 +19,23 @@ const BELIEVED: Duration = Duration::from_secs(1);
 /// How many holders are remembered.
 const HOLDERS: usize = 10_000;
 
-/// A digest of a secret, and from where it came.
-type Shown = ([u8; 32], Option<IpAddr>);
+/// What somebody has shown.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Shown {
+    /// A digest of a secret, and from where it came.
+    Secret([u8; 32], Option<IpAddr>),
+    /// The name in a certificate that is good.
+    Certname(String),
+}
 
-/// Who holds which secret.
+/// Whose is what is shown.
 pub struct Identities {
     db: Db,
     known: Cache<Shown, (Instant, Actor)>,
 }
 
 type Columns = (
-    BigInt,
+    Nullable<BigInt>,
     Text,
     Nullable<Text>,
     Nullable<Text>,
@@ -39,7 +46,7 @@ type Columns = (
     Array<Text>,
 );
 type Row = (
-    i64,
+    Option<i64>,
     String,
     Option<String>,
     Option<String>,
@@ -50,13 +57,20 @@ type Row = (
     Vec<String>,
 );
 
-const FIND: &str = "
-    SELECT t.id, t.scope, u.name::text, u.role, CASE WHEN EXISTS (SELECT FROM memberships WHERE user_id = u.id)
-            OR EXISTS (SELECT FROM team_users WHERE user_id = u.id) THEN u.id END, n.fqdn, c.name::text, c.serves,
-        ARRAY(SELECT fqdn FROM compiler_nodes l JOIN nodes m ON m.id = l.node_id WHERE l.compiler_id = c.id)
+/// A user, its role, and its id if it is in an organization; a node; a compiler, what it serves, and the nodes that are
+/// listed for it.
+const HOLDER: &str = "u.name::text, u.role, CASE WHEN EXISTS (SELECT FROM memberships WHERE user_id = u.id)
+        OR EXISTS (SELECT FROM team_users WHERE user_id = u.id) THEN u.id END, n.fqdn, c.name::text, c.serves,
+    ARRAY(SELECT fqdn FROM compiler_nodes l JOIN nodes m ON m.id = l.node_id WHERE l.compiler_id = c.id)";
+
+const BY_SECRET: &str = "
     FROM token_secrets s JOIN tokens t ON t.id = s.token_id LEFT JOIN users u ON u.id = t.user_id
     LEFT JOIN nodes n ON n.id = t.node_id LEFT JOIN compilers c ON c.id = t.compiler_id
     WHERE (t.expires_at IS NULL OR t.expires_at > now()) AND u.state IS DISTINCT FROM 'disabled' AND s.digest = decode(";
+
+/// What is both a compiler and a node is the compiler.
+const BY_CERTNAME: &str = " AS name) s LEFT JOIN users u ON FALSE LEFT JOIN compilers c ON c.certname = s.name
+    LEFT JOIN nodes n ON n.fqdn = s.name AND c.id IS NULL WHERE c.id IS NOT NULL OR n.id IS NOT NULL";
 
 impl Identities {
     /// Nobody is known yet.
@@ -70,7 +84,22 @@ impl Identities {
     /// # Errors
     /// [`Error::Away`].
     pub async fn identify(&self, secret: &Secret, from: Option<IpAddr>) -> Result<Option<Actor>> {
-        let shown = (secret.digest(), from);
+        self.whose(Shown::Secret(secret.digest(), from)).await
+    }
+
+    /// Whose certificate has this name; nobody's, if it is none of a compiler or a node.
+    ///
+    /// # Errors
+    /// [`Error::Away`].
+    pub async fn of_certificate(&self, certname: &str) -> Result<Option<Actor>> {
+        // What cannot be stored names nobody.
+        if certname.contains('\0') {
+            return Ok(None);
+        }
+        self.whose(Shown::Certname(certname.to_owned())).await
+    }
+
+    async fn whose(&self, shown: Shown) -> Result<Option<Actor>> {
         if let Some((since, actor)) = self.known.get(&shown)
             && since.elapsed() < BELIEVED
         {
@@ -78,7 +107,11 @@ impl Identities {
         }
         let now = Instant::now();
         let tx = self.db.connect("auth").await?;
-        let Some(actor) = find(&tx, &shown).await? else {
+        let found = match &shown {
+            Shown::Secret(digest, from) => find_by_secret(&tx, digest, *from).await?,
+            Shown::Certname(name) => find_by_certname(&tx, name).await?,
+        };
+        let Some(actor) = found else {
             self.known.remove(&shown);
             return Ok(None);
         };
@@ -87,10 +120,10 @@ impl Identities {
     }
 }
 
-async fn find(tx: &Tx, (digest, from): &Shown) -> Result<Option<Actor>> {
-    let mut sql = Sql::new(FIND).one(hex(digest), "text").text(", 'hex')");
+async fn find_by_secret(tx: &Tx, digest: &[u8; 32], from: Option<IpAddr>) -> Result<Option<Actor>> {
+    let mut sql = Sql::new(format!("SELECT t.id, t.scope, {HOLDER} {BY_SECRET}")).one(hex(digest), "text");
     // Without an address, only what is taken from everywhere.
-    sql = sql.text(" AND (t.source_network IS NULL");
+    sql = sql.text(", 'hex') AND (t.source_network IS NULL");
     sql = match from {
         Some(address) => {
             sql.text(" OR t.source_network >>= ").one(address.to_canonical().to_string(), "inet").text(")")
@@ -99,10 +132,19 @@ async fn find(tx: &Tx, (digest, from): &Shown) -> Result<Option<Actor>> {
     };
     let rows: Vec<Row> = Statement::<Columns>::from(sql).load(&mut tx.conn()).await?;
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
-    let used = Sql::new("UPDATE tokens SET last_used_at = now() WHERE id = ").one(row.0.to_string(), "int8");
-    let used = used.text(" AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')");
-    Statement::<BigInt>::from(used).execute(&mut tx.conn()).await?;
+    if let Some(token) = row.0 {
+        let used = Sql::new("UPDATE tokens SET last_used_at = now() WHERE id = ").one(token.to_string(), "int8");
+        let used = used.text(" AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')");
+        Statement::<BigInt>::from(used).execute(&mut tx.conn()).await?;
+    }
     actor(row).map(Some)
+}
+
+/// A certificate is good for documents only.
+async fn find_by_certname(tx: &Tx, name: &str) -> Result<Option<Actor>> {
+    let sql = Sql::new(format!("SELECT NULL::int8, 'documents', {HOLDER} FROM (SELECT ")).one(name, "text");
+    let rows: Vec<Row> = Statement::<Columns>::from(sql.text(BY_CERTNAME)).load(&mut tx.conn()).await?;
+    rows.into_iter().next().map(actor).transpose()
 }
 
 fn actor((token, scope, user, role, member, node, compiler, serves, listed): Row) -> Result<Actor> {
@@ -131,7 +173,7 @@ fn actor((token, scope, user, role, member, node, compiler, serves, listed): Row
         };
         (format!("compiler:{}", compiler.unwrap_or_default()), Authority::Compiler(serves))
     };
-    Ok(Actor::new(name, authority, scope, Some(token)))
+    Ok(Actor::new(name, authority, scope, token))
 }
 
 /// A newer release has written it: better nobody than somebody with the wrong rights.

@@ -45,6 +45,9 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<()> {
     let loaded = super::settings(&args.flags)?;
     let tls = super::checked_tls(&loaded)?;
+    if let Some(late) = tls.as_ref().and_then(Material::out_of_date) {
+        tracing::error!("client certificates are refused until tls_crl is replaced: {late}");
+    }
     let settings = loaded.settings;
     let runtime = runtime(&settings)?;
     // Before anything is started: a signal that comes meanwhile is kept for later.

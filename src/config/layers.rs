@@ -40,6 +40,14 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_key: Option<PathBuf>,
+    /// PEM file of the authorities whose client certificates are taken [env: VIRTAPI_TLS_CLIENT_CA]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_ca: Option<PathBuf>,
+    /// PEM file of the lists of what these authorities have revoked [env: VIRTAPI_TLS_CRL]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_crl: Option<PathBuf>,
     /// Directory of the private Postgres [env: VIRTAPI_DATA_DIR] [default: data]
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,11 +96,13 @@ fn size(text: &str) -> Result<ByteUnit, String> {
 }
 
 /// Every setting's name.
-pub const KEYS: [&str; 14] = [
+pub const KEYS: [&str; 16] = [
     "address",
     "port",
     "tls_certificate",
     "tls_key",
+    "tls_client_ca",
+    "tls_crl",
     "data_dir",
     "database_url",
     "postgres_bin",
@@ -106,7 +116,8 @@ pub const KEYS: [&str; 14] = [
 ];
 
 /// Settings whose values are taken as they stand: a directory may well be called `1e3`.
-const VERBATIM: [&str; 5] = ["tls_certificate", "tls_key", "data_dir", "database_url", "postgres_bin"];
+const VERBATIM: [&str; 7] =
+    ["tls_certificate", "tls_key", "tls_client_ca", "tls_crl", "data_dir", "database_url", "postgres_bin"];
 
 /// Variables that begin like settings, and belong to others: the ENC client, and the scripts that install Salt.
 const NOT_SETTINGS: [&str; 2] = ["VIRTAPI_ENC_", "VIRTAPI_SALT_"];

@@ -1,15 +1,17 @@
 //! Who sends a request: by a token, as `Authorization: Bearer …`, as `Token …`, or as the password of `Basic`, for some
-//! agents can send nothing else and browsers ask for it.
+//! agents can send nothing else and browsers ask for it; or by the client certificate of its connection.
 
 use base64::{Engine, prelude::BASE64_STANDARD as BASE64};
 use rocket::Request;
 use rocket::http::{Method, Status};
+use rocket::mtls::Certificate;
 use rocket::request::{FromRequest, Outcome};
 
 use crate::auth::{Actor, Identities, Secret};
 use crate::error::{Error, Result};
 use crate::http::ask::CertName;
 use crate::policy;
+use crate::tls::ClientAuthorities;
 
 /// Who sends a request.
 pub struct Caller(pub Actor);
@@ -37,20 +39,42 @@ impl Caller {
     }
 }
 
-/// Who sends this request.
+/// Who sends this request. A token is sent on purpose, so it counts more than the certificate of the connection.
 ///
 /// # Errors
-/// [`Error::Unauthorized`] for nobody, [`Error::Forbidden`] for a page of somebody else's, [`Error::Away`].
+/// [`Error::Unauthorized`] and [`Error::Certificate`] for nobody, [`Error::Forbidden`] for a page of somebody else's,
+/// [`Error::Away`].
 pub async fn of(request: &Request<'_>) -> Result<Actor> {
-    let secret = secret(request).ok_or(Error::Unauthorized)?;
-    if !is_own_page(request) {
-        return Err(Error::Forbidden);
-    }
     let identities = request.rocket().state::<Identities>();
     let identities = identities.ok_or_else(|| Error::Internal("there are no identities".into()))?;
-    // Not the address that a header claims: anybody can send that.
-    let from = request.remote().map(|remote| remote.ip());
-    identities.identify(&secret, from).await?.ok_or(Error::Unauthorized)
+    if request.headers().contains("Authorization") {
+        let secret = secret(request).ok_or(Error::Unauthorized)?;
+        refuse_other_pages(request)?;
+        // Not the address that a header claims: anybody can send that.
+        let from = request.remote().map(|remote| remote.ip());
+        return identities.identify(&secret, from).await?.ok_or(Error::Unauthorized);
+    }
+    let certname = certname(request).await?;
+    refuse_other_pages(request)?;
+    let unknown = || Error::Certificate(format!("{certname:?} is the certname of no node and of no compiler"));
+    identities.of_certificate(&certname).await?.ok_or_else(unknown)
+}
+
+/// The name in the certificate of the connection, if that is good now. Puppet's names are in lower case.
+async fn certname(request: &Request<'_>) -> Result<String> {
+    let authorities = request.rocket().state::<ClientAuthorities>().and_then(ClientAuthorities::current);
+    let authorities = authorities.ok_or(Error::Unauthorized)?;
+    let certificate = match request.guard::<Certificate<'_>>().await {
+        Outcome::Success(certificate) => certificate,
+        Outcome::Forward(_) => return Err(Error::Unauthorized),
+        Outcome::Error((_, error)) => return Err(Error::Certificate(format!("it cannot be read: {error}"))),
+    };
+    authorities.verify(certificate.as_bytes()).map_err(Error::Certificate)?;
+    let mut names = certificate.subject().common_names();
+    match (names.next(), names.next()) {
+        (Some(name), None) => Ok(name.to_ascii_lowercase()),
+        _ => Err(Error::Certificate("its subject has no common name, or several".into())),
+    }
 }
 
 /// What was sent to be known by.
@@ -66,17 +90,18 @@ fn secret(request: &Request<'_>) -> Option<Secret> {
     }
 }
 
-/// Whether a request that changes something comes from a page of ours, or from no page at all. A browser that was given
-/// a password sends it along with the forms of every other site, too. It says where a form is from: in `Sec-Fetch-Site`
-/// (W3C Fetch Metadata), and where it does not, in `Origin`.
-fn is_own_page(request: &Request<'_>) -> bool {
+/// Refuses a request that changes something and comes from a page that is not ours. A browser that was given a password
+/// or a certificate sends it along with the forms of every other site, too. It says where a form is from: in
+/// `Sec-Fetch-Site` (W3C Fetch Metadata), and where it does not, in `Origin`.
+fn refuse_other_pages(request: &Request<'_>) -> Result<()> {
     if matches!(request.method(), Method::Get | Method::Head | Method::Options) {
-        return true;
+        return Ok(());
     }
     let header = |name| request.headers().get_one(name);
-    match (header("Sec-Fetch-Site"), header("Origin")) {
+    let is_own = match (header("Sec-Fetch-Site"), header("Origin")) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => origin.split_once("://").is_some_and(|(_, host)| Some(host) == header("Host")),
         (None, None) => true,
-    }
+    };
+    if is_own { Ok(()) } else { Err(Error::Forbidden) }
 }

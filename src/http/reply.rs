@@ -146,7 +146,7 @@ impl<'r> Responder<'r, 'static> for Error {
         match &self {
             Self::Away(_) | Self::Deadlock(_) => reply.headers.push(Header::new("Retry-After", "1")),
             // A browser asks for a password; other clients know what to send.
-            Self::Unauthorized => {
+            Self::Unauthorized | Self::Certificate(_) => {
                 reply.headers.push(Header::new("WWW-Authenticate", "Basic realm=\"virtapi\", charset=\"UTF-8\""));
                 reply.headers.push(Header::new("WWW-Authenticate", "Bearer realm=\"virtapi\""));
             }

@@ -30,7 +30,11 @@ pub fn paths() -> Vec<(String, Value)> {
         ("/salt/pillar/{minion_id}", pillar),
         ("/salt/tops/{minion_id}", tops),
     ];
-    let item = |(path, get): (&str, Value)| (path.to_owned(), json!({"parameters": in_path(path), "get": get}));
+    let item = |(path, mut get): (&str, Value)| {
+        // Documents are all that a certificate is good for.
+        get["security"] = json!([{"bearer": []}, {"basic": []}, {"certificate": []}]);
+        (path.to_owned(), json!({"parameters": in_path(path), "get": get}))
+    };
     all.into_iter().map(item).collect()
 }
 

@@ -79,6 +79,7 @@ pub fn document() -> Value {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "A token's secret. `Token` does for `Bearer`."},
                 "basic": {"type": "http", "scheme": "basic", "description": "A token's secret as the password of any user."},
+                "certificate": {"type": "mutualTLS", "description": "The Puppet certificate of a node or a compiler."},
             },
         },
     })

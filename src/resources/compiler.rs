@@ -10,6 +10,7 @@ use crate::schema::compilers;
 pub struct Compiler {
     id: i64,
     name: String,
+    certname: Option<String>,
     serves: String,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -20,6 +21,7 @@ pub struct Compiler {
 #[diesel(table_name = compilers, treat_none_as_null = true)]
 pub struct NewCompiler {
     name: String,
+    certname: Option<String>,
     serves: String,
 }
 
@@ -30,6 +32,9 @@ impl Resource for Compiler {
     const COLUMNS: &'static [Column] = &[
         Column::ID,
         Column::new("name", Type::Name).required().about("Unique; its host name, for example."),
+        Column::new("certname", Type::Fqdn).about(
+            "Unique. The common name of the client certificate by which it is known; without it, only by tokens.",
+        ),
         Column::new("serves", Type::Choice(&["all", "listed"]))
             .required()
             .about("Whether it may read the documents of all nodes, or of those that are listed."),
@@ -37,7 +42,7 @@ impl Resource for Compiler {
         Column::CREATED_AT,
         Column::UPDATED_AT,
     ];
-    const EXAMPLE: &'static str = r#"{"name": "puppet.example.com", "serves": "listed", "nodes": [{"fqdn": "hv01.example.com", "state": "running"}]}"#;
+    const EXAMPLE: &'static str = r#"{"name": "puppet.example.com", "certname": "puppet.example.com", "serves": "listed", "nodes": [{"fqdn": "hv01.example.com", "state": "running"}]}"#;
     const REALM: Realm = Realm::Access;
     type New = NewCompiler;
     crud!(compilers: list find lock insert update delete);

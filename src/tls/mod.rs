@@ -1,5 +1,8 @@
 //! TLS: from the files that the settings name to what the server listens with. It knows neither requests nor actors.
 
+mod authorities;
+mod lists;
 mod material;
 
+pub use authorities::{Authorities, ClientAuthorities};
 pub use material::{Material, Wrong};

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use virtapi::KINDS;
 
+use crate::certificates;
 use crate::every_kind::example;
 use crate::harness::{App, TOKEN, rows};
 use crate::openapi::document;
+use crate::tls::authority::{Authority, Leaf};
 
 const NODE: &str = "hv01.example.com";
 const OTHER: &str = "hv02.example.com";
@@ -36,6 +38,11 @@ async fn status(app: &App, method: Method, url: &str, secret: &str) -> u16 {
     let bearer = format!("Bearer {secret}");
     let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
     app.send(method, url, &headers, b"{}").await.status
+}
+
+/// The same with this client certificate.
+async fn status_with(app: &App, method: Method, url: &str, leaf: &Leaf) -> u16 {
+    app.send_with(&leaf.certificate, method, url, &[("Content-Type", "application/json")]).await.status
 }
 
 async fn two_nodes() -> App {
@@ -135,7 +142,8 @@ fn is_customers(route: &Route, writes: bool) -> bool {
 
 #[rocket::async_test]
 async fn every_role_may_do_what_is_its_own_on_every_route() {
-    let app = two_nodes().await;
+    let authority = Authority::new("Puppet");
+    let app = certificates::app(&authority, Some(&authority.revoke(&[]))).await;
     let secrets = [
         ("administrator", user(&app, "a", Some("administrator")).await),
         ("operator", user(&app, "o", Some("operator")).await),
@@ -169,12 +177,26 @@ async fn every_role_may_do_what_is_its_own_on_every_route() {
         ],
     ]
     .concat();
+    let compiler = json!({"name": "p", "certname": "p.example.com", "serves": "listed", "nodes": [NODE]});
+    app.post("/v1/compilers", compiler).await.is(Status::Created);
+    let leaves = [
+        ("node", authority.issue(NODE, 20)),
+        ("other node", authority.issue(OTHER, 21)),
+        ("compiler of one", authority.issue("p.example.com", 22)),
+    ];
     let mut wrong = vec![];
     for route in routes().iter().filter(|route| !route.open && !route.url.starts_with("/static")) {
+        let mut found = vec![];
         for (role, secret) in &secrets {
+            found.push((*role, status(&app, route.method, &route.url, secret).await));
+        }
+        for (role, leaf) in &leaves {
+            found.push((*role, status_with(&app, route.method, &route.url, leaf).await));
+        }
+        for (role, status) in found {
             let writes = route.method != Method::Get;
             let access = route.kind.is_some_and(|kind| ACCESS.contains(&kind));
-            let expected = match *role {
+            let expected = match role {
                 "administrator" => None,
                 // It only says that a name is missing.
                 _ if route.url == "/puppet/hiera" => None,
@@ -186,7 +208,6 @@ async fn every_role_may_do_what_is_its_own_on_every_route() {
                 "other node" | "compiler of other" if route.documents => Some(404),
                 _ => Some(403),
             };
-            let status = status(&app, route.method, &route.url, secret).await;
             // What may be done may still fail: nothing has this id. A key of Hiera that is not there is not found.
             let allowed = ![401, 403].contains(&status) && status < 500;
             if !expected.map_or(allowed, |expected| status == expected) {

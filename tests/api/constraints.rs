@@ -33,6 +33,7 @@ const CHECKS: &[(&str, &str)] = &[
     ("ceph_pools_min_size_check", "UPDATE ceph_pools SET min_size = 0"),
     ("ceph_pools_pg_num_check", "UPDATE ceph_pools SET pg_num = 0"),
     ("ceph_pools_size_check", "UPDATE ceph_pools SET size = 17"),
+    ("compilers_certname_check", "INSERT INTO compilers (name, serves, certname) VALUES ('a', 'all', 'A.example.com')"),
     ("compilers_serves_check", "INSERT INTO compilers (name, serves) VALUES ('a', 'some')"),
     ("hypervisors_cores_check", "UPDATE hypervisors SET cores = 0"),
     ("hypervisors_cpu_overcommit_ratio_check", "UPDATE hypervisors SET cpu_overcommit_ratio = 0"),
@@ -180,8 +181,8 @@ async fn every_reference_and_every_key_holds_in_the_database() {
         ("images", json!({"name": "second", "format": "raw", "path": "/second", "size_bytes": 1})),
         ("teams", json!({"organization": "acme", "name": "second", "role": "viewer", "users": ["hank"]})),
         ("users", json!({"name": "second", "account_type": "service", "state": "active"})),
-        ("compilers", json!({"name": "first", "serves": "listed", "nodes": ["hv01.example.com"]})),
-        ("compilers", json!({"name": "second", "serves": "all"})),
+        ("compilers", json!({"name": "first", "certname": "a", "serves": "listed", "nodes": ["hv01.example.com"]})),
+        ("compilers", json!({"name": "second", "certname": "b", "serves": "all"})),
         ("tokens", json!({"name": "a node's", "scope": "all", "node": "hv01.example.com"})),
         ("tokens", json!({"name": "a compiler's", "scope": "all", "compiler": "first"})),
     ] {

@@ -2,12 +2,13 @@
 
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use rocket::http::{ContentType, Header, Method, Status};
-use rocket::local::asynchronous::Client;
+use rocket::local::asynchronous::{Client, LocalResponse};
 use rocket::tokio::sync::OnceCell;
 use serde_json::Value;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio_postgres::SimpleQueryMessage;
+use virtapi::config::Settings;
 
 /// The private cluster, started by `tests/pg`, with a migrated template of this process.
 static CLUSTER: OnceCell<String> = OnceCell::const_new();
@@ -98,12 +99,12 @@ pub async fn rows(dsn: &str, query: &str) -> Vec<Vec<String>> {
 
 /// A server for this database, not yet running.
 pub fn server(dsn: &str) -> rocket::Rocket<rocket::Build> {
-    server_with(dsn, 4)
+    server_with(dsn, Settings { pool_size: 4, ..Settings::default() })
 }
 
-fn server_with(dsn: &str, pool_size: usize) -> rocket::Rocket<rocket::Build> {
-    let settings = virtapi::config::Settings { pool_size, ..virtapi::config::Settings::default() };
-    virtapi::rocket(&settings, dsn, None).expect("a pool")
+fn server_with(dsn: &str, settings: Settings) -> rocket::Rocket<rocket::Build> {
+    let tls = virtapi::tls::Material::load(&settings).expect("the files are right");
+    virtapi::rocket(&settings, dsn, tls.as_ref()).expect("a pool")
 }
 
 /// A server with a database of its own.
@@ -133,7 +134,12 @@ impl App {
 
     /// One with so many connections.
     pub async fn with_pool(dsn: &str, pool_size: usize) -> Self {
-        let client = Client::untracked(server_with(dsn, pool_size)).await.expect("ignites");
+        Self::with(dsn, Settings { pool_size, ..Settings::default() }).await
+    }
+
+    /// One with these settings.
+    pub async fn with(dsn: &str, settings: Settings) -> Self {
+        let client = Client::untracked(server_with(dsn, settings)).await.expect("ignites");
         Self { client, dsn: dsn.to_owned() }
     }
 
@@ -152,15 +158,16 @@ impl App {
         if !headers.iter().any(|(name, _)| *name == "Authorization") {
             request.add_header(Header::new("Authorization", format!("Bearer {TOKEN}")));
         }
-        let response = request.dispatch().await;
-        let headers = response.headers().iter().map(|h| (h.name().to_string(), h.value().to_owned())).collect();
-        let status = response.status().code;
-        Answer {
-            asked: format!("{method} {url}"),
-            status,
-            headers,
-            bytes: response.into_bytes().await.unwrap_or_default(),
+        Answer::read(format!("{method} {url}"), request.dispatch().await).await
+    }
+
+    /// A request on a connection with this client certificate.
+    pub async fn send_with(&self, certificate: &str, method: Method, url: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = self.client.req(method, url.to_owned()).identity(certificate.as_bytes());
+        for (name, value) in headers {
+            request.add_header(Header::new((*name).to_owned(), (*value).to_owned()));
         }
+        Answer::read(format!("{method} {url}"), request.dispatch().await).await
     }
 
     /// The status of a request that comes from this address.
@@ -196,6 +203,12 @@ impl App {
 }
 
 impl Answer {
+    async fn read(asked: String, response: LocalResponse<'_>) -> Self {
+        let headers = response.headers().iter().map(|h| (h.name().to_string(), h.value().to_owned())).collect();
+        let status = response.status().code;
+        Self { asked, status, headers, bytes: response.into_bytes().await.unwrap_or_default() }
+    }
+
     pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
     }

@@ -6,6 +6,7 @@ mod access;
 mod at_once;
 mod audit;
 mod bad_input;
+mod certificates;
 mod columns;
 mod commands;
 mod concurrency;

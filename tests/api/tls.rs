@@ -4,9 +4,10 @@ pub mod authority;
 pub mod client;
 
 use authority::{Authority, Leaf};
-use client::Client;
+use client::{Client, head};
 use std::path::{Path, PathBuf};
 
+use crate::certificates::NODE;
 use crate::start::process::{DataDir, Server, program, run, said};
 
 /// The files that the settings name.
@@ -111,8 +112,8 @@ fn a_file_that_is_wrong_is_named_and_stops_the_start() {
     files.write("empty", "");
     let (certificate, key) = (("--tls-certificate", "server.pem"), ("--tls-key", "server.key"));
     for (flags, setting, reason) in [
-        (vec![certificate], "tls_key", "is needed by tls_certificate"),
-        (vec![key], "tls_certificate", "is needed by tls_key"),
+        (vec![certificate], "tls_certificate", "needs tls_key"),
+        (vec![key], "tls_key", "needs tls_certificate"),
         (vec![("--tls-certificate", "missing"), key], "tls_certificate", "missing: cannot be read: No such file"),
         (vec![certificate, ("--tls-key", "missing")], "tls_key", "missing: cannot be read: No such file"),
         (vec![("--tls-certificate", "garbage"), key], "tls_certificate", "garbage: "),
@@ -124,7 +125,71 @@ fn a_file_that_is_wrong_is_named_and_stops_the_start() {
     ] {
         refused(&files, &files.flags(&flags), setting, reason);
     }
-    let good = files.flags(&TLS);
+    let another = Authority::new("Puppet");
+    files.write("ca.pem", &authority.bundle());
+    files.write("crl.pem", &authority.revoke(&[]));
+    files.write("another.pem", &another.revoke(&[]));
+    files.write("stranger.pem", &Authority::new("Another").revoke(&[]));
+    files.write("part.pem", &authority.without_list_of_root());
+    files.write("twice.pem", &authority.revoke(&[]).repeat(2));
+    let (ca, crl) = (("--tls-client-ca", "ca.pem"), ("--tls-crl", "crl.pem"));
+    let more = |pairs: &[(&'static str, &'static str)]| [&TLS[..], pairs].concat();
+    for (flags, setting, reason) in [
+        (vec![ca], "tls_client_ca", "needs tls_certificate"),
+        (more(&[crl]), "tls_crl", "needs tls_client_ca"),
+        (more(&[("--tls-client-ca", "missing")]), "tls_client_ca", "missing: cannot be read"),
+        (more(&[("--tls-client-ca", "empty")]), "tls_client_ca", "empty: holds no certificate"),
+        (more(&[ca, ("--tls-crl", "missing")]), "tls_crl", "missing: cannot be read"),
+        (more(&[ca, ("--tls-crl", "empty")]), "tls_crl", "empty: holds no list of CN=Puppet intermediate"),
+        (more(&[ca, ("--tls-crl", "part.pem")]), "tls_crl", "part.pem: holds no list of CN=Puppet root"),
+        (more(&[ca, ("--tls-crl", "twice.pem")]), "tls_crl", "twice.pem: holds two lists of CN=Puppet intermediate"),
+        (more(&[ca, ("--tls-crl", "another.pem")]), "tls_crl", "is not signed by CN=Puppet intermediate"),
+        (more(&[ca, ("--tls-crl", "stranger.pem")]), "tls_crl", "Another intermediate, which is not in tls_client_ca"),
+    ] {
+        refused(&files, &files.flags(&flags), setting, reason);
+    }
+    let good = files.flags(&more(&[ca, crl]));
     let words: Vec<&str> = ["check-config"].into_iter().chain(good.iter().map(String::as_str)).collect();
     assert_eq!(run(&words).0, Some(0));
+}
+
+/// The flags of a server that takes client certificates.
+pub const MUTUAL: [(&str, &str); 4] = [TLS[0], TLS[1], ("--tls-client-ca", "ca.pem"), ("--tls-crl", "crl.pem")];
+
+#[test]
+fn a_client_certificate_is_verified_before_anything_is_read() {
+    let (authority, another) = (Authority::new("Puppet"), Authority::new("Puppet"));
+    let revoked = authority.issue(NODE, 21);
+    let files = Files::of(&authority.issue("virtapi.example.com", 10));
+    files.write("ca.pem", &authority.bundle());
+    files.write("crl.pem", &authority.revoke(&[&revoked]));
+    let data = DataDir::new();
+    let server = start(&data, &files.flags(&MUTUAL));
+    let bundle = authority.bundle();
+    let token = format!("Authorization: Bearer {}", server.token);
+    let (json, node) = ("Content-Type: application/json", format!(r#"{{"fqdn": "{NODE}", "state": "running"}}"#));
+    let mut connection = Client::new(&bundle, None).connect(&server).expect("without a certificate, too");
+    let length = format!("Content-Length: {}", node.len());
+    connection.send(&format!("{}\r\n{node}", head("POST /v1/nodes", &[&token, json, &length]))).expect("sends");
+    assert_eq!(connection.answer().expect("answers").status, 201);
+    let document = format!("GET /puppet/enc/{NODE}");
+    assert_eq!(connection.ask(&document, &[]).expect("answers").status, 401);
+
+    let mut node = Client::new(&bundle, Some(&authority.issue(NODE, 20))).connect(&server).expect("connects");
+    assert_eq!(node.ask(&document, &[]).expect("answers").status, 200);
+    assert_eq!(node.ask("GET /puppet/enc/hv02.example.com", &[]).expect("answers").status, 404);
+    assert_eq!(node.ask("GET /v1/nodes", &[&token]).expect("answers").status, 200);
+
+    let answer = Client::new(&bundle, Some(&revoked)).ask(&server, &document, &[]).expect("answers");
+    assert!(answer.status == 401 && answer.body.contains("is revoked"), "{answer:?}");
+    // What is not of this authority, or is out of date, does not get as far as a request, whatever its name.
+    for (leaf, reason) in [
+        (another.issue(NODE, 20), "DecryptError"),
+        (authority.issue_until(NODE, 22, 2025), "CertificateExpired"),
+        (authority.issue_for_servers(NODE, 23), "alert"),
+    ] {
+        let refused = Client::new(&bundle, Some(&leaf)).ask(&server, "GET /health", &[]).expect_err("is refused");
+        assert!(refused.to_string().contains(reason), "{refused}");
+    }
+    server.stop();
 }

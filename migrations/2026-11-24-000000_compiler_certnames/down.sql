@@ -1,0 +1,1 @@
+ALTER TABLE compilers DROP COLUMN certname;

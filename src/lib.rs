@@ -22,6 +22,7 @@ mod etag;
 mod html;
 mod http;
 mod kind;
+mod listener;
 mod lists;
 mod merge;
 mod natural_key;

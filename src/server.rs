@@ -1,6 +1,7 @@
 //! The server, put together: what it manages, which routes it has, what runs beside it.
 
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Settings;
@@ -11,7 +12,74 @@ use crate::{auth, db, http, puppet, render, salt};
 /// How often old idempotency keys are forgotten.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
-/// The server, not yet running. Call it on a runtime.
+/// What lasts while one listener takes the place of another.
+pub struct Server {
+    settings: Settings,
+    db: db::Db,
+    documents: Arc<render::Documents>,
+    identities: Arc<auth::Identities>,
+    authorities: Arc<ClientAuthorities>,
+    metrics: PrometheusHandle,
+}
+
+impl Server {
+    /// Starts what runs beside the listeners. Call it on a runtime.
+    ///
+    /// # Errors
+    /// When the pool of connections cannot be built.
+    pub fn start(settings: &Settings, database_url: &str) -> Result<Self> {
+        let db = db::Db::new(database_url, settings.pool_size)?;
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let metrics = recorder.handle();
+        // A second server in the same process (as in tests) counts with the first.
+        if metrics::set_global_recorder(recorder).is_err() {
+            tracing::debug!("metrics are already recorded");
+        }
+        tokio::spawn(forget_keys(db.clone()));
+        Ok(Self {
+            settings: settings.clone(),
+            documents: Arc::new(render::Documents::start(db.clone(), settings.document_cache.as_u64())),
+            identities: Arc::new(auth::Identities::new(db.clone())),
+            authorities: Arc::default(),
+            db,
+            metrics,
+        })
+    }
+
+    /// What is known of client certificates, for all listeners.
+    #[must_use]
+    pub fn authorities(&self) -> &ClientAuthorities {
+        &self.authorities
+    }
+
+    /// A listener on this port, not yet running.
+    #[must_use]
+    pub fn listener(&self, port: u16, tls: Option<&Material>) -> rocket::Rocket<rocket::Build> {
+        let settings = &self.settings;
+        let config = rocket::Config { port, tls: tls.map(Material::config), ..settings.rocket() };
+        // Without Rocket's Shield: its headers cost an eighth of the throughput of documents; `Headers` sets ours.
+        rocket::custom(config)
+            .manage(self.documents.clone())
+            .manage(self.identities.clone())
+            .manage(self.authorities.clone())
+            .manage(self.db.clone())
+            .manage(self.metrics.clone())
+            .manage(http::body::BodyLimit(settings.request_body_limit.as_u64()))
+            .attach(rocket::shield::Shield::new())
+            .attach(http::headers::Headers::new(tls.is_some()))
+            .mount("/v1", http::resources::routes())
+            .mount("/v1", http::secrets::routes())
+            .mount("/", http::resources::start())
+            .mount("/", http::pages::routes())
+            .mount("/", http::health::routes())
+            .mount("/", http::docs::routes())
+            .mount("/", puppet::routes())
+            .mount("/", salt::routes())
+            .register("/", http::fallback::catchers())
+    }
+}
+
+/// The whole server with one listener, not yet running. Call it on a runtime.
 ///
 /// # Errors
 /// When the pool of connections cannot be built.
@@ -20,39 +88,9 @@ pub fn rocket(
     database_url: &str,
     tls: Option<&Material>,
 ) -> Result<rocket::Rocket<rocket::Build>> {
-    let db = db::Db::new(database_url, settings.pool_size)?;
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let metrics = recorder.handle();
-    // A second server in the same process (as in tests) counts with the first.
-    if metrics::set_global_recorder(recorder).is_err() {
-        tracing::debug!("metrics are already recorded");
-    }
-    let forgetting = db.clone();
-    let forget = rocket::fairing::AdHoc::on_liftoff("forget idempotency keys", move |_| {
-        Box::pin(async move {
-            tokio::spawn(forget_keys(forgetting));
-        })
-    });
-    // Without Rocket's Shield: its headers cost an eighth of the throughput of documents; `Headers` sets ours.
-    Ok(rocket::custom(rocket::Config { tls: tls.map(Material::config), ..settings.rocket() })
-        .manage(render::Documents::start(db.clone(), settings.document_cache.as_u64()))
-        .manage(auth::Identities::new(db.clone()))
-        .manage(ClientAuthorities::new(tls.and_then(Material::authorities).cloned()))
-        .manage(db)
-        .manage(metrics)
-        .manage(http::body::BodyLimit(settings.request_body_limit.as_u64()))
-        .attach(rocket::shield::Shield::new())
-        .attach(http::headers::Headers::new(tls.is_some()))
-        .attach(forget)
-        .mount("/v1", http::resources::routes())
-        .mount("/v1", http::secrets::routes())
-        .mount("/", http::resources::start())
-        .mount("/", http::pages::routes())
-        .mount("/", http::health::routes())
-        .mount("/", http::docs::routes())
-        .mount("/", puppet::routes())
-        .mount("/", salt::routes())
-        .register("/", http::fallback::catchers()))
+    let server = Server::start(settings, database_url)?;
+    server.authorities().replace(tls);
+    Ok(server.listener(settings.port, tls))
 }
 
 async fn forget_keys(db: db::Db) {

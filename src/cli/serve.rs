@@ -1,22 +1,18 @@
 //! `virtapi serve`: from settings to a server that listens, and from a signal to one that has stopped in good order.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::pin;
 use std::time::Duration;
 
-use rocket::error::ErrorKind;
-use rocket::fairing::AdHoc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
 
 use super::database::{Database, runtime};
 use super::{Result, print};
 use crate::config::{Flags, Settings};
 use crate::db::Db;
-use crate::tls::Material;
+use crate::listener::{CUT_OFF, Listener};
+use crate::server::Server;
+use crate::tls::{Material, Watch};
 use crate::{bootstrap, connections};
-
-const CUT_OFF: &str = "the grace period ended; requests still under way were cut off";
 
 /// How often a stopping server looks whether it is done. The first connections to look at need this time, too.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -53,14 +49,14 @@ pub(super) fn run(args: &Args) -> Result<()> {
     // Before anything is started: a signal that comes meanwhile is kept for later.
     let stop = runtime.block_on(async { Stop::listen() })?;
     let database = Database::open(&settings)?;
-    let outcome = runtime.block_on(serve(&settings, tls.as_ref(), &database, args.demo, stop));
+    let outcome = runtime.block_on(serve(&settings, tls, &database, args.demo, stop));
     runtime.shutdown_timeout(LEFTOVERS);
     database.close(outcome)
 }
 
 async fn serve(
     settings: &Settings,
-    tls: Option<&Material>,
+    tls: Option<Material>,
     database: &Database,
     demo: bool,
     mut stop: Stop,
@@ -70,43 +66,40 @@ async fn serve(
         () = stop.asked() => return Ok(()),
         ready = prepare(database, demo) => ready?,
     }
-    let (place, token) = (database.describe(), database.token_in_shell());
-    let (tell_port, port) = oneshot::channel();
-    let secure = tls.is_some();
-    let server = crate::rocket(settings, database.url(), tls)?
-        .attach(AdHoc::on_liftoff("Announcement", move |rocket| {
-            let at = SocketAddr::new(rocket.config().address, rocket.config().port);
-            Box::pin(async move {
-                announce(at, secure, &place, demo.then_some(&*token));
-                if tell_port.send(at.port()).is_err() {
-                    tracing::error!("the server listens, but nobody waits for it");
-                }
-            })
-        }))
-        .ignite()
-        .await
-        .map_err(|error| explain(settings, &error))?;
-    let shutdown = server.shutdown();
-    let mut running = pin!(server.launch());
-    tokio::select! {
-        ended = &mut running => return ended.map(drop).map_err(|error| explain(settings, &error)),
-        () = stop.asked() => {}
+    let server = Server::start(settings, database.url())?;
+    let mut watch = tls.clone().map(|tls| Watch::start(settings, tls)).transpose()?;
+    let mut listener = Listener::start(server, settings, tls).await?;
+    let at = listener.at();
+    announce(at, watch.is_some(), &database.describe(), demo.then(|| database.token_in_shell()).as_deref());
+    loop {
+        tokio::select! {
+            ended = listener.ended() => return ended,
+            () = stop.asked() => break,
+            tls = changed(watch.as_mut()) => listener.go_on_with(tls).await?,
+        }
     }
     tracing::info!("stopping when the requests under way are answered");
-    shutdown.notify();
+    listener.stop();
     let grace = Duration::from_secs(settings.shutdown_grace.into());
     tokio::select! {
         biased;
         () = tokio::time::sleep(grace) => Err(CUT_OFF.into()),
-        ended = &mut running => ended.map(drop).map_err(|error| explain(settings, &error)),
-        () = unused(port) => Ok(()),
+        ended = listener.all_ended() => ended,
+        () = unused(at.port()) => Ok(()),
         () = stop.asked() => Err("stopped at once by a second signal; requests under way were cut off".into()),
     }
 }
 
+/// Waits for other TLS files: for ever, where there is no TLS.
+async fn changed(watch: Option<&mut Watch>) -> Material {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Waits until the server has no connections left. Where that cannot be known, Rocket's own grace period ends the wait.
-async fn unused(port: oneshot::Receiver<u16>) {
-    let Ok(port) = port.await else { return };
+async fn unused(port: u16) {
     loop {
         tokio::time::sleep(GLANCE).await;
         match connections::open_on(port) {
@@ -152,16 +145,6 @@ fn reachable(address: IpAddr) -> IpAddr {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
         address => address,
-    }
-}
-
-/// Rocket's errors say little on their own.
-fn explain(settings: &Settings, error: &rocket::Error) -> Box<dyn std::error::Error + Send + Sync> {
-    let at = SocketAddr::new(settings.address, settings.port);
-    match error.kind() {
-        ErrorKind::Bind(cause) => format!("cannot listen on {at}: {cause}").into(),
-        ErrorKind::Shutdown(..) => CUT_OFF.into(),
-        _ => error.to_string().into(),
     }
 }
 

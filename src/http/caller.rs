@@ -6,6 +6,7 @@ use rocket::Request;
 use rocket::http::{Method, Status};
 use rocket::mtls::Certificate;
 use rocket::request::{FromRequest, Outcome};
+use std::sync::Arc;
 
 use crate::auth::{Actor, Identities, Secret};
 use crate::error::{Error, Result};
@@ -45,7 +46,7 @@ impl Caller {
 /// [`Error::Unauthorized`] and [`Error::Certificate`] for nobody, [`Error::Forbidden`] for a page of somebody else's,
 /// [`Error::Away`].
 pub async fn of(request: &Request<'_>) -> Result<Actor> {
-    let identities = request.rocket().state::<Identities>();
+    let identities = request.rocket().state::<Arc<Identities>>();
     let identities = identities.ok_or_else(|| Error::Internal("there are no identities".into()))?;
     if request.headers().contains("Authorization") {
         let secret = secret(request).ok_or(Error::Unauthorized)?;
@@ -62,8 +63,8 @@ pub async fn of(request: &Request<'_>) -> Result<Actor> {
 
 /// The name in the certificate of the connection, if that is good now. Puppet's names are in lower case.
 async fn certname(request: &Request<'_>) -> Result<String> {
-    let authorities = request.rocket().state::<ClientAuthorities>().and_then(ClientAuthorities::current);
-    let authorities = authorities.ok_or(Error::Unauthorized)?;
+    let authorities = request.rocket().state::<Arc<ClientAuthorities>>();
+    let authorities = authorities.and_then(|authorities| authorities.current()).ok_or(Error::Unauthorized)?;
     let certificate = match request.guard::<Certificate<'_>>().await {
         Outcome::Success(certificate) => certificate,
         Outcome::Forward(_) => return Err(Error::Unauthorized),

@@ -26,7 +26,7 @@ fn yaml() -> ContentType {
 async fn classify(
     caller: Result<Caller>,
     certname: Result<CertName>,
-    documents: &State<Documents>,
+    documents: &State<Arc<Documents>>,
 ) -> Result<Document> {
     let kept = documents.get(&caller?.node(certname)?).await?;
     Ok(Document(yaml(), kept.view(ENC, enc::view)?))
@@ -38,7 +38,7 @@ async fn foreman(
     caller: Result<Caller>,
     certname: Result<CertName>,
     format: Option<&str>,
-    documents: &State<Documents>,
+    documents: &State<Arc<Documents>>,
 ) -> Result<Document> {
     match format {
         None | Some("yml" | "yaml") => {}
@@ -51,7 +51,7 @@ async fn foreman(
 async fn hiera_keys(
     caller: Result<Caller>,
     certname: Result<CertName>,
-    documents: &State<Documents>,
+    documents: &State<Arc<Documents>>,
 ) -> Result<Document> {
     let caller = caller?;
     // Where the certname is empty, a key stands in its place.
@@ -68,7 +68,7 @@ async fn hiera_key(
     caller: Result<Caller>,
     certname: Result<CertName>,
     key: &str,
-    documents: &State<Documents>,
+    documents: &State<Arc<Documents>>,
 ) -> Result<Document> {
     let kept = documents.get(&caller?.node(certname)?).await?;
     let value = hiera::view(&kept.tree()?).get(key).cloned().ok_or(Error::NotFound)?;

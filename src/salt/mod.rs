@@ -4,6 +4,7 @@
 use rocket::http::ContentType;
 use rocket::{Route, State, get, routes};
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::http::ask::CertName;
@@ -17,13 +18,21 @@ const PILLAR: usize = 2;
 const TOPS: usize = 3;
 
 #[get("/salt/pillar/<minion_id..>")]
-async fn pillar(caller: Result<Caller>, minion_id: Result<CertName>, documents: &State<Documents>) -> Result<Document> {
+async fn pillar(
+    caller: Result<Caller>,
+    minion_id: Result<CertName>,
+    documents: &State<Arc<Documents>>,
+) -> Result<Document> {
     let kept = documents.get(&caller?.node(minion_id)?).await?;
     Ok(Document(ContentType::JSON, kept.view(PILLAR, |tree| json!({"virtapi": tree}))?))
 }
 
 #[get("/salt/tops/<minion_id..>")]
-async fn tops(caller: Result<Caller>, minion_id: Result<CertName>, documents: &State<Documents>) -> Result<Document> {
+async fn tops(
+    caller: Result<Caller>,
+    minion_id: Result<CertName>,
+    documents: &State<Arc<Documents>>,
+) -> Result<Document> {
     let kept = documents.get(&caller?.node(minion_id)?).await?;
     Ok(Document(ContentType::JSON, kept.view(TOPS, tops_view)?))
 }

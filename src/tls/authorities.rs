@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use webpki::{EndEntityCert, Error, ExpirationPolicy, KeyUsage, RevocationOptionsBuilder, anchor_from_trusted_cert};
 
 use crate::tls::lists::{Lists, subject_and_issuer};
-use crate::tls::material::{Pem, Wrong};
+use crate::tls::material::{Material, Pem, Wrong};
 
 /// For how long a certificate that was verified is believed.
 const BELIEVED: Duration = Duration::from_secs(1);
@@ -108,14 +108,14 @@ fn explain(error: &Error) -> String {
     }
 }
 
-/// The authorities as of now, for requests.
+/// The authorities of this moment, for requests: nothing, where no certificate is taken.
+#[derive(Default)]
 pub struct ClientAuthorities(watch::Sender<Option<Arc<Authorities>>>);
 
 impl ClientAuthorities {
-    /// These, until others take their place; nothing, where no certificate is taken.
-    #[must_use]
-    pub fn new(authorities: Option<Arc<Authorities>>) -> Self {
-        Self(watch::Sender::new(authorities))
+    /// Those of this material, from now on.
+    pub fn replace(&self, material: Option<&Material>) {
+        self.0.send_replace(material.and_then(Material::authorities).cloned());
     }
 
     /// Those of this moment.

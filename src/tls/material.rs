@@ -60,12 +60,32 @@ impl Pem {
     }
 }
 
-/// What the server listens with.
-#[derive(Clone)]
-pub struct Material {
+/// The files that the settings name, as they were when they were read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Files {
     certificate: Pem,
     key: Pem,
     client_ca: Option<Pem>,
+    crl: Option<Pem>,
+}
+
+impl Files {
+    /// Reads them; nothing, if there is to be no TLS.
+    pub fn read(settings: &Settings) -> Result<Option<Self>, Wrong> {
+        let (Some(certificate), Some(key)) = (&settings.tls_certificate, &settings.tls_key) else { return Ok(None) };
+        Ok(Some(Self {
+            certificate: Pem::read("tls_certificate", certificate)?,
+            key: Pem::read("tls_key", key)?,
+            client_ca: settings.tls_client_ca.as_ref().map(|path| Pem::read("tls_client_ca", path)).transpose()?,
+            crl: settings.tls_crl.as_ref().map(|path| Pem::read("tls_crl", path)).transpose()?,
+        }))
+    }
+}
+
+/// What the server listens with.
+#[derive(Clone)]
+pub struct Material {
+    files: Files,
     authorities: Option<Arc<Authorities>>,
 }
 
@@ -75,22 +95,38 @@ impl Material {
     /// # Errors
     /// The first that is wrong.
     pub fn load(settings: &Settings) -> Result<Option<Self>, Wrong> {
-        let (Some(certificate), Some(key)) = (&settings.tls_certificate, &settings.tls_key) else { return Ok(None) };
-        let certificate = Pem::read("tls_certificate", certificate)?;
-        let key = Pem::read("tls_key", key)?;
-        let client_ca = settings.tls_client_ca.as_ref().map(|path| Pem::read("tls_client_ca", path)).transpose()?;
-        let crl = settings.tls_crl.as_ref().map(|path| Pem::read("tls_crl", path)).transpose()?;
-        check_pair(&certificate, &key)?;
-        let authorities = client_ca.as_ref().map(|bundle| Authorities::read(bundle, crl.as_ref())).transpose()?;
-        Ok(Some(Self { certificate, key, client_ca, authorities: authorities.map(Arc::new) }))
+        Files::read(settings)?.map(Self::check).transpose()
+    }
+
+    /// What these files are good for.
+    pub(super) fn check(files: Files) -> Result<Self, Wrong> {
+        check_pair(&files.certificate, &files.key)?;
+        let read = |bundle: &Pem| Authorities::read(bundle, files.crl.as_ref());
+        let authorities = files.client_ca.as_ref().map(read).transpose()?.map(Arc::new);
+        Ok(Self { files, authorities })
+    }
+
+    pub(super) fn files(&self) -> &Files {
+        &self.files
+    }
+
+    pub(super) fn has_lists_of(&self, other: &Self) -> bool {
+        self.files.crl == other.files.crl
+    }
+
+    /// Whether a listener with the one does for the other, for they differ in what is looked at for each request only.
+    #[must_use]
+    pub fn listens_like(&self, other: &Self) -> bool {
+        let (one, other) = (&self.files, &other.files);
+        one.certificate == other.certificate && one.key == other.key && one.client_ca == other.client_ca
     }
 
     /// For Rocket: the bytes that were checked, whatever the files hold by then. A client may have a certificate, and
     /// need not.
     #[must_use]
     pub fn config(&self) -> TlsConfig {
-        let config = TlsConfig::from_bytes(&self.certificate.bytes, &self.key.bytes);
-        match &self.client_ca {
+        let config = TlsConfig::from_bytes(&self.files.certificate.bytes, &self.files.key.bytes);
+        match &self.files.client_ca {
             Some(bundle) => config.with_mutual(MutualTls::from_bytes(&bundle.bytes)),
             None => config,
         }

@@ -3,6 +3,8 @@
 mod authorities;
 mod lists;
 mod material;
+mod watch;
 
 pub use authorities::{Authorities, ClientAuthorities};
 pub use material::{Material, Wrong};
+pub use watch::Watch;

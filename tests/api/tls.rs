@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod client;
+mod reload;
 
 use authority::{Authority, Leaf};
 use client::{Client, head};

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -101,6 +101,7 @@ pub fn said(output: Output) -> (Option<i32>, String, String) {
 /// A server that listens.
 pub struct Server {
     child: Child,
+    out: BufReader<ChildStdout>,
     /// `http` or `https`
     pub scheme: String,
     /// `127.0.0.1:12345`
@@ -141,12 +142,21 @@ impl Server {
         }
         let file = std::fs::read_to_string(data.path.join("admin-token"));
         let token = file.map_or_else(|_| crate::harness::TOKEN.to_owned(), |token| token.trim().to_owned());
-        Self { child, scheme, at, announced, token }
+        Self { child, out, scheme, at, announced, token }
     }
 
     pub fn kill(mut self) {
         self.child.kill().expect("may kill");
         self.child.wait().expect("ends");
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to look at its files.
+    pub fn hang_up(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).expect("may signal");
     }
 
     pub fn terminate(&self) {
@@ -166,6 +176,15 @@ impl Server {
     pub fn stop(self) {
         self.terminate();
         assert_eq!(self.ended(), Some(0));
+    }
+
+    /// What it has said since it began to listen, once it has stopped.
+    pub fn last_words(mut self) -> String {
+        self.terminate();
+        let mut said = String::new();
+        self.out.read_to_string(&mut said).expect("text");
+        assert_eq!(self.ended(), Some(0));
+        said
     }
 
     pub fn connect(&self) -> TcpStream {

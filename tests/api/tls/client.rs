@@ -91,6 +91,11 @@ impl Connection {
         let body = self.read(length.unwrap_or_default())?;
         Ok(Answer { status, head, body })
     }
+
+    /// The certificate that the server has shown.
+    pub fn certificate(&self) -> Vec<u8> {
+        self.stream.conn.peer_certificates().and_then(|chain| chain.first()).expect("shows one").to_vec()
+    }
 }
 
 /// The head of a request, without its last line.

@@ -26,6 +26,7 @@ mod listener;
 mod lists;
 mod merge;
 mod natural_key;
+mod node_filter;
 mod object;
 pub mod openapi;
 mod policy;

@@ -1,7 +1,7 @@
 //! Who may do what: the one place that decides it. It is asked for every change in `change`, for every read of a kind,
 //! and for every document. It knows actors and kinds, and neither requests nor tables.
 
-use crate::auth::{Actor, Authority, Scope};
+use crate::auth::{Actor, Authority, Scope, Serves};
 use crate::column::Column;
 use crate::error::{Error, Result};
 use crate::kind::Kind;
@@ -73,18 +73,22 @@ pub fn writes(actor: &Actor, kind: &dyn Kind) -> bool {
     !kind.is_read_only() && write(actor, kind).is_ok()
 }
 
-/// Whether the actor may read the documents of this node. A node that is not the actor's does not exist for it.
+/// Whether the actor may read the documents of this node. A node that is not the actor's does not exist for it. Whether a
+/// filter matches this node is asked only when the answer depends on it.
 ///
 /// # Errors
-/// [`Error::Forbidden`] for who reads no documents at all, else not found.
-pub fn document(actor: &Actor, fqdn: &str) -> Result<()> {
-    match actor.authority() {
-        Authority::System | Authority::Administrator => Ok(()),
-        Authority::Node(own) if own == fqdn => Ok(()),
-        Authority::Compiler(serves) if serves.includes(fqdn) => Ok(()),
-        Authority::Node(_) | Authority::Compiler(_) => Err(Error::NotFound),
-        Authority::Operator | Authority::Auditor | Authority::Customer(_) | Authority::Nothing => Err(Error::Forbidden),
-    }
+/// [`Error::Forbidden`] for who reads no documents at all, else not found; or why the question has no answer.
+pub async fn document(actor: &Actor, fqdn: &str, matches: impl AsyncFnOnce(&str) -> Result<bool>) -> Result<()> {
+    let may = match actor.authority() {
+        Authority::System | Authority::Administrator | Authority::Compiler(Serves::All) => true,
+        Authority::Node(own) => own == fqdn,
+        Authority::Compiler(Serves::Listed(names)) => names.contains(fqdn),
+        Authority::Compiler(Serves::Matching(filter)) => matches(filter).await?,
+        Authority::Operator | Authority::Auditor | Authority::Customer(_) | Authority::Nothing => {
+            return Err(Error::Forbidden);
+        }
+    };
+    if may { Ok(()) } else { Err(Error::NotFound) }
 }
 
 /// Whether the actor may set this field. A customer may set what its objects are, and not where and how they run.
@@ -96,14 +100,13 @@ pub fn sets(actor: &Actor, column: &Column) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Serves;
     use crate::resource::Resource;
     use crate::resources::{Environment, Node, Token, Vm};
 
     /// Every authority and scope: what of read of a node, of a VM, of a token; write of a node, of a VM, of an environment,
     /// of a token; document of `a`, document of `b`.
-    #[test]
-    fn who_may_do_what() {
+    #[rocket::async_test]
+    async fn who_may_do_what() {
         use Authority::{Administrator, Auditor, Compiler, Customer, Node as OfNode, Nothing, Operator, System};
         let listed = || Compiler(Serves::Listed(["a".to_owned()].into()));
         for (authority, scope, expected) in [
@@ -125,12 +128,14 @@ mod tests {
             (listed(), Scope::All, "--- ---- a-"),
             (listed(), Scope::Documents, "--- ---- a-"),
             (Compiler(Serves::All), Scope::Documents, "--- ---- ab"),
+            (Compiler(Serves::Matching("a".into())), Scope::Documents, "--- ---- a-"),
             (Nothing, Scope::All, "--- ---- --"),
         ] {
             let actor = Actor::new("x", authority.clone(), scope, None);
             let reads = |kind| read(&actor, kind).is_ok();
             let writes = |kind| write(&actor, kind).is_ok();
-            let document = |name| document(&actor, name).is_ok();
+            // The filters of this test are names.
+            let of = |fqdn: &'static str| document(&actor, fqdn, async move |filter: &str| Ok(filter == fqdn));
             let may = [
                 ("n", reads(Node::KIND)),
                 ("v", reads(Vm::KIND)),
@@ -139,8 +144,8 @@ mod tests {
                 ("v", writes(Vm::KIND)),
                 ("e", writes(Environment::KIND)),
                 ("t ", writes(Token::KIND)),
-                ("a", document("a")),
-                ("b", document("b")),
+                ("a", of("a").await.is_ok()),
+                ("b", of("b").await.is_ok()),
             ];
             let told = may.map(|(letter, may)| if may { letter.to_owned() } else { letter.replace(|c| c != ' ', "-") });
             assert_eq!(told.concat(), expected, "{authority:?} {scope:?}");

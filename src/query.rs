@@ -1,6 +1,7 @@
 //! What a list may be asked: filters, order, cursor, search, read from the URL against the columns of a kind.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
+use rocket::http::RawStr;
 use serde_json::json;
 
 use crate::column::{Column, text};
@@ -71,6 +72,18 @@ impl Query {
             query.after = after(&query.sort, cursor)?;
         }
         Ok(query)
+    }
+
+    /// Reads filters, which say nothing of how a list is shown.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for what is none, or is not understood.
+    pub fn filters(kind: &'static dyn Kind, pairs: &[(String, String)]) -> Result<Sql> {
+        let shape = |name: &str| ["limit", "cursor", "count", "sort", "fields", "embed"].contains(&name);
+        match pairs.iter().find(|(name, _)| shape(name)) {
+            Some((name, _)) => Err(Error::Parameter(name.clone(), "is no filter".into())),
+            None => Ok(Self::parse(kind, pairs)?.matching),
+        }
     }
 
     /// Reads the parameters of one object: how it is shown.
@@ -146,6 +159,22 @@ impl Query {
         let values: Vec<_> = self.sort.iter().map(|(column, _)| value(column)).collect();
         BASE64.encode(json!([name_of(&self.sort), values]).to_string())
     }
+}
+
+/// `a=1&b=2`, percent-encoded UTF-8.
+pub fn pairs(text: &str) -> Result<Vec<(String, String)>> {
+    let decode = |part: &str| {
+        let spaced = part.replace('+', " ");
+        let decoded = RawStr::new(&spaced).percent_decode().map(std::borrow::Cow::into_owned);
+        decoded.map_err(|_| Error::Malformed(format!("{part:?} is not percent-encoded UTF-8")))
+    };
+    let parts = text.split('&').filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            Ok((decode(name)?, decode(value)?))
+        })
+        .collect()
 }
 
 fn unknown(kind: &dyn Kind, field: &str) -> String {

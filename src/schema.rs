@@ -116,6 +116,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         certname -> Nullable<Text>,
+        node_filter -> Nullable<Text>,
     }
 }
 

@@ -58,17 +58,8 @@ pub enum Serves {
     All,
     /// Those with these names.
     Listed(HashSet<String>),
-}
-
-impl Serves {
-    /// Whether this node is one of them.
-    #[must_use]
-    pub fn includes(&self, fqdn: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Listed(names) => names.contains(fqdn),
-        }
-    }
+    /// Those that this filter matches.
+    Matching(String),
 }
 
 /// What of that a token is good for.

@@ -12,6 +12,7 @@ use crate::auth::{Actor, Authority, Scope, Secret, Serves};
 use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
 use crate::etag::hex;
+use crate::node_filter;
 use crate::sql::{Sql, Statement};
 
 /// For how long what was found is believed.
@@ -32,6 +33,8 @@ enum Shown {
 pub struct Identities {
     db: Db,
     known: Cache<Shown, (Instant, Actor)>,
+    /// Filters of compilers, and nodes that they match.
+    matched: Cache<(String, String), Instant>,
 }
 
 type Columns = (
@@ -40,6 +43,7 @@ type Columns = (
     Nullable<Text>,
     Nullable<Text>,
     Nullable<BigInt>,
+    Nullable<Text>,
     Nullable<Text>,
     Nullable<Text>,
     Nullable<Text>,
@@ -54,13 +58,14 @@ type Row = (
     Option<String>,
     Option<String>,
     Option<String>,
+    Option<String>,
     Vec<String>,
 );
 
-/// A user, its role, and its id if it is in an organization; a node; a compiler, what it serves, and the nodes that are
-/// listed for it.
+/// A user, its role, and its id if it is in an organization; a node; a compiler, what it serves, its filter, and the nodes
+/// that are listed for it.
 const HOLDER: &str = "u.name::text, u.role, CASE WHEN EXISTS (SELECT FROM memberships WHERE user_id = u.id)
-        OR EXISTS (SELECT FROM team_users WHERE user_id = u.id) THEN u.id END, n.fqdn, c.name::text, c.serves,
+        OR EXISTS (SELECT FROM team_users WHERE user_id = u.id) THEN u.id END, n.fqdn, c.name::text, c.serves, c.node_filter,
     ARRAY(SELECT fqdn FROM compiler_nodes l JOIN nodes m ON m.id = l.node_id WHERE l.compiler_id = c.id)";
 
 const BY_SECRET: &str = "
@@ -76,7 +81,7 @@ impl Identities {
     /// Nobody is known yet.
     #[must_use]
     pub fn new(db: Db) -> Self {
-        Self { db, known: Cache::new(HOLDERS) }
+        Self { db, known: Cache::new(HOLDERS), matched: Cache::new(HOLDERS) }
     }
 
     /// Who holds this secret, shown from this address; nobody, if it is not taken.
@@ -97,6 +102,30 @@ impl Identities {
             return Ok(None);
         }
         self.whose(Shown::Certname(certname.to_owned())).await
+    }
+
+    /// Whether a compiler's filter matches this node. What it does not match is asked anew each time: it may have come
+    /// just now.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for a filter that another release has understood, or [`Error::Away`].
+    pub async fn matches(&self, filter: &str, fqdn: &str) -> Result<bool> {
+        let asked = (filter.to_owned(), fqdn.to_owned());
+        if self.matched.get(&asked).is_some_and(|since| since.elapsed() < BELIEVED) {
+            return Ok(true);
+        }
+        let now = Instant::now();
+        let tx = self.db.connect("auth").await?;
+        match node_filter::matches(&tx, filter, fqdn).await {
+            Ok(true) => self.matched.insert(asked, now),
+            Ok(false) => return Ok(false),
+            Err(error @ (Error::Parameter(..) | Error::Malformed(_))) => {
+                tracing::error!(filter, "a compiler's filter of nodes is not understood, so it reads nothing: {error}");
+                return Err(Error::Forbidden);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(true)
     }
 
     async fn whose(&self, shown: Shown) -> Result<Option<Actor>> {
@@ -147,7 +176,7 @@ async fn find_by_certname(tx: &Tx, name: &str) -> Result<Option<Actor>> {
     rows.into_iter().next().map(actor).transpose()
 }
 
-fn actor((token, scope, user, role, member, node, compiler, serves, listed): Row) -> Result<Actor> {
+fn actor((token, scope, user, role, member, node, compiler, serves, filter, listed): Row) -> Result<Actor> {
     let scope = match scope.as_str() {
         "all" => Scope::All,
         "read" => Scope::Read,
@@ -167,9 +196,11 @@ fn actor((token, scope, user, role, member, node, compiler, serves, listed): Row
     } else if let Some(node) = node {
         (format!("node:{node}"), Authority::Node(node))
     } else {
-        let serves = match serves.as_deref() {
-            Some("all") => Serves::All,
-            _ => Serves::Listed(listed.into_iter().collect()),
+        let serves = match (serves.as_deref(), filter) {
+            (Some("all"), _) => Serves::All,
+            (Some("listed"), _) => Serves::Listed(listed.into_iter().collect()),
+            (Some("filter"), Some(filter)) => Serves::Matching(filter),
+            (other, _) => return Err(unknown("kind of service", other.unwrap_or_default())),
         };
         (format!("compiler:{}", compiler.unwrap_or_default()), Authority::Compiler(serves))
     };

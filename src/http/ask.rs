@@ -1,7 +1,7 @@
 //! What a request says, body aside. A guard that fails loses its error to the catchers, so handlers take `Result<…>`.
 
 use rocket::http::uri::{Segments, fmt::Path};
-use rocket::http::{Method, RawStr, Status};
+use rocket::http::{Method, Status};
 use rocket::request::{FromParam, FromRequest, FromSegments, Outcome, Request};
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::http::caller;
 use crate::http::format::{Format, stem};
 use crate::http::request_id::RequestId;
 use crate::value_type::Type;
-use crate::{kind::Kind, policy, resource, resources};
+use crate::{kind::Kind, policy, query, resource, resources};
 
 /// `/v1/<kind>`
 pub struct Named(pub &'static dyn Kind);
@@ -140,8 +140,8 @@ impl Ask {
 
     async fn read(request: &Request<'_>) -> Result<Self> {
         let header = |name| request.headers().get_one(name).map(str::to_owned);
-        let query = request.uri().query().map_or("", |query| query.as_str());
-        let mut pairs = pairs(query)?;
+        let asked = request.uri().query().map_or("", |query| query.as_str());
+        let mut pairs = query::pairs(asked)?;
         once(&pairs)?;
         let mut dry_run = false;
         for (name, value) in pairs.extract_if(.., |(name, _)| name == "dry_run") {
@@ -190,20 +190,4 @@ fn once(pairs: &[(String, String)]) -> Result<()> {
         Some((_, (name, _))) => Err(Error::Parameter(name.clone(), "stands twice".into())),
         None => Ok(()),
     }
-}
-
-/// `a=1&b=2`, percent-encoded UTF-8.
-pub fn pairs(text: &str) -> Result<Vec<(String, String)>> {
-    let decode = |part: &str| {
-        let spaced = part.replace('+', " ");
-        let decoded = RawStr::new(&spaced).percent_decode().map(std::borrow::Cow::into_owned);
-        decoded.map_err(|_| Error::Malformed(format!("{part:?} is not percent-encoded UTF-8")))
-    };
-    let parts = text.split('&').filter(|part| !part.is_empty());
-    parts
-        .map(|part| {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            Ok((decode(name)?, decode(value)?))
-        })
-        .collect()
 }

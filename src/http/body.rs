@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 
 use crate::column::Column;
 use crate::error::{Error, Result};
-use crate::http::ask::{self, Ask};
+use crate::http::ask::Ask;
 use crate::http::caller;
 use crate::http::tree;
 use crate::value_type::Type;
-use crate::{etag, kind::Kind};
+use crate::{etag, kind::Kind, query};
 
 /// The largest body in bytes; managed by Rocket.
 pub struct BodyLimit(pub u64);
@@ -63,7 +63,7 @@ impl Body {
             }
             "x-www-form-urlencoded" => {
                 let text = std::str::from_utf8(&bytes).map_err(|error| Error::Malformed(error.to_string()))?;
-                Content::Form(ask::pairs(text)?)
+                Content::Form(query::pairs(text)?)
             }
             _ => return Err(Error::UnsupportedMediaType),
         };

@@ -15,27 +15,35 @@ use crate::policy;
 use crate::tls::ClientAuthorities;
 
 /// Who sends a request.
-pub struct Caller(pub Actor);
+pub struct Caller {
+    actor: Actor,
+    identities: Arc<Identities>,
+}
 
 #[rocket::async_trait]
 impl<'r> FromRequest<'r> for Caller {
     type Error = Error;
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Error> {
-        match of(request).await {
-            Ok(actor) => Outcome::Success(Self(actor)),
+        match Self::read(request).await {
+            Ok(caller) => Outcome::Success(caller),
             Err(error) => Outcome::Error((Status::new(error.status()), error)),
         }
     }
 }
 
 impl Caller {
+    async fn read(request: &Request<'_>) -> Result<Self> {
+        Ok(Self { actor: of(request).await?, identities: identities(request)?.clone() })
+    }
+
     /// The name of the node whose document is asked for, if the caller may read it.
     ///
     /// # Errors
     /// What is wrong with the name, or with the wish.
-    pub fn node(&self, name: Result<CertName>) -> Result<String> {
+    pub async fn node(&self, name: Result<CertName>) -> Result<String> {
         let CertName(name) = name?;
-        policy::document(&self.0, &name)?;
+        let matches = async |filter: &str| self.identities.matches(filter, &name).await;
+        policy::document(&self.actor, &name, matches).await?;
         Ok(name)
     }
 }
@@ -46,8 +54,7 @@ impl Caller {
 /// [`Error::Unauthorized`] and [`Error::Certificate`] for nobody, [`Error::Forbidden`] for a page of somebody else's,
 /// [`Error::Away`].
 pub async fn of(request: &Request<'_>) -> Result<Actor> {
-    let identities = request.rocket().state::<Arc<Identities>>();
-    let identities = identities.ok_or_else(|| Error::Internal("there are no identities".into()))?;
+    let identities = identities(request)?;
     if request.headers().contains("Authorization") {
         let secret = secret(request).ok_or(Error::Unauthorized)?;
         refuse_other_pages(request)?;
@@ -59,6 +66,10 @@ pub async fn of(request: &Request<'_>) -> Result<Actor> {
     refuse_other_pages(request)?;
     let unknown = || Error::Certificate(format!("{certname:?} is the certname of no node and of no compiler"));
     identities.of_certificate(&certname).await?.ok_or_else(unknown)
+}
+
+fn identities<'r>(request: &'r Request<'_>) -> Result<&'r Arc<Identities>> {
+    request.rocket().state().ok_or_else(|| Error::Internal("there are no identities".into()))
 }
 
 /// The name in the certificate of the connection, if that is good now. Puppet's names are in lower case.

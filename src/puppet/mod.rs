@@ -28,7 +28,7 @@ async fn classify(
     certname: Result<CertName>,
     documents: &State<Arc<Documents>>,
 ) -> Result<Document> {
-    let kept = documents.get(&caller?.node(certname)?).await?;
+    let kept = documents.get(&caller?.node(certname).await?).await?;
     Ok(Document(yaml(), kept.view(ENC, enc::view)?))
 }
 
@@ -58,7 +58,7 @@ async fn hiera_keys(
     if certname.as_ref().is_ok_and(|CertName(name)| name.contains("::")) {
         return Err(CertName::missing());
     }
-    let certname = caller.node(certname)?;
+    let certname = caller.node(certname).await?;
     Ok(Document(ContentType::JSON, documents.get(&certname).await?.view(HIERA, hiera::view)?))
 }
 
@@ -70,7 +70,7 @@ async fn hiera_key(
     key: &str,
     documents: &State<Arc<Documents>>,
 ) -> Result<Document> {
-    let kept = documents.get(&caller?.node(certname)?).await?;
+    let kept = documents.get(&caller?.node(certname).await?).await?;
     let value = hiera::view(&kept.tree()?).get(key).cloned().ok_or(Error::NotFound)?;
     Ok(Document(ContentType::JSON, Arc::new(kept.served(&value)?)))
 }

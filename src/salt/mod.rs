@@ -23,7 +23,7 @@ async fn pillar(
     minion_id: Result<CertName>,
     documents: &State<Arc<Documents>>,
 ) -> Result<Document> {
-    let kept = documents.get(&caller?.node(minion_id)?).await?;
+    let kept = documents.get(&caller?.node(minion_id).await?).await?;
     Ok(Document(ContentType::JSON, kept.view(PILLAR, |tree| json!({"virtapi": tree}))?))
 }
 
@@ -33,7 +33,7 @@ async fn tops(
     minion_id: Result<CertName>,
     documents: &State<Arc<Documents>>,
 ) -> Result<Document> {
-    let kept = documents.get(&caller?.node(minion_id)?).await?;
+    let kept = documents.get(&caller?.node(minion_id).await?).await?;
     Ok(Document(ContentType::JSON, kept.view(TOPS, tops_view)?))
 }
 

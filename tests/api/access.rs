@@ -179,10 +179,13 @@ async fn every_role_may_do_what_is_its_own_on_every_route() {
     .concat();
     let compiler = json!({"name": "p", "certname": "p.example.com", "serves": "listed", "nodes": [NODE]});
     app.post("/v1/compilers", compiler).await.is(Status::Created);
+    let compiler = json!({"name": "q", "certname": "q.example.com", "serves": "filter", "node_filter": "fqdn__ne=hv02.example.com"});
+    app.post("/v1/compilers", compiler).await.is(Status::Created);
     let leaves = [
         ("node", authority.issue(NODE, 20)),
         ("other node", authority.issue(OTHER, 21)),
         ("compiler of one", authority.issue("p.example.com", 22)),
+        ("compiler of one", authority.issue("q.example.com", 23)),
     ];
     let mut wrong = vec![];
     for route in routes().iter().filter(|route| !route.open && !route.url.starts_with("/static")) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use virtapi::config::Settings;
 
-use crate::harness::{App, TOKEN, database};
+use crate::harness::{App, TOKEN, database, sql};
 use crate::tls::Files;
 use crate::tls::authority::{Authority, Leaf};
 
@@ -188,4 +188,79 @@ async fn a_certificate_ends_with_its_node_and_its_compiler() {
         assert!(done.status < 300, "{}", done.text());
         refused(&app, &puppet).await;
     }
+}
+
+/// Waits until a document is there for a certificate no more, which takes two seconds at most.
+async fn hidden(app: &App, leaf: &Leaf, fqdn: &str) {
+    let start = Instant::now();
+    while document(app, leaf, fqdn).await.0 != 404 {
+        assert!(start.elapsed() < Duration::from_secs(20), "it is still shown");
+        rocket::tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[rocket::async_test]
+async fn a_compiler_serves_the_nodes_that_its_filter_matches() {
+    let authority = Authority::new("Puppet");
+    let app = app(&authority, None).await;
+    app.json(Method::Patch, "/v1/nodes/hv01.example.com", json!({"location": "rack 12"})).await.is(Status::Ok);
+    for (i, (filter, of_node, of_other)) in [
+        ("location=rack%2012", 200, 404),
+        ("location__isnull=true", 404, 200),
+        ("fqdn__startswith=hv&fqdn__ne=hv02.example.com", 200, 404),
+        ("state=running", 200, 200),
+        ("state=stopped", 404, 404),
+        ("state=no-such-state", 404, 404),
+        ("q=rack", 200, 404),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let certname = format!("p{i}.example.com");
+        let compiler = json!({"name": certname, "certname": certname, "serves": "filter", "node_filter": filter});
+        app.post("/v1/compilers", compiler).await.is(Status::Created);
+        let leaf = authority.issue(&certname, 40);
+        let found = (document(&app, &leaf, NODE).await.0, document(&app, &leaf, OTHER).await.0);
+        assert_eq!(found, (of_node, of_other), "{filter}");
+        assert_eq!(document(&app, &leaf, "hv03.example.com").await.0, 404, "{filter}");
+    }
+    // A node that comes to match is there at once, one that no longer does is gone within a moment.
+    let leaf = authority.issue("p0.example.com", 41);
+    app.json(Method::Patch, "/v1/nodes/hv02.example.com", json!({"location": "rack 12"})).await.is(Status::Ok);
+    assert_eq!(document(&app, &leaf, OTHER).await.0, 200);
+    app.json(Method::Patch, "/v1/nodes/hv02.example.com", json!({"location": null})).await.is(Status::Ok);
+    hidden(&app, &leaf, OTHER).await;
+    app.json(Method::Patch, "/v1/compilers/p0.example.com", json!({"node_filter": "state=stopped"}))
+        .await
+        .is(Status::Ok);
+    hidden(&app, &leaf, NODE).await;
+}
+
+#[rocket::async_test]
+async fn a_filter_that_is_not_understood_is_refused_where_it_is_written_and_where_it_is_used() {
+    let authority = Authority::new("Puppet");
+    let app = app(&authority, None).await;
+    let compiler = |filter: Value| json!({"name": "p", "certname": "p", "serves": "filter", "node_filter": filter});
+    for filter in [
+        "a=b",
+        "fqdn__near=x",
+        "generation=many",
+        "limit=1",
+        "fqdn=hv01.example.com&sort=fqdn",
+        "&",
+        "q=",
+        "fqdn=%ff",
+        "?",
+    ] {
+        let answer = app.post("/v1/compilers", compiler(json!(filter))).await;
+        let problem = answer.is(Status::UnprocessableEntity);
+        assert_eq!(problem["errors"][0]["pointer"], "/node_filter", "{filter} {problem}");
+    }
+    let problem = app.post("/v1/compilers", compiler(Value::Null)).await.is(Status::UnprocessableEntity);
+    assert_eq!(problem["errors"][0]["pointer"], "/node_filter", "{problem}");
+    app.post("/v1/compilers", compiler(json!("state=running"))).await.is(Status::Created);
+    let leaf = authority.issue("p", 40);
+    // As another release may have written it.
+    sql(&app.dsn, "UPDATE compilers SET node_filter = 'rack=12'").await;
+    assert_eq!(document(&app, &leaf, NODE).await.0, 403);
 }

@@ -34,6 +34,8 @@ const CHECKS: &[(&str, &str)] = &[
     ("ceph_pools_pg_num_check", "UPDATE ceph_pools SET pg_num = 0"),
     ("ceph_pools_size_check", "UPDATE ceph_pools SET size = 17"),
     ("compilers_certname_check", "INSERT INTO compilers (name, serves, certname) VALUES ('a', 'all', 'A.example.com')"),
+    ("compilers_filter_given_check", "INSERT INTO compilers (name, serves) VALUES ('a', 'filter')"),
+    ("compilers_node_filter_check", "INSERT INTO compilers (name, serves, node_filter) VALUES ('a', 'filter', '')"),
     ("compilers_serves_check", "INSERT INTO compilers (name, serves) VALUES ('a', 'some')"),
     ("hypervisors_cores_check", "UPDATE hypervisors SET cores = 0"),
     ("hypervisors_cpu_overcommit_ratio_check", "UPDATE hypervisors SET cpu_overcommit_ratio = 0"),

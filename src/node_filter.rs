@@ -1,0 +1,40 @@
+//! A filter of nodes, kept as text: what stands behind the `?` of `/v1/nodes` and narrows it. It knows how one is read and
+//! what it matches, and not whose it is.
+
+use diesel::sql_types::Bool;
+use diesel_async::RunQueryDsl;
+
+use crate::db::Tx;
+use crate::error::{Error, Result};
+use crate::query::{self, Query};
+use crate::resource::Resource;
+use crate::resources::Node;
+use crate::sql::{Sql, Statement};
+
+/// What a text matches, as a condition.
+fn read(text: &str) -> Result<Sql> {
+    let pairs = query::pairs(text)?;
+    if pairs.is_empty() {
+        return Err(Error::Malformed("it narrows nothing".into()));
+    }
+    Query::filters(Node::KIND, &pairs)
+}
+
+/// Whether a text is a filter of nodes.
+///
+/// # Errors
+/// Why it is none.
+pub fn check(text: &str) -> Result<()> {
+    read(text).map(drop)
+}
+
+/// Whether this node exists and is matched.
+///
+/// # Errors
+/// Why the text is no filter, or [`Error::Away`].
+pub async fn matches(tx: &Tx, text: &str, fqdn: &str) -> Result<bool> {
+    let condition = read(text)?;
+    let sql = Sql::new("SELECT EXISTS (SELECT FROM nodes WHERE fqdn = ").one(fqdn, "text");
+    let sql = sql.text(" AND (").then(condition).text("))");
+    Ok(Statement::<Bool>::from(sql).get_result(&mut tx.conn()).await?)
+}

@@ -1,6 +1,7 @@
 //! The database: a pool, and [`Tx`], which every operation is given, with what its actor may see. It knows no table.
 
 use deadpool::{Runtime, managed::Timeouts};
+use diesel::ConnectionError;
 use diesel_async::pooled_connection::deadpool::{Hook, HookError, Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{
@@ -45,7 +46,32 @@ impl Db {
     /// # Errors
     /// When the pool cannot be built, which is a fault of this program.
     pub fn new(url: &str, size: usize) -> Result<Self> {
+        Self::with_setup(url, size, String::new())
+    }
+
+    /// One whose statements, and waits within a transaction, end after this time with [`Error::Overtime`].
+    ///
+    /// # Errors
+    /// As [`Db::new`].
+    pub fn limited(url: &str, size: usize, limit: Duration) -> Result<Self> {
+        let limit = limit.as_millis();
+        // The first is for work, the second for others' locks, the third for ourselves.
+        let setup = format!(
+            "SET statement_timeout = {limit}; SET lock_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit}"
+        );
+        Self::with_setup(url, size, setup)
+    }
+
+    fn with_setup(url: &str, size: usize, setup: String) -> Result<Self> {
         let mut config = ManagerConfig::default();
+        config.custom_setup = Box::new(move |url| {
+            let (url, setup) = (url.to_owned(), setup.clone());
+            Box::pin(async move {
+                let mut conn = AsyncPgConnection::establish(&url).await?;
+                conn.batch_execute(&setup).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+                Ok(conn)
+            })
+        });
         // The default sends a statement before each use; a closed connection is seen without it.
         config.recycling_method = RecyclingMethod::Fast;
         let manager = AsyncDieselConnectionManager::new_with_config(url, config);

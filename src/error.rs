@@ -51,9 +51,15 @@ pub enum Error {
     /// 422.
     #[error("some fields are invalid")]
     Invalid(Vec<Field>),
+    /// 429: with the seconds after which to try again.
+    #[error("too many false tokens have come from this address; try again in {0} seconds")]
+    TooMany(u64),
     /// 503: it waited for another change that waited for it. Already tried again, in vain.
     #[error("the request met others that change the same; try it again")]
     Deadlock(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// 503: a statement was given up, for it took too long, or waited too long for others.
+    #[error("this takes longer than is allowed; ask for less, or try it again")]
+    Overtime(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// 503: to be tried again.
     #[error("the database is away")]
     Away(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -96,7 +102,8 @@ impl Error {
             Self::TooLarge(_) => 413,
             Self::UnsupportedMediaType => 415,
             Self::Invalid(_) => 422,
-            Self::Away(_) | Self::Deadlock(_) => 503,
+            Self::TooMany(_) => 429,
+            Self::Away(_) | Self::Deadlock(_) | Self::Overtime(_) => 503,
             Self::Internal(_) => 500,
         }
     }
@@ -153,6 +160,9 @@ fn join(parent: &str, field: &str) -> String {
 /// Failures that pass when tried again (`lc_messages` is C, or the text is not recognised).
 const TRANSIENT: &[&str] = &["terminating connection", "the database system is", "canceling statement"];
 
+/// What took longer than the limits that `db.rs` sets.
+const OVERTIME: &[&str] = &["canceling statement due to statement timeout", "canceling statement due to lock timeout"];
+
 /// A row that its writer may not write, or a table.
 const DENIED: &[&str] = &["violates row-level security policy", "permission denied for"];
 
@@ -196,6 +206,9 @@ impl From<Db> for Error {
             }
             // What the database keeps from a customer (diesel has no kind for it, and hides the SQLSTATE).
             Violation::Unknown if DENIED.iter().any(|part| info.message().contains(part)) => Self::Forbidden,
+            Violation::Unknown if OVERTIME.iter().any(|text| info.message() == *text) => {
+                Self::Overtime(Db::DatabaseError(kind, info).into())
+            }
             // Diesel has no kind for these, and hides the SQLSTATE.
             Violation::Unknown if TRANSIENT.iter().any(|start| info.message().starts_with(start)) => {
                 Self::Away(Db::DatabaseError(kind, info).into())

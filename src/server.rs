@@ -28,7 +28,7 @@ impl Server {
     /// # Errors
     /// When the pool of connections cannot be built.
     pub fn start(settings: &Settings, database_url: &str) -> Result<Self> {
-        let db = db::Db::new(database_url, settings.pool_size)?;
+        let db = db::Db::limited(database_url, settings.pool_size, Duration::from_secs(settings.query_timeout.into()))?;
         let recorder = PrometheusBuilder::new().build_recorder();
         let metrics = recorder.handle();
         // A second server in the same process (as in tests) counts with the first.

@@ -8,6 +8,7 @@ use quick_cache::sync::Cache;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use crate::auth::failures::{Failures, HELD};
 use crate::auth::{Actor, Authority, Scope, Secret, Serves};
 use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
@@ -33,6 +34,7 @@ enum Shown {
 pub struct Identities {
     db: Db,
     known: Cache<Shown, (Instant, Actor)>,
+    failures: Failures,
     /// Filters of compilers, and nodes that they match.
     matched: Cache<(String, String), Instant>,
 }
@@ -81,7 +83,7 @@ impl Identities {
     /// Nobody is known yet.
     #[must_use]
     pub fn new(db: Db) -> Self {
-        Self { db, known: Cache::new(HOLDERS), matched: Cache::new(HOLDERS) }
+        Self { db, known: Cache::new(HOLDERS), failures: Failures::new(), matched: Cache::new(HOLDERS) }
     }
 
     /// Who holds this secret, shown from this address; nobody, if it is not taken.
@@ -134,6 +136,11 @@ impl Identities {
         {
             return Ok(Some(actor));
         }
+        let from = if let Shown::Secret(_, from) = &shown { *from } else { None };
+        // What was good lately is asked about all the same: whoever shares an address with others is not to suffer.
+        if self.known.peek(&shown).is_none() && self.failures.hold(from) {
+            return Err(Error::TooMany(HELD.as_secs()));
+        }
         let now = Instant::now();
         let tx = self.db.connect("auth").await?;
         let found = match &shown {
@@ -142,6 +149,7 @@ impl Identities {
         };
         let Some(actor) = found else {
             self.known.remove(&shown);
+            self.failures.note(from);
             return Ok(None);
         };
         self.known.insert(shown, (now, actor.clone()));

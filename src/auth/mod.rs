@@ -2,9 +2,11 @@
 //! `policy`.
 
 mod actor;
+mod failures;
 mod identify;
 mod secret;
 
 pub use actor::{Actor, Authority, Origin, Scope, Serves};
+pub use failures::HELD;
 pub use identify::Identities;
 pub use secret::{Secret, issue};

@@ -68,6 +68,10 @@ pub struct Flags {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<usize>,
+    /// Seconds that a statement may take [env: VIRTAPI_QUERY_TIMEOUT] [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_timeout: Option<u32>,
     /// Longest request body, such as 500kB or 8MiB [env: VIRTAPI_REQUEST_BODY_LIMIT] [default: 8MiB]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,7 +100,7 @@ fn size(text: &str) -> Result<ByteUnit, String> {
 }
 
 /// Every setting's name.
-pub const KEYS: [&str; 16] = [
+pub const KEYS: [&str; 17] = [
     "address",
     "port",
     "tls_certificate",
@@ -108,6 +112,7 @@ pub const KEYS: [&str; 16] = [
     "postgres_bin",
     "pool_size",
     "workers",
+    "query_timeout",
     "request_body_limit",
     "document_cache",
     "shutdown_grace",

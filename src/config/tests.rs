@@ -70,6 +70,10 @@ fn a_wrong_setting_is_named_with_its_place() {
         (("VIRTAPI_POOL_SIZE", "0"), "wrong setting pool_size (environment variable VIRTAPI_POOL_SIZE): must be 1"),
         (("VIRTAPI_POOL_SIZE", "-1"), "wrong setting pool_size"),
         (("VIRTAPI_WORKERS", "100000"), "wrong setting workers"),
+        (
+            ("VIRTAPI_QUERY_TIMEOUT", "0"),
+            "wrong setting query_timeout (environment variable VIRTAPI_QUERY_TIMEOUT): must be 1",
+        ),
         (("VIRTAPI_REQUEST_BODY_LIMIT", "1"), "wrong setting request_body_limit"),
         (("VIRTAPI_REQUEST_BODY_LIMIT", "much"), "wrong setting request_body_limit"),
         (("VIRTAPI_DOCUMENT_CACHE", "65GiB"), "wrong setting document_cache"),

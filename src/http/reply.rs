@@ -144,7 +144,10 @@ impl<'r> Responder<'r, 'static> for Error {
         problem["instance"] = format!("urn:virtapi:request:{id}").into();
         let mut reply = Reply::new(self.status(), format, problem);
         match &self {
-            Self::Away(_) | Self::Deadlock(_) => reply.headers.push(Header::new("Retry-After", "1")),
+            Self::TooMany(seconds) => reply.headers.push(Header::new("Retry-After", seconds.to_string())),
+            Self::Away(_) | Self::Deadlock(_) | Self::Overtime(_) => {
+                reply.headers.push(Header::new("Retry-After", "1"));
+            }
             // A browser asks for a password; other clients know what to send.
             Self::Unauthorized | Self::Certificate(_) => {
                 reply.headers.push(Header::new("WWW-Authenticate", "Basic realm=\"virtapi\", charset=\"UTF-8\""));

@@ -49,7 +49,7 @@ fn in_path(path: &str) -> Vec<Value> {
 }
 
 fn document((tag, _): (&str, &str), id: &str, summary: &str, format: &str, schema: &str) -> Value {
-    let mut answers = responses::problems(&[400, 401, 403, 404, 503]);
+    let mut answers = responses::problems(&[400, 401, 403, 404, 429, 503]);
     let known = json!({
         "description": "What the node must be.",
         "headers": {"ETag": refer("headers", "ETag")},
@@ -72,7 +72,7 @@ fn foreman() -> Value {
 }
 
 fn hiera_key() -> Value {
-    let mut answers = responses::problems(&[400, 401, 403, 404, 503]);
+    let mut answers = responses::problems(&[400, 401, 403, 404, 429, 503]);
     let value = json!({"description": "The value of the key.", "content": {JSON: {"schema": {}}}});
     answers.insert("200".into(), value);
     json!({

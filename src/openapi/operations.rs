@@ -7,7 +7,7 @@ use crate::openapi::{names, parameters, refer, responses, schemas};
 use crate::query::MAX_LIMIT;
 
 /// What every route of the inventory may answer.
-const ALWAYS: &[u16] = &[400, 401, 403, 406, 503];
+const ALWAYS: &[u16] = &[400, 401, 403, 406, 429, 503];
 
 const FORM: &str = "application/x-www-form-urlencoded";
 

@@ -49,14 +49,14 @@ fn operation(id: &str, summary: &str, parameters: &[&Value], answers: Map<String
 }
 
 fn page(id: &str, summary: &str, parameters: &[&Value]) -> Value {
-    let mut answers = responses::problems(&[400, 401, 403, 404, 503]);
+    let mut answers = responses::problems(&[400, 401, 403, 404, 429, 503]);
     let page = json!({"description": "A page.", "content": {"text/html": {"schema": {"type": "string"}}}});
     answers.insert("200".into(), page);
     operation(id, summary, parameters, answers)
 }
 
 fn filter(parameters: &[&Value]) -> Value {
-    let mut answers = responses::problems(&[400, 401, 404, 503]);
+    let mut answers = responses::problems(&[400, 401, 404, 429, 503]);
     let list = json!({"description": "The list.", "headers": {"Location": refer("headers", "Location")}});
     answers.insert("303".into(), list);
     operation("filterForm", "From a filled form to the list that it means", parameters, answers)

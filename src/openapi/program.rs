@@ -48,7 +48,7 @@ pub fn root(id: &str, summary: &str) -> Value {
             "additionalProperties": {"type": "string", "format": "uri-reference"},
         }},
     });
-    let mut answers = responses::problems(&[400, 401, 403, 406, 503]);
+    let mut answers = responses::problems(&[400, 401, 403, 406, 429, 503]);
     let content = responses::content(responses::ALL_FORMATS, &schema);
     answers.insert("200".into(), json!({"description": "Links.", "content": content}));
     operation(id, summary, &answers.into())

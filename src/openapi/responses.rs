@@ -25,7 +25,8 @@ const PROBLEMS: &[(&str, u16, &str)] = &[
     ("ContentTooLarge", 413, "The body is larger than the server reads."),
     ("UnsupportedMediaType", 415, "The body is neither JSON, MessagePack nor a form."),
     ("UnprocessableContent", 422, "Some fields are invalid; `errors` names each."),
-    ("ServiceUnavailable", 503, "The database is away. To be tried again."),
+    ("TooManyRequests", 429, "Too many false tokens have come from this address. To be tried again."),
+    ("ServiceUnavailable", 503, "The database is away, or a statement took too long. To be tried again."),
 ];
 
 /// The same schema in several media types, and as a page.
@@ -54,7 +55,7 @@ pub fn shared() -> Map<String, Value> {
     let problem = |&(name, status, description): &(&str, u16, &str)| {
         let mut answer =
             json!({"description": description, "content": content(PROBLEM_FORMATS, &refer("schemas", "Problem"))});
-        if status == 503 {
+        if matches!(status, 429 | 503) {
             answer["headers"] = json!({"Retry-After": refer("headers", "RetryAfter")});
         }
         (name.to_owned(), answer)

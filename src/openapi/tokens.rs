@@ -10,7 +10,7 @@ use crate::resources::Token;
 /// Its path.
 pub fn paths() -> Vec<(String, Value)> {
     let kind: &dyn Kind = Token::KIND;
-    let mut answers = responses::problems(&[400, 401, 403, 404, 406, 503]);
+    let mut answers = responses::problems(&[400, 401, 403, 404, 406, 429, 503]);
     let schema = json!({"type": "object", "required": ["secret"], "properties": {"secret": {"type": "string",
         "pattern": "^virtapi_[0-9a-f]{8}_[A-Za-z0-9_-]{43}$"}}});
     answers.insert(

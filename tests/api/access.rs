@@ -93,6 +93,26 @@ fn routes() -> Vec<Route> {
 }
 
 #[rocket::async_test]
+async fn who_shows_too_many_false_tokens_is_not_listened_to() {
+    let app = two_nodes().await;
+    let (good, new) = (user(&app, "a", Some("auditor")).await, user(&app, "b", Some("auditor")).await);
+    let ask = async |from: &str, secret: &str| {
+        let bearer = format!("Bearer {secret}");
+        app.send_from(from, Method::Get, "/v1/vlans", &[("Authorization", &bearer)]).await
+    };
+    assert_eq!(ask("192.0.2.1", &good).await, 200);
+    let mut answers = vec![];
+    for n in 0..200 {
+        answers.push(ask("192.0.2.1", &format!("virtapi_00000000_false-{n}")).await);
+    }
+    assert!(answers[..60].iter().all(|status| *status == 401), "{answers:?}");
+    assert_eq!(answers.last(), Some(&429), "{answers:?}");
+    assert_eq!(ask("192.0.2.1", &new).await, 429, "it was never good there");
+    assert_eq!(ask("192.0.2.1", &good).await, 200, "what was good there is not to suffer");
+    assert_eq!(ask("192.0.2.2", &new).await, 200);
+}
+
+#[rocket::async_test]
 async fn without_a_good_token_every_route_but_the_open_ones_is_refused() {
     let app = two_nodes().await;
     let long = format!("Bearer virtapi_{}", "x".repeat(5000));

@@ -1,14 +1,31 @@
 //! The database goes away and comes back: every route that needs it says so, and serves again without a restart.
 
-use rocket::http::{Method, Status};
+use rocket::http::{Header, Method, Status};
+use rocket::local::asynchronous::Client;
 use serde_json::json;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::every_kind::example;
-use crate::harness::{Answer, App, administrator};
+use crate::harness::{Answer, App, TOKEN, administrator, database};
 use crate::openapi::document;
+
+#[rocket::async_test]
+async fn a_statement_that_takes_too_long_is_given_up() {
+    let dsn = database().await;
+    let settings = virtapi::config::Settings { query_timeout: 1, ..virtapi::config::Settings::default() };
+    let client = Client::untracked(virtapi::rocket(&settings, &dsn, None).expect("a pool")).await.expect("ignites");
+    let (holder, connection) = tokio_postgres::connect(&dsn, tokio_postgres::NoTls).await.expect("connects");
+    rocket::tokio::spawn(connection);
+    holder.batch_execute("BEGIN; LOCK TABLE vlans").await.expect("locks");
+    let secret = || Header::new("Authorization", format!("Bearer {TOKEN}"));
+    let answer = client.get("/v1/vlans").header(secret()).dispatch().await;
+    assert_eq!((answer.status().code, answer.headers().get_one("Retry-After")), (503, Some("1")));
+    assert!(answer.into_string().await.is_some_and(|text| text.contains("longer than is allowed")));
+    holder.batch_execute("COMMIT").await.expect("lets go");
+    assert_eq!(client.get("/v1/vlans").header(secret()).dispatch().await.status().code, 200);
+}
 
 /// Starts a cluster of this test alone, or starts it again.
 fn start(dir: &Path) -> String {

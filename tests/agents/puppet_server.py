@@ -1,4 +1,5 @@
-"""The server itself: `virtapi serve` on a loopback port, with a private Postgres in a temporary directory."""
+"""The server itself: `virtapi serve` on a loopback port, with a private Postgres in a temporary directory. With files for
+TLS, its name is localhost."""
 import contextlib
 import json
 import os
@@ -6,6 +7,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -18,17 +20,21 @@ from puppet_sandbox import VIRTAPI
 class Server:
     """A server whose port stays the same when it is started again."""
 
-    def __init__(self):
+    def __init__(self, certificate=None, key=None, client_ca=None, crl=None):
+        files = {"certificate": certificate, "key": key, "client-ca": client_ca, "crl": crl}
+        self._tls = [word for name, path in files.items() if path for word in (f"--tls-{name}", str(path))]
+        self._context = ssl.create_default_context(cafile=client_ca) if certificate else None
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="virtapi-server-"))
         # Its Postgres runs as another user when the tests run as root.
         self.dir.chmod(0o755)
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self._port}"
+        self.url = f"https://localhost:{self._port}" if certificate else f"http://127.0.0.1:{self._port}"
         self._process = None
 
     def start(self):
-        words = [VIRTAPI, "serve", "--address", "127.0.0.1", "--port", str(self._port), "--data-dir", self.dir / "data"]
+        words = [VIRTAPI, "serve", "--address", "127.0.0.1", "--port", str(self._port), "--data-dir", self.dir / "data",
+                 *self._tls]
         with open(self.dir / "log", "a", encoding="utf-8") as log:
             self._process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT)
         end = time.monotonic() + 60
@@ -85,7 +91,13 @@ class Server:
 
     def get(self, path):
         """Status, headers and text of an answer."""
-        return self._send(urllib.request.Request(self.url + path, headers=self._authorization()))
+        return self._send(urllib.request.Request(self.url + path, headers=self._authorization()), self._context)
+
+    def get_with(self, certificate, key, path):
+        """The same with a client certificate, and no token."""
+        context = ssl.create_default_context(cafile=self._tls[self._tls.index("--tls-client-ca") + 1])
+        context.load_cert_chain(certificate, key)
+        return self._send(urllib.request.Request(self.url + path), context)
 
     def _authorization(self, scheme="Bearer"):
         token = self.dir / "data/admin-token"
@@ -100,9 +112,10 @@ class Server:
         path.chmod(0o600)
         return path
 
-    def _send(self, request):
+    @staticmethod
+    def _send(request, context):
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=30, context=context) as answer:
                 return answer.status, answer.headers, answer.read().decode()
         except urllib.error.HTTPError as answer:
             return answer.code, answer.headers, answer.read().decode()
@@ -112,7 +125,7 @@ class Server:
         body = None if value is None else json.dumps(value).encode()
         headers = {"Content-Type": "application/json", **self._authorization()}
         request = urllib.request.Request(self.url + path, body, headers, method=method)
-        status, _, text = self._send(request)
+        status, _, text = self._send(request, self._context)
         if status not in (200, 201, 204):
             raise AssertionError(f"{method} {path} {json.dumps(value)}: {status} {text}")
         return json.loads(text) if text else None

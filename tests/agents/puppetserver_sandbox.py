@@ -32,6 +32,8 @@ class PuppetserverSandbox:
         self.cert = self.dir / f"ssl/certs/{SERVER}.pem"
         self.key = self.dir / f"ssl/private_keys/{SERVER}.pem"
         self.ca = self.dir / "ssl/certs/ca.pem"
+        # What the CA has revoked: its own list, and the root's.
+        self.crl = self.dir / "ca/ca_crl.pem"
         self._java = None
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
@@ -85,6 +87,14 @@ external_nodes = {top}/virtapi enc --config {top}/enc.toml
   <root level="info"><appender-ref ref="OUT"/></root>
 </configuration>
 """)
+        # For the CA's own command, which talks with the server.
+        self._write("ca.conf", f"""[main]
+ssldir = {top}/ssl
+cadir = {top}/ca
+certname = {SERVER}
+server = {SERVER}
+serverport = {self._port}
+""")
         for name in ("var", "run", "log", "agent"):
             (top / name).mkdir()
 
@@ -109,6 +119,18 @@ external_nodes = {top}/virtapi enc --config {top}/enc.toml
             if self._java.poll() is not None or time.monotonic() > end:
                 raise AssertionError("puppetserver did not start:\n" + self.log()[-4000:])
             time.sleep(0.5)
+
+    def authority(self, *words):
+        """Run `puppetserver ca` with these words on the server that is up."""
+        run = subprocess.run(["puppetserver", "ca", *words, "--config", self.dir / "ca.conf"], capture_output=True,
+                             timeout=180, encoding="utf-8", check=False)
+        if run.returncode != 0:
+            raise AssertionError(f"puppetserver ca {' '.join(words)}: {run.stdout}{run.stderr}")
+
+    def issue(self, certname):
+        """Have a certificate issued; returns its file and that of its key."""
+        self.authority("generate", "--certname", certname)
+        return self.dir / f"ssl/certs/{certname}.pem", self.dir / f"ssl/private_keys/{certname}.pem"
 
     def log(self):
         return (self.dir / "server.log").read_text(encoding="utf-8")

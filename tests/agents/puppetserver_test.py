@@ -3,6 +3,7 @@ of Puppet's CA, and against the real server. Takes minutes. Needs `scripts/setup
 (VIRTAPI, or target/debug/virtapi)."""
 import json
 import subprocess
+import time
 import unittest
 
 import puppet_documents as documents
@@ -11,7 +12,7 @@ from puppet_sandbox import TIMEOUT
 from puppet_server import Server
 from puppet_stub import ENC, HIERA, Stub, answer, document, raw, slow
 from puppet_test import CHANGED, FAILED
-from puppetserver_sandbox import PuppetserverSandbox
+from puppetserver_sandbox import SERVER, PuppetserverSandbox
 
 
 class PuppetserverTest(unittest.TestCase):
@@ -109,6 +110,40 @@ class PuppetserverTest(unittest.TestCase):
         self.assertEqual(canonical(documents.read_as_yaml("jruby", texts)), canonical(list(map(json.loads, texts))))
         server.kill()
         self.assert_stopped("virtapi: " + server.url)
+
+    def test_puppets_certificates_are_identities_until_they_are_revoked(self):
+        sandbox, spare = self.sandbox, "hv09.example.com"
+        server = Server(sandbox.cert, sandbox.key, sandbox.ca, sandbox.crl)
+        server.start()
+        self.addCleanup(server.remove)
+        fleet = Fleet(server)
+        server.post("nodes", fqdn=spare, state="running")
+        # Classes and data by the puppetserver's own certificate, without a token: refused until it is a compiler's.
+        sandbox.ask(server.url)
+        self.assert_stopped("401")
+        server.post("compilers", name="puppetserver", certname=SERVER, serves="all")
+        self.assert_applied()
+        fleet.compare(self, sandbox.catalog())
+        server.write("PATCH", "/v1/compilers/puppetserver", {"serves": "filter", "node_filter": f"fqdn={spare}"})
+        time.sleep(2)
+        self.assert_stopped("knows no such node (404)")
+        # The agent's certificate is good for its own document alone.
+        own = sandbox.dir / f"agent/ssl/certs/{sandbox.certname}.pem"
+        agent = own, sandbox.dir / f"agent/ssl/private_keys/{sandbox.certname}.pem"
+        for path, status in ((f"/puppet/enc/{sandbox.certname}", 200), (f"/puppet/hiera/{sandbox.certname}", 200),
+                             (f"/puppet/enc/{spare}", 404), ("/v1/nodes", 403)):
+            self.assertEqual(server.get_with(*agent, path)[0], status, path)
+        # One that the CA revokes is refused when the server has read the list, and the others are not.
+        revoked, path = sandbox.issue(spare), f"/puppet/enc/{spare}"
+        self.assertEqual(server.get_with(*revoked, path)[0], 200)
+        sandbox.authority("revoke", "--certname", spare)
+        end = time.monotonic() + 60
+        while (answer := server.get_with(*revoked, path))[0] == 200:
+            self.assertLess(time.monotonic(), end, "it is still taken")
+            time.sleep(0.2)
+        self.assertEqual(answer[0], 401)
+        self.assertIn("is revoked", answer[2])
+        self.assertEqual(server.get_with(*agent, f"/puppet/enc/{sandbox.certname}")[0], 200)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,10 @@ use serde_json::{Map, Value, json};
 use self::sandbox::{RELEASES, Ran, Salt, program};
 use crate::fleet::{ALL_ROLES, Fleet, MON, NO_ROLE, OSDS};
 use crate::harness::{self, App};
-use crate::start::process::{DataDir, Server};
+use crate::start::process::{DataDir, Server, until};
+use crate::tls::authority::Authority;
+use crate::tls::client::Client;
+use crate::tls::{Files, MUTUAL};
 
 const NODES: [&str; 4] = [ALL_ROLES, MON, OSDS, NO_ROLE];
 
@@ -259,6 +262,37 @@ fn a_wrong_answer_stops_the_run() {
             assert_refused(&salt, &salt.call(broken::WITHOUT_TOPS, &["state.apply"]), "could not say what runs");
         }
     });
+}
+
+#[rocket::async_test]
+async fn a_minion_is_known_by_its_certificate() {
+    let app = App::start().await;
+    let fleet = Fleet::post(&app).await;
+    let documents = documents(&app, &fleet).await;
+    let authority = Authority::new("Puppet");
+    let files = Files::of(&authority.issue("virtapi.example.com", 10));
+    let minion = authority.issue(MON, 20);
+    files.write("ca.pem", &authority.bundle());
+    files.write("crl.pem", &authority.revoke(&[]));
+    files.write("minion.pem", &minion.certificate);
+    files.write("minion.key", &minion.key);
+    let mut flags = files.flags(&MUTUAL);
+    flags.extend(["--database-url", &app.dsn, "--pool-size", "4", "--log-level", "error"].map(str::to_owned));
+    let server = crate::tls::start(&DataDir::new(), &flags);
+    let url = format!("https://{}", server.at);
+    let [ca, cert, key] = ["ca.pem", "minion.pem", "minion.key"].map(|name| files.path(name));
+    let [release, ..] = RELEASES;
+    let salt = Salt::masterless_with(release, &url, [&ca, &cert, &key]);
+    let (_, expected) = documents.iter().find(|(fqdn, _)| *fqdn == MON).expect("is in the fleet");
+    assert_same(&salt.call(MON, &["pillar.items"]).succeeded(), expected, MON);
+    // Another node's document is not there for it, and with a certificate that is revoked there is none.
+    assert_refused(&salt, &salt.call(ALL_ROLES, &["state.apply"]), "HTTP status 404");
+    files.write("crl.pem", &authority.revoke(&[&minion]));
+    let client = Client::new(&authority.bundle(), Some(&minion));
+    let document = format!("GET /salt/pillar/{MON}");
+    until("it is refused", || client.ask(&server, &document, &[]).expect("answers").status == 401);
+    assert_refused(&salt, &salt.call(MON, &["state.apply"]), "HTTP status 401");
+    server.stop();
 }
 
 #[rocket::async_test]

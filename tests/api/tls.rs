@@ -183,6 +183,22 @@ fn a_client_certificate_is_verified_before_anything_is_read() {
 
     let answer = Client::new(&bundle, Some(&revoked)).ask(&server, &document, &[]).expect("answers");
     assert!(answer.status == 401 && answer.body.contains("is revoked"), "{answer:?}");
+    // The classifier is known by the same means, and says why when it is not.
+    let node = authority.issue(NODE, 24);
+    for (name, text) in
+        [("node.pem", &node.certificate), ("node.key", &node.key), ("revoked.pem", &revoked.certificate)]
+    {
+        files.write(name, text);
+    }
+    files.write("revoked.key", &revoked.key);
+    for (name, code, told) in [("node", 0, "virtapi"), ("revoked", 1, "401")] {
+        let mut words = vec!["enc".to_owned(), NODE.to_owned(), "--max-age".to_owned(), "0".to_owned()];
+        words.extend(["--url".to_owned(), format!("https://{}", server.at)]);
+        let (cert, key) = (format!("{name}.pem"), format!("{name}.key"));
+        words.extend(files.flags(&[("--ca", "ca.pem"), ("--cert", &cert), ("--key", &key), ("--cache-dir", "copies")]));
+        let (found, out, err) = run(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(found == Some(code) && out.contains(told), "{name} {out} {err}");
+    }
     // What is not of this authority, or is out of date, does not get as far as a request, whatever its name.
     for (leaf, reason) in [
         (another.issue(NODE, 20), "DecryptError"),

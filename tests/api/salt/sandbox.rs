@@ -62,6 +62,17 @@ impl Salt {
         salt
     }
 
+    /// One that has these certificate files instead of a token.
+    pub fn masterless_with(release: &'static str, url: &str, [ca, cert, key]: [&Path; 3]) -> Self {
+        let salt = Self::new(release);
+        let mut config = salt.settings("minion");
+        config["file_client"] = json!("local");
+        let mut config = merge(config, salt.backend(url));
+        config["virtapi"] = json!({"url": url, "ca": ca, "cert": cert, "key": key});
+        salt.write_json("minion/minion", &config);
+        salt
+    }
+
     /// A minion and its master, which asks the server at this address.
     pub fn with_master(release: &'static str, url: &str) -> Self {
         let mut salt = Self::new(release);

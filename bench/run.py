@@ -6,6 +6,7 @@ order, and the ratio is the median over the rounds. Nothing here is a test: no n
 """
 import argparse
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -142,6 +143,70 @@ def wrk(url, seconds, connections=64, script=None, token=None):
     return float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]), float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
+def ab(url, seconds, token=None, certificate=None):
+    """The same with ApacheBench, which is slower than wrk, and has client certificates. Connections are kept alive."""
+    command = ["ab", "-q", "-k", "-c16", f"-t{seconds}", "-n100000000"]
+    command += ["-H", f"Authorization: Bearer {token}"] if token else []
+    command += ["-E", certificate] if certificate else []
+    out = run(*command, url)
+
+    def number(key):
+        return float(re.search(rf"^ *{key}[:%]* +([\d.]+)", out, re.M)[1])
+
+    anew = number("Complete requests") - number("Keep-Alive requests")
+    if "Non-2xx" in out or number("Failed requests") or anew > 16:
+        sys.exit(f"not every answer of {url} was good, or connections were not kept:\n{out}")
+    return number("Requests per second"), number("99")
+
+
+def certificates(certname):
+    """Files of an authority, of a server's certificate and its key, and of a client with this name, as one."""
+    directory = WORK / "tls"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+
+    def openssl(*words):
+        run("openssl", *words, cwd=directory)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "7", "-subj", "/CN=bench", "-keyout", "ca.key",
+            "-out", "ca.pem")
+    for name, subject in (("server", "localhost"), ("client", certname)):
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={subject}", "-keyout", f"{name}.key", "-out",
+                f"{name}.csr")
+        # One without extensions would be of X.509's first version, which rustls does not take.
+        (directory / "extensions").write_text(f"subjectAltName = DNS:{subject}\n")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "7",
+                "-extfile", "extensions", "-out", f"{name}.pem")
+    both = directory / "client-and-key.pem"
+    both.write_text((directory / "client.pem").read_text() + (directory / "client.key").read_text())
+    return directory, both
+
+
+def identities(args, fleet, document):
+    """What it costs to be known, and to be known over TLS. Nothing is read without an identity, so a cached document is
+    put beside itself, asked for in another way, and beside /health, which looks at nobody and at nothing."""
+    certname = "bench.example"
+    directory, client = certificates(certname)
+    flags = ["--tls-certificate", directory / "server.pem", "--tls-key", directory / "server.key", "--tls-client-ca",
+             directory / "ca.pem"]
+    with served(fleet.dsn) as (plain, _), served(fleet.dsn, *map(str, flags)) as (secure, _):
+        body = json.dumps({"name": "bench", "certname": certname, "serves": "all"}).encode()
+        headers = {"Authorization": f"Bearer {fleet.token}", "Content-Type": "application/json"}
+        urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{plain}/v1/compilers", body, headers)).close()
+        http, https = f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{secure}"
+        ways = {
+            "token": lambda: ab(http + document, args.seconds, token=fleet.token),
+            "token, TLS": lambda: ab(https + document, args.seconds, token=fleet.token),
+            "certificate, TLS": lambda: ab(https + document, args.seconds, certificate=client),
+            "/health": lambda: ab(http + "/health", args.seconds),
+            "/health, TLS": lambda: ab(https + "/health", args.seconds),
+        }
+        print("  (with ab, which is slower than wrk; 16 connections, kept alive)")
+        for one, other in (("token", "/health"), ("token, TLS", "/health, TLS"), ("certificate, TLS", "/health, TLS"),
+                           ("token, TLS", "token"), ("certificate, TLS", "token, TLS")):
+            row(f"cached pillar by {one} : {other}", *side_by_side(args.rounds, ways[one], ways[other]), "")
+
+
 def pgbench(dsn, script, seconds, clients):
     """Transactions per second."""
     out = run("pgbench", "-n", "-M", "prepared", f"-c{clients}", "-j1", f"-T{seconds}", "-f", script, dsn)
@@ -235,6 +300,7 @@ def main():
         wrk(f"http://127.0.0.1:{port}/", args.seconds, script=random_nodes("/salt/pillar", hypervisors),
             token=fleet.token)
         memory = resident(pid)
+    identities(args, fleet, document)
     with served(fleet.dsn, "--document-cache", "0") as (port, pid):
         for view in ("salt/pillar", "puppet/enc"):
             script, count = statements_of(fleet, port, f"/{view}/node7.bench.example", hypervisors)

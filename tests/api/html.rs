@@ -3,6 +3,7 @@
 pub mod browser;
 mod chromium;
 mod forms;
+mod hostile;
 
 use rocket::http::{Method, Status};
 use serde_json::{Value, json};

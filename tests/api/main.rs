@@ -13,6 +13,7 @@ mod concurrency;
 mod constraints;
 mod customers;
 mod documents;
+mod dump;
 mod enc;
 mod every_kind;
 mod every_route;

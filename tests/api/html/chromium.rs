@@ -6,6 +6,7 @@ use std::process::Command;
 
 use rocket::config::Config;
 use rocket::http::Status;
+use rocket::tokio::task::JoinHandle;
 use serde_json::json;
 
 use crate::harness::{App, TOKEN, server};
@@ -15,43 +16,73 @@ async fn a_browser_has_nothing_to_complain_about() {
     let app = App::start().await;
     let node = json!({"fqdn": "hv01.example.com", "state": "running", "location": "<b>rack</b>"});
     app.post("/v1/nodes", node).await.is(Status::Created);
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
-    let server = server(&app.dsn);
-    let config = Config {
-        port,
-        shutdown: rocket::config::Shutdown { ctrlc: false, signals: [].into(), ..Default::default() },
-        ..Config::from(server.figment())
-    };
-    let server = server.configure(config).ignite().await.expect("ignites");
-    let shutdown = server.shutdown();
-    let running = rocket::tokio::spawn(server.launch());
+    let served = Served::start(&app).await;
     for path in ["/", "/v1/nodes", "/v1/nodes/1", "/forms/nodes/create", "/forms/nodes/delete/1", "/v1/nothing"] {
-        let url = format!("http://admin:{TOKEN}@127.0.0.1:{port}{path}");
-        let seen = rocket::tokio::task::spawn_blocking(move || look(&url)).await.expect("looks");
+        let seen = served.look(path).await;
         assert!(seen.page.contains("id=\"navigation\""), "{path}: {}", seen.page);
-        // Chromium itself complains when a page answers with an error.
-        let complaints: Vec<_> =
-            seen.said.lines().filter(|line| line.contains(":CONSOLE") && !line.contains("404")).collect();
-        assert!(complaints.is_empty(), "{path}: {complaints:?}");
+        assert_eq!(seen.complaints(), [""; 0], "{path}");
     }
-    shutdown.notify();
-    running.await.expect("ends").expect("ends well");
+    served.stop().await;
+}
+
+/// A server that a browser can reach.
+pub struct Served {
+    port: u16,
+    shutdown: rocket::Shutdown,
+    running: JoinHandle<Result<rocket::Rocket<rocket::Ignite>, rocket::Error>>,
+}
+
+impl Served {
+    /// One more for the database of this one.
+    pub async fn start(app: &App) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+        let server = server(&app.dsn);
+        let config = Config {
+            port,
+            shutdown: rocket::config::Shutdown { ctrlc: false, signals: [].into(), ..Default::default() },
+            ..Config::from(server.figment())
+        };
+        let server = server.configure(config).ignite().await.expect("ignites");
+        Self { port, shutdown: server.shutdown(), running: rocket::tokio::spawn(server.launch()) }
+    }
+
+    /// Opens a page as the administrator.
+    pub async fn look(&self, path: &str) -> Seen {
+        look(format!("http://admin:{TOKEN}@127.0.0.1:{}{path}", self.port)).await
+    }
+
+    pub async fn stop(self) {
+        self.shutdown.notify();
+        self.running.await.expect("ends").expect("ends well");
+    }
 }
 
 /// What the browser made of a page, and what it said.
-struct Seen {
-    page: String,
+pub struct Seen {
+    pub page: String,
     said: String,
 }
 
-fn look(url: &str) -> Seen {
-    let profile = tempfile::tempdir().expect("a directory");
-    let ran = Command::new("chromium")
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(url)
-        .output()
-        .expect("chromium runs: see scripts/setup-test");
+impl Seen {
+    /// What stands on its console: what a page's policy forbade, and what went wrong. That a page answers with an
+    /// error, the browser says as well.
+    pub fn complaints(&self) -> Vec<&str> {
+        self.said.lines().filter(|line| line.contains(":CONSOLE") && !line.contains("404")).collect()
+    }
+}
+
+/// Opens an address.
+pub async fn look(url: String) -> Seen {
+    let ran = rocket::tokio::task::spawn_blocking(move || {
+        let profile = tempfile::tempdir().expect("a directory");
+        Command::new("chromium")
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .arg(url)
+            .output()
+            .expect("chromium runs: see scripts/setup-test")
+    });
+    let ran = ran.await.expect("looks");
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     Seen { page: text(&ran.stdout), said: text(&ran.stderr) }
 }

@@ -7,7 +7,8 @@ CARGO_DENY := cargo deny --log-level error
 PYTHON_TEST := PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -s tests/agents
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check rust-test agents-test test-full bench advisories fmt clean setup-run setup-test
+.PHONY: help run build test check rust-test agents-test test-full bench advisories fuzz schemathesis sbom fmt clean setup-run \
+	setup-test
 
 help: ## Say what can be done
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -45,6 +46,18 @@ bench: ## Measure against nginx and pgbench, side by side
 
 advisories: setup-test ## Known security problems of the dependencies; fetches the advisory database
 	$(CARGO_DENY) check advisories
+
+schemathesis: setup-run ## Ask a server all that its description says, as each role
+	@scripts/setup-schemathesis
+	cargo build --locked
+	PYTHONDONTWRITEBYTECODE=1 python3 tests/schemathesis/run.py
+
+fuzz: setup-run ## Feed the readers of bodies and filters with what breaks others: SECONDS=60 for each
+	@scripts/setup-fuzz
+	scripts/fuzz $(or $(SECONDS),60)
+
+sbom: setup-run ## Write what the program is made of: target/sbom/virtapi.cdx.json (CycloneDX)
+	@scripts/sbom
 
 fmt: ## Format the source
 	cargo fmt

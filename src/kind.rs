@@ -43,6 +43,12 @@ pub trait Kind: Send + Sync {
     /// The rules of the database that have words of their own.
     fn rules(&self) -> &'static [Rule];
 
+    /// Whether this could be the whole of an object, its references by id.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    fn check(&self, body: Value) -> Result<()>;
+
     /// Some rows, and one more if more follow.
     async fn list(&self, tx: &Tx, query: &Query) -> Result<Vec<Row>>;
     /// One row.
@@ -102,6 +108,9 @@ impl<R: Resource> Kind for Of<R> {
     }
     fn rules(&self) -> &'static [Rule] {
         R::RULES
+    }
+    fn check(&self, body: Value) -> Result<()> {
+        parse::<R::New>(R::COLUMNS, body).map(drop)
     }
     async fn list(&self, tx: &Tx, query: &Query) -> Result<Vec<Row>> {
         tx.may_read(self)?;

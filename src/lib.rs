@@ -19,6 +19,8 @@ mod embed;
 pub mod enc;
 mod error;
 mod etag;
+#[doc(hidden)]
+pub mod fuzz;
 mod html;
 mod http;
 mod kind;

@@ -53,6 +53,14 @@ impl Sql {
         self.text(format!("::{sql_type}[]"))
     }
 
+    /// Whether this stands anywhere in it, values included.
+    pub fn holds(&self, character: char) -> bool {
+        self.0.iter().any(|part| match part {
+            Part::Text(text) | Part::One(text) => text.contains(character),
+            Part::Many(texts) => texts.iter().any(|text| text.contains(character)),
+        })
+    }
+
     /// Followed by another piece.
     #[must_use]
     pub fn then(mut self, other: Self) -> Self {

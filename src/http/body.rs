@@ -120,7 +120,10 @@ impl<'r> FromData<'r> for FormBody {
 }
 
 /// Fields that begin with `_` are for the server. A list is one field with several lines, or several fields.
-fn form(kind: &dyn Kind, pairs: Vec<(String, String)>) -> Result<Value> {
+///
+/// # Errors
+/// When a field stands twice, or holds what cannot be read.
+pub fn form(kind: &dyn Kind, pairs: Vec<(String, String)>) -> Result<Value> {
     let mut fields = Map::new();
     for (name, text) in pairs.into_iter().filter(|(name, _)| !name.starts_with('_')) {
         let column = Column::named(kind.columns(), &name);

@@ -1,0 +1,4 @@
+//! What a list is asked, and bodies as forms.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|text: &str| virtapi::fuzz::filters(text));

@@ -1,0 +1,4 @@
+//! Bodies as MessagePack.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| virtapi::fuzz::msgpack(bytes));

@@ -3,6 +3,7 @@
 //! change. It knows kinds and actors, and neither requests nor how a record is read.
 
 use serde_json::Value;
+use std::collections::HashMap;
 
 use crate::column::Column;
 use crate::dependents::{Dependents, Fate};
@@ -15,7 +16,11 @@ use crate::{db::Tx, kind, kind::Kind, natural_key, refs};
 
 /// What one transaction has done so far.
 #[derive(Default)]
-pub struct Trail(Vec<Entry>);
+pub struct Trail {
+    entries: Vec<Entry>,
+    /// Where the entry of an object is, by collection and id.
+    places: HashMap<(&'static str, i64), usize>,
+}
 
 /// What was done to one object.
 struct Entry {
@@ -78,12 +83,14 @@ impl Trail {
 
     /// What is done to the same object twice is one change, from what it was before the first.
     fn add(&mut self, entry: Entry) {
-        let same = |other: &&mut Entry| other.id == entry.id && other.kind.name() == entry.kind.name();
-        match self.0.iter_mut().rev().find(same) {
-            Some(first) if first.action == ISSUE || entry.action == ISSUE => self.0.push(entry),
-            Some(first) if first.action == UPDATE => first.action = entry.action,
-            Some(_) => {}
-            None => self.0.push(entry),
+        let object = (entry.kind.name(), entry.id);
+        match self.places.get(&object).and_then(|place| self.entries.get_mut(*place)) {
+            Some(first) if first.action == UPDATE && entry.action != ISSUE => first.action = entry.action,
+            Some(_) if entry.action != ISSUE => {}
+            _ => {
+                self.places.insert(object, self.entries.len());
+                self.entries.push(entry);
+            }
         }
     }
 
@@ -94,24 +101,24 @@ impl Trail {
     pub async fn write(mut self, tx: &Tx) -> Result<()> {
         self.read_results(tx).await?;
         // Somebody may look at it and save it as it is: that is no change.
-        self.0.retain(|entry| {
+        self.entries.retain(|entry| {
             entry.action != UPDATE || !differences(entry.before.as_ref(), entry.after.as_ref()).is_empty()
         });
-        let events: Vec<_> = self.0.into_iter().map(|entry| entry.event(tx)).collect();
+        let events: Vec<_> = self.entries.into_iter().map(|entry| entry.event(tx)).collect();
         record(tx, &events).await
     }
 
     /// What became of what is still there.
     async fn read_results(&mut self, tx: &Tx) -> Result<()> {
         let mut kinds: Vec<&'static dyn Kind> = Vec::new();
-        for entry in self.0.iter().filter(|entry| entry.action != DELETE) {
+        for entry in self.entries.iter().filter(|entry| entry.action != DELETE) {
             if !kinds.iter().any(|kind| kind.name() == entry.kind.name()) {
                 kinds.push(entry.kind);
             }
         }
         for kind in kinds {
             let of_kind = |entry: &&mut Entry| entry.kind.name() == kind.name() && entry.action != DELETE;
-            let mut entries: Vec<&mut Entry> = self.0.iter_mut().filter(of_kind).collect();
+            let mut entries: Vec<&mut Entry> = self.entries.iter_mut().filter(of_kind).collect();
             entries.sort_by_key(|entry| entry.id);
             let ids: Vec<i64> = entries.iter().map(|entry| entry.id).collect();
             let mut items = Vec::with_capacity(ids.len());

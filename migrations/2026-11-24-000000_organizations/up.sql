@@ -57,7 +57,7 @@ CREATE INDEX volumes_environment_id_idx ON volumes (environment_id);
 
 -- A volume is where its VM is: what is attached across environments would be read by the wrong customer. It runs as its
 -- owner, for whoever writes may not see all that it looks at; as do the checks of the inventory from now on.
-CREATE FUNCTION environment_check() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+CREATE FUNCTION environment_check() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     environment bigint;
 BEGIN
@@ -80,8 +80,8 @@ CREATE TRIGGER volumes_environment_check BEFORE INSERT OR UPDATE OF vm_id, envir
 CREATE TRIGGER vms_environment_check BEFORE UPDATE OF environment_id ON vms
     FOR EACH ROW EXECUTE FUNCTION environment_check();
 
-ALTER FUNCTION volumes_check() SECURITY DEFINER SET search_path = public;
-ALTER FUNCTION volume_place_check() SECURITY DEFINER SET search_path = public;
+ALTER FUNCTION volumes_check() SECURITY DEFINER SET search_path = public, pg_temp;
+ALTER FUNCTION volume_place_check() SECURITY DEFINER SET search_path = public, pg_temp;
 
 -- The role in which the application acts for a customer. It belongs to the cluster, so it may be there already.
 DO $$ BEGIN

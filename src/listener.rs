@@ -4,10 +4,12 @@
 
 use rocket::error::ErrorKind;
 use rocket::fairing::AdHoc;
-use rocket::{Ignite, Rocket, Shutdown};
+use rocket::{Ignite, Rocket};
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::config::Settings;
@@ -91,7 +93,7 @@ impl Listener {
 
     /// Takes no more connections, and closes those that it has when they are idle.
     pub fn stop(&self) {
-        self.current.shutdown.clone().notify();
+        self.current.stop.notify_one();
     }
 
     /// Waits until the current instance has ended. Once it has, do not ask again.
@@ -152,19 +154,31 @@ impl Ready {
     }
 
     async fn launch(self) -> Result<Instance, Failure> {
-        let shutdown = self.rocket.shutdown();
-        let mut task = tokio::spawn(self.rocket.launch());
+        let stop = Arc::new(Notify::new());
+        let mut task = tokio::spawn(run(self.rocket, stop.clone()));
         tokio::select! {
-            Ok(at) = self.lifted_off => Ok(Instance { at, shutdown, task }),
+            Ok(at) = self.lifted_off => Ok(Instance { at, stop, task }),
             ended = &mut task => Err(explain(self.at, ended).err().unwrap_or_else(|| "the server has ended".into())),
         }
     }
 }
 
+/// Runs until it is stopped. Rocket is told to stop by the task that runs it: told by another one between two of its own
+/// steps, it takes its listener's end for a failure, and cuts off what is under way.
+async fn run(rocket: Rocket<Ignite>, stop: Arc<Notify>) -> Ended {
+    let shutdown = rocket.shutdown();
+    let mut running = pin!(rocket.launch());
+    tokio::select! {
+        ended = &mut running => return ended,
+        () = stop.notified() => shutdown.notify(),
+    }
+    running.await
+}
+
 /// An instance of Rocket that listens, or has requests under way.
 struct Instance {
     at: SocketAddr,
-    shutdown: Shutdown,
+    stop: Arc<Notify>,
     task: JoinHandle<Ended>,
 }
 

@@ -17,10 +17,6 @@ use crate::{bootstrap, connections};
 /// How often a stopping server looks whether it is done. The first connections to look at need this time, too.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// How often it must see no connection: what the kernel lists is no snapshot, and may leave one out while others come
-/// and go.
-const QUIET: usize = 3;
-
 /// How long what is left on the runtime gets after the last request.
 const LEFTOVERS: Duration = Duration::from_secs(1);
 
@@ -104,12 +100,11 @@ async fn changed(watch: Option<&mut Watch>) -> Material {
 
 /// Waits until the server has no connections left. Where that cannot be known, Rocket's own grace period ends the wait.
 async fn unused(port: u16) {
-    let mut quiet = 0;
-    while quiet < QUIET {
+    loop {
         tokio::time::sleep(GLANCE).await;
         match connections::open_on(port) {
-            Ok(0) => quiet += 1,
-            Ok(_) => quiet = 0,
+            Ok(0) => return,
+            Ok(_) => {}
             Err(error) => {
                 tracing::warn!("the open connections cannot be counted, so this takes the whole grace period: {error}");
                 return std::future::pending().await;

@@ -36,6 +36,8 @@ const CREATE: &str = "create";
 const UPDATE: &str = "update";
 const DELETE: &str = "delete";
 const ISSUE: &str = "issue";
+const SET_PASSWORD: &str = "set_password";
+const REMOVE_PASSWORD: &str = "remove_password";
 
 impl Trail {
     /// A new object. What it is, is read at the end.
@@ -74,6 +76,12 @@ impl Trail {
         self.add(Entry { kind, id, action: ISSUE, before: None, after: None });
     }
 
+    /// A user who has got a password, or has none any more.
+    pub fn password(&mut self, kind: &'static dyn Kind, id: i64, is_set: bool) {
+        let action = if is_set { SET_PASSWORD } else { REMOVE_PASSWORD };
+        self.add(Entry { kind, id, action, before: None, after: None });
+    }
+
     async fn keep(&mut self, tx: &Tx, kind: &'static dyn Kind, rows: Vec<Row>, action: &'static str) -> Result<()> {
         for item in refs::with_references(tx, kind, rows).await? {
             self.add(Entry { kind, id: kind::id(&item), action, before: Some(item), after: None });
@@ -85,8 +93,8 @@ impl Trail {
     fn add(&mut self, entry: Entry) {
         let object = (entry.kind.name(), entry.id);
         match self.places.get(&object).and_then(|place| self.entries.get_mut(*place)) {
-            Some(first) if first.action == UPDATE && entry.action != ISSUE => first.action = entry.action,
-            Some(_) if entry.action != ISSUE => {}
+            Some(first) if first.action == UPDATE && !entry.is_about_secret() => first.action = entry.action,
+            Some(_) if !entry.is_about_secret() => {}
             _ => {
                 self.places.insert(object, self.entries.len());
                 self.entries.push(entry);
@@ -135,12 +143,16 @@ impl Trail {
 }
 
 impl Entry {
+    fn is_about_secret(&self) -> bool {
+        matches!(self.action, ISSUE | SET_PASSWORD | REMOVE_PASSWORD)
+    }
+
     fn event(self, tx: &Tx) -> NewAuditEvent {
         let (actor, origin) = (&tx.actor, tx.actor.origin());
         let known = self.after.as_ref().or(self.before.as_ref());
         let object_key = known.map_or_else(|| self.id.to_string(), |item| natural_key::of(self.kind, item));
-        // That a secret was issued says nothing about the token itself.
-        let (before, after) = if self.action == ISSUE { (None, None) } else { (self.before, self.after) };
+        // That a secret was set says nothing about the object itself.
+        let (before, after) = if self.is_about_secret() { (None, None) } else { (self.before, self.after) };
         NewAuditEvent {
             actor: actor.name().to_owned(),
             token_id: actor.token(),

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::auth::{Actor, Secret};
 use crate::change::{self, Change};
+use crate::credentials;
 use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
 use crate::query::Query;
@@ -22,7 +23,7 @@ pub async fn first_administrator(db: &Db) -> Result<Option<Secret>> {
         let user = json!({"name": "admin", "account_type": "person", "role": "administrator", "state": "active"});
         let token = json!({"name": "made by the first start", "user": user, "scope": "all"});
         let done = change::apply_one(tx, Change::create(Token::KIND, token)).await?;
-        change::issue_secret(tx, &done.id.to_string()).await.map(Some)
+        credentials::issue_secret(tx, &done.id.to_string()).await.map(Some)
     });
     match made.await {
         // Another replica was faster.

@@ -3,14 +3,11 @@
 
 use serde_json::Value;
 
-use crate::audit::Trail;
-use crate::auth::{self, Authority, Secret};
+use crate::auth::Authority;
 use crate::column::{Column, text};
 use crate::dependents::Fate;
 use crate::error::{Error, Result};
 use crate::etag::{self, Preconditions};
-use crate::resource::Resource;
-use crate::resources::Token;
 use crate::row::Row;
 use crate::shown::lock_structure;
 use crate::work::Work;
@@ -77,19 +74,6 @@ pub async fn apply_one(tx: &Tx, change: Change) -> Result<Done> {
     let done = apply_nested(&mut work, change).await?;
     work.finish().await?;
     Ok(done)
-}
-
-/// Issues a secret for a token. It is nowhere but in what this gives; the one before is refused from now on.
-///
-/// # Errors
-/// Not found, [`Error::Forbidden`] or [`Error::Away`].
-pub async fn issue_secret(tx: &Tx, key: &str) -> Result<Secret> {
-    policy::write(&tx.actor, Token::KIND)?;
-    let token = Token::KIND.lock(tx, &natural_key::condition(Token::KIND, key)?).await?;
-    let (mut trail, id) = (Trail::default(), token.id());
-    trail.issued(Token::KIND, id);
-    trail.write(tx).await?;
-    auth::issue(tx, id).await
 }
 
 /// Applies a change that is part of another one: a referenced or owned object that was given whole.

@@ -10,10 +10,13 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use figment::{Figment, providers::Serialized};
 use rocket::data::{ByteUnit, ToByteUnit};
 use serde::{Deserialize, Serialize};
+
+use crate::auth::SessionLimits;
 
 pub use layers::{Flags, KEYS, Problem};
 pub use values::{DatabaseUrl, LogFormat, LogLevel};
@@ -38,6 +41,13 @@ pub struct Settings {
     /// PEM file of the lists of what these have revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_crl: Option<PathBuf>,
+    /// Where people reach the server, if that is not where it listens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+    /// After how many seconds people log in anew.
+    pub session_lifetime: u32,
+    /// After how many seconds in which they did nothing.
+    pub session_idle: u32,
     /// Holds the private Postgres.
     pub data_dir: PathBuf,
     /// An existing database. Without it, a private Postgres is started.
@@ -74,6 +84,9 @@ impl Default for Settings {
             tls_key: None,
             tls_client_ca: None,
             tls_crl: None,
+            public_url: None,
+            session_lifetime: 12 * 60 * 60,
+            session_idle: 60 * 60,
             data_dir: Path::new("data").to_owned(),
             database_url: None,
             postgres_bin: None,
@@ -90,6 +103,22 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Whether people come over TLS, ours or that of a proxy.
+    #[must_use]
+    pub fn is_public_over_tls(&self) -> bool {
+        match &self.public_url {
+            Some(url) => url.starts_with("https://"),
+            None => self.tls_certificate.is_some(),
+        }
+    }
+
+    /// For how long sessions are good.
+    #[must_use]
+    pub fn session_limits(&self) -> SessionLimits {
+        let seconds = |n: u32| Duration::from_secs(n.into());
+        SessionLimits { lifetime: seconds(self.session_lifetime), idle: seconds(self.session_idle) }
+    }
+
     /// The part that Rocket takes.
     #[must_use]
     pub fn rocket(&self) -> rocket::Config {
@@ -152,6 +181,15 @@ impl Loaded {
     fn check(&self) -> Result<(), Problem> {
         let s = &self.settings;
         let bodies = 1.kibibytes()..=1.gibibytes();
+        let sessions = 60..=30 * 24 * 60 * 60;
+        let lifetime = "must be 60 to 2592000 (30 days)";
+        self.check_that(
+            "public_url",
+            s.public_url.as_deref().is_none_or(is_origin),
+            "must be like https://virtapi.example.com",
+        )?;
+        self.check_that("session_lifetime", sessions.contains(&s.session_lifetime), lifetime)?;
+        self.check_that("session_idle", sessions.contains(&s.session_idle), lifetime)?;
         self.check_that("pool_size", (1..=1000).contains(&s.pool_size), "must be 1 to 1000")?;
         self.check_that("workers", (1..=1024).contains(&s.workers), "must be 1 to 1024")?;
         self.check_that("query_timeout", (1..=3600).contains(&s.query_timeout), "must be 1 to 3600 (an hour)")?;
@@ -182,6 +220,12 @@ impl Loaded {
     pub fn problem(&self, key: &str, rule: &str) -> Problem {
         Problem::value(key, &self.source(key), rule)
     }
+}
+
+/// Whether this is a scheme, a host, perhaps a port, and nothing else.
+fn is_origin(text: &str) -> bool {
+    let url = reqwest::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.is_some_and(|url| url.origin().ascii_serialization() == text)
 }
 
 #[cfg(test)]

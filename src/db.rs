@@ -114,8 +114,12 @@ impl Db {
     /// The one transaction of a request that writes: committed when all went well, unless it is only a rehearsal.
     ///
     /// # Errors
-    /// [`Error::Away`], or what the work fails with. After an [`Error::Deadlock`] it can be done again at once.
+    /// [`Error::Unconfirmed`], [`Error::Away`], or what the work fails with. After an [`Error::Deadlock`] it can be done again at once.
     pub async fn write<T>(&self, actor: Actor, dry_run: bool, work: impl AsyncFnOnce(&Tx) -> Result<T>) -> Result<T> {
+        // Here, for no write goes another way.
+        if !actor.is_confirmed() {
+            return Err(Error::Unconfirmed);
+        }
         let tx = self.begin(actor, "BEGIN").await?;
         let done = work(&tx).await;
         tx.finish(done, dry_run).await

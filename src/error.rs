@@ -19,7 +19,7 @@ pub enum Error {
     #[error("the query parameter {0:?} is not understood: {1}")]
     Parameter(String, String),
     /// 401.
-    #[error("a token is needed: as Authorization: Bearer, or as the password of Basic")]
+    #[error("a token is needed: as Authorization: Bearer, or as the password of Basic; people log in at /login")]
     Unauthorized,
     /// 401: what is wrong with a client certificate.
     #[error("the client certificate is not taken: {0}")]
@@ -27,6 +27,9 @@ pub enum Error {
     /// 403.
     #[error("you may not do this")]
     Forbidden,
+    /// 403: a browser's session alone is no proof that somebody wants this.
+    #[error("this comes from no form that this server made for you; load the page again, and send its form")]
+    Unconfirmed,
     /// 404.
     #[error("there is no such thing")]
     NotFound,
@@ -93,7 +96,7 @@ impl Error {
         match self {
             Self::Malformed(_) | Self::Parameter(..) => 400,
             Self::Unauthorized | Self::Certificate(_) => 401,
-            Self::Forbidden => 403,
+            Self::Forbidden | Self::Unconfirmed => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::NotAcceptable => 406,

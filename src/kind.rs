@@ -36,6 +36,8 @@ pub trait Kind: Send + Sync {
     fn is_shared(&self) -> bool;
     /// What can be done with one besides the verbs: the last part of the address, and what its button says.
     fn actions(&self) -> &'static [(&'static str, &'static str)];
+    /// The forms that one has besides that for its fields.
+    fn forms(&self) -> &'static [(&'static str, &'static str)];
     /// Whether nobody changes it through the API.
     fn is_read_only(&self) -> bool;
     /// Who may write it.
@@ -99,6 +101,9 @@ impl<R: Resource> Kind for Of<R> {
     }
     fn actions(&self) -> &'static [(&'static str, &'static str)] {
         R::ACTIONS
+    }
+    fn forms(&self) -> &'static [(&'static str, &'static str)] {
+        R::FORMS
     }
     fn is_read_only(&self) -> bool {
         R::READ_ONLY

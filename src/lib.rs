@@ -11,6 +11,7 @@ mod column;
 pub mod config;
 mod connections;
 mod count;
+mod credentials;
 pub mod db;
 pub mod demo;
 mod dependents;

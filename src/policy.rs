@@ -5,6 +5,8 @@ use crate::auth::{Actor, Authority, Scope, Serves};
 use crate::column::Column;
 use crate::error::{Error, Result};
 use crate::kind::Kind;
+use crate::resource::Resource;
+use crate::resources::User;
 
 /// What a kind is part of: that decides who may write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +69,15 @@ pub fn write(actor: &Actor, kind: &dyn Kind) -> Result<()> {
     }
 }
 
+/// Whether the actor may set the password of the user with this name: its own, or, for who writes users, anybody's.
+///
+/// # Errors
+/// [`Error::Forbidden`].
+pub fn set_password(actor: &Actor, name: &str) -> Result<()> {
+    let own = actor.scope() == Scope::All && actor.user() == Some(name);
+    if own { Ok(()) } else { write(actor, User::KIND) }
+}
+
 /// Whether there is any use in offering the actor to change objects of this kind.
 #[must_use]
 pub fn writes(actor: &Actor, kind: &dyn Kind) -> bool {
@@ -100,7 +111,6 @@ pub fn sets(actor: &Actor, column: &Column) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::Resource;
     use crate::resources::{Environment, Node, Token, Vm};
 
     /// Every authority and scope: what of read of a node, of a VM, of a token; write of a node, of a VM, of an environment,

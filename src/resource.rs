@@ -47,6 +47,9 @@ pub trait Resource: Serialize + Send + Sync + Sized + 'static {
     /// What can be done with one besides the verbs: the last part of the address that it is posted to, and what its
     /// button says.
     const ACTIONS: &'static [(&'static str, &'static str)] = &[];
+    /// The forms that one has besides that for its fields: the part of the address after `/forms/<kind>`, and what its
+    /// button says.
+    const FORMS: &'static [(&'static str, &'static str)] = &[];
     /// Whether nobody changes it through the API: what is recorded, and not what is wanted.
     const READ_ONLY: bool = false;
     /// Who may write it.

@@ -256,6 +256,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    sessions (digest) {
+        digest -> Bytea,
+        user_id -> Int8,
+        token_id -> Nullable<Int8>,
+        address -> Nullable<Inet>,
+        created_at -> Timestamptz,
+        last_used_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     snapshots (id) {
         id -> Int8,
         volume_id -> Int8,
@@ -317,6 +329,16 @@ diesel::table! {
         last_used_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    user_passwords (user_id) {
+        user_id -> Int8,
+        hash -> Text,
+        changed_at -> Timestamptz,
+        attempts -> Int4,
+        attempted_at -> Nullable<Timestamptz>,
     }
 }
 

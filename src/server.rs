@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::tls::{ClientAuthorities, Material};
 use crate::{auth, db, http, puppet, render, salt};
 
-/// How often old idempotency keys are forgotten.
+/// How often old idempotency keys and sessions are forgotten.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
 /// What lasts while one listener takes the place of another.
@@ -35,11 +35,11 @@ impl Server {
         if metrics::set_global_recorder(recorder).is_err() {
             tracing::debug!("metrics are already recorded");
         }
-        tokio::spawn(forget_keys(db.clone()));
+        tokio::spawn(forget_old(db.clone(), settings.session_limits()));
         Ok(Self {
             settings: settings.clone(),
             documents: Arc::new(render::Documents::start(db.clone(), settings.document_cache.as_u64())),
-            identities: Arc::new(auth::Identities::new(db.clone())),
+            identities: Arc::new(auth::Identities::new(db.clone(), settings.session_limits())),
             authorities: Arc::default(),
             db,
             metrics,
@@ -64,13 +64,18 @@ impl Server {
             .manage(self.authorities.clone())
             .manage(self.db.clone())
             .manage(self.metrics.clone())
+            .manage(http::session::Cookies::new(settings.is_public_over_tls()))
             .manage(http::body::BodyLimit(settings.request_body_limit.as_u64()))
             .attach(rocket::shield::Shield::new())
             .attach(http::headers::Headers::new(tls.is_some()))
             .mount("/v1", http::resources::routes())
             .mount("/v1", http::secrets::routes())
+            .mount("/v1", http::passwords::routes())
             .mount("/", http::resources::start())
             .mount("/", http::pages::routes())
+            .mount("/", http::passwords::pages())
+            .mount("/", http::session::routes())
+            .mount("/", http::account::routes())
             .mount("/", http::health::routes())
             .mount("/", http::docs::routes())
             .mount("/", puppet::routes())
@@ -93,16 +98,18 @@ pub fn rocket(
     Ok(server.listener(settings.port, tls))
 }
 
-async fn forget_keys(db: db::Db) {
+async fn forget_old(db: db::Db, sessions: auth::SessionLimits) {
     let mut tick = tokio::time::interval(FORGET_EVERY);
     loop {
         tick.tick().await;
-        let forgotten =
-            db.write(auth::Actor::system("idempotency"), false, async |tx| http::idempotency::forget_old(tx).await);
+        let forgotten = db.write(auth::Actor::system("forgetting"), false, async |tx| {
+            let keys = http::idempotency::forget_old(tx).await?;
+            Ok((keys, auth::forget_old(tx, sessions).await?))
+        });
         match forgotten.await {
-            Ok(0) => {}
-            Ok(keys) => tracing::info!(keys, "forgot old idempotency keys"),
-            Err(error) => tracing::warn!(%error, "old idempotency keys stay for now"),
+            Ok((0, 0)) => {}
+            Ok((keys, sessions)) => tracing::info!(keys, sessions, "forgot old idempotency keys and sessions"),
+            Err(error) => tracing::warn!(%error, "old idempotency keys and sessions stay for now"),
         }
     }
 }

@@ -4,11 +4,22 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::auth::FormToken;
+
 /// Who does something.
 #[derive(Clone, Debug)]
 pub struct Actor {
     inner: Arc<Inner>,
     origin: Option<Arc<Origin>>,
+    session: Option<Session>,
+}
+
+/// A browser's: it sends its cookie along with the forms of every other site, too.
+#[derive(Clone, Debug)]
+struct Session {
+    form_token: Arc<FormToken>,
+    /// Whether this request is known to come from a form of ours.
+    is_confirmed: bool,
 }
 
 /// In which request somebody does something.
@@ -77,7 +88,7 @@ impl Actor {
     /// Somebody who has shown a token.
     #[must_use]
     pub fn new(name: impl Into<String>, authority: Authority, scope: Scope, token: Option<i64>) -> Self {
-        Self { inner: Arc::new(Inner { name: name.into(), authority, scope, token }), origin: None }
+        Self { inner: Arc::new(Inner { name: name.into(), authority, scope, token }), origin: None, session: None }
     }
 
     /// A part of virtapi itself.
@@ -90,6 +101,39 @@ impl Actor {
     #[must_use]
     pub fn within(self, origin: Origin) -> Self {
         Self { origin: Some(Arc::new(origin)), ..self }
+    }
+
+    /// The same, known by the session of a browser, whose forms hold this.
+    #[must_use]
+    pub fn by_session(self, form_token: FormToken) -> Self {
+        Self { session: Some(Session { form_token: Arc::new(form_token), is_confirmed: false }), ..self }
+    }
+
+    /// The same, with what the form of this request holds.
+    #[must_use]
+    pub fn with_form(mut self, given: &str) -> Self {
+        if let Some(session) = &mut self.session {
+            session.is_confirmed = session.form_token.is(given);
+        }
+        self
+    }
+
+    /// Whether what it asks for is its own wish, and not that of another site's page.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        self.session.as_ref().is_none_or(|session| session.is_confirmed)
+    }
+
+    /// What the forms of its pages must hold, if it is known by a session.
+    #[must_use]
+    pub fn form_token(&self) -> Option<&FormToken> {
+        self.session.as_ref().map(|session| &*session.form_token)
+    }
+
+    /// The name of the user, if it is one.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.inner.name.strip_prefix("user:")
     }
 
     /// In which request, if it is in one.

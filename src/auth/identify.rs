@@ -1,4 +1,4 @@
-//! From what was shown, a secret or the name in a certificate, to the actor whose it is. What was found is believed for
+//! From what was shown, a secret, a session's or the name in a certificate, to the actor whose it is. What was found is believed for
 //! a second, so that to be known costs a busy agent nothing; a token that is revoked, a user who is disabled, or a node
 //! that is deleted, is refused after that second everywhere.
 
@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::auth::failures::{Failures, HELD};
-use crate::auth::{Actor, Authority, Scope, Secret, Serves};
+use crate::auth::{Actor, Authority, Scope, Secret, Serves, SessionLimits, SessionSecret};
 use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
 use crate::etag::hex;
@@ -26,15 +26,18 @@ const HOLDERS: usize = 10_000;
 enum Shown {
     /// A digest of a secret, and from where it came.
     Secret([u8; 32], Option<IpAddr>),
+    /// The same of a session.
+    Session([u8; 32], Option<IpAddr>),
     /// The name in a certificate that is good.
     Certname(String),
 }
 
 /// Whose is what is shown.
 pub struct Identities {
-    db: Db,
+    pub(super) db: Db,
+    pub(super) sessions: SessionLimits,
     known: Cache<Shown, (Instant, Actor)>,
-    failures: Failures,
+    pub(super) failures: Failures,
     /// Filters of compilers, and nodes that they match.
     matched: Cache<(String, String), Instant>,
 }
@@ -75,6 +78,12 @@ const BY_SECRET: &str = "
     LEFT JOIN nodes n ON n.id = t.node_id LEFT JOIN compilers c ON c.id = t.compiler_id
     WHERE (t.expires_at IS NULL OR t.expires_at > now()) AND u.state IS DISTINCT FROM 'disabled' AND s.digest = decode(";
 
+const BY_SESSION: &str = "
+    FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN tokens t ON t.id = s.token_id
+    LEFT JOIN nodes n ON FALSE LEFT JOIN compilers c ON FALSE
+    WHERE s.expires_at > now() AND (t.expires_at IS NULL OR t.expires_at > now()) AND u.state <> 'disabled'
+        AND s.digest = decode(";
+
 /// What is both a compiler and a node is the compiler.
 const BY_CERTNAME: &str = " AS name) s LEFT JOIN users u ON FALSE LEFT JOIN compilers c ON c.certname = s.name
     LEFT JOIN nodes n ON n.fqdn = s.name AND c.id IS NULL WHERE c.id IS NOT NULL OR n.id IS NOT NULL";
@@ -82,8 +91,9 @@ const BY_CERTNAME: &str = " AS name) s LEFT JOIN users u ON FALSE LEFT JOIN comp
 impl Identities {
     /// Nobody is known yet.
     #[must_use]
-    pub fn new(db: Db) -> Self {
-        Self { db, known: Cache::new(HOLDERS), failures: Failures::new(), matched: Cache::new(HOLDERS) }
+    pub fn new(db: Db, sessions: SessionLimits) -> Self {
+        let (known, matched) = (Cache::new(HOLDERS), Cache::new(HOLDERS));
+        Self { db, sessions, known, failures: Failures::new(), matched }
     }
 
     /// Who holds this secret, shown from this address; nobody, if it is not taken.
@@ -92,6 +102,20 @@ impl Identities {
     /// [`Error::Away`].
     pub async fn identify(&self, secret: &Secret, from: Option<IpAddr>) -> Result<Option<Actor>> {
         self.whose(Shown::Secret(secret.digest(), from)).await
+    }
+
+    /// Whose session this is, shown from this address; nobody's, if it has ended.
+    ///
+    /// # Errors
+    /// [`Error::Away`].
+    pub async fn of_session(&self, secret: &SessionSecret, from: Option<IpAddr>) -> Result<Option<Actor>> {
+        let found = self.whose(Shown::Session(secret.digest(), from)).await?;
+        Ok(found.map(|actor| actor.by_session(secret.form_token())))
+    }
+
+    /// Forgets a session that has ended: here it ends at once, on other servers within a second.
+    pub fn forget_session(&self, secret: &SessionSecret, from: Option<IpAddr>) {
+        self.known.remove(&Shown::Session(secret.digest(), from));
     }
 
     /// Whose certificate has this name; nobody's, if it is none of a compiler or a node.
@@ -136,7 +160,7 @@ impl Identities {
         {
             return Ok(Some(actor));
         }
-        let from = if let Shown::Secret(_, from) = &shown { *from } else { None };
+        let from = if let Shown::Secret(_, from) | Shown::Session(_, from) = &shown { *from } else { None };
         // What was good lately is asked about all the same: whoever shares an address with others is not to suffer.
         if self.known.peek(&shown).is_none() && self.failures.hold(from) {
             return Err(Error::TooMany(HELD.as_secs()));
@@ -145,6 +169,7 @@ impl Identities {
         let tx = self.db.connect("auth").await?;
         let found = match &shown {
             Shown::Secret(digest, from) => find_by_secret(&tx, digest, *from).await?,
+            Shown::Session(digest, from) => find_by_session(&tx, digest, *from, self.sessions).await?,
             Shown::Certname(name) => find_by_certname(&tx, name).await?,
         };
         let Some(actor) = found else {
@@ -157,16 +182,9 @@ impl Identities {
     }
 }
 
-async fn find_by_secret(tx: &Tx, digest: &[u8; 32], from: Option<IpAddr>) -> Result<Option<Actor>> {
-    let mut sql = Sql::new(format!("SELECT t.id, t.scope, {HOLDER} {BY_SECRET}")).one(hex(digest), "text");
-    // Without an address, only what is taken from everywhere.
-    sql = sql.text(", 'hex') AND (t.source_network IS NULL");
-    sql = match from {
-        Some(address) => {
-            sql.text(" OR t.source_network >>= ").one(address.to_canonical().to_string(), "inet").text(")")
-        }
-        None => sql.text(")"),
-    };
+pub(super) async fn find_by_secret(tx: &Tx, digest: &[u8; 32], from: Option<IpAddr>) -> Result<Option<Actor>> {
+    let sql = Sql::new(format!("SELECT t.id, t.scope, {HOLDER} {BY_SECRET}")).one(hex(digest), "text");
+    let sql = taken_from(sql.text(", 'hex')"), from);
     let rows: Vec<Row> = Statement::<Columns>::from(sql).load(&mut tx.conn()).await?;
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
     if let Some(token) = row.0 {
@@ -174,6 +192,36 @@ async fn find_by_secret(tx: &Tx, digest: &[u8; 32], from: Option<IpAddr>) -> Res
         let used = used.text(" AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')");
         Statement::<BigInt>::from(used).execute(&mut tx.conn()).await?;
     }
+    actor(row).map(Some)
+}
+
+/// The condition that a token, if there is one, is taken from here; without an address, only what is taken from everywhere.
+fn taken_from(sql: Sql, from: Option<IpAddr>) -> Sql {
+    let sql = sql.text(" AND (t.source_network IS NULL");
+    match from {
+        Some(address) => {
+            sql.text(" OR t.source_network >>= ").one(address.to_canonical().to_string(), "inet").text(")")
+        }
+        None => sql.text(")"),
+    }
+}
+
+/// A session that began with a token is good for no more than that, and for no longer.
+async fn find_by_session(
+    tx: &Tx,
+    digest: &[u8; 32],
+    from: Option<IpAddr>,
+    limits: SessionLimits,
+) -> Result<Option<Actor>> {
+    let sql =
+        Sql::new(format!("SELECT t.id, coalesce(t.scope, 'all'), {HOLDER} {BY_SESSION}")).one(hex(digest), "text");
+    let sql = sql.text(", 'hex') AND s.last_used_at > now() - ");
+    let sql = taken_from(sql.one(format!("{} seconds", limits.idle.as_secs()), "interval"), from);
+    let rows: Vec<Row> = Statement::<Columns>::from(sql).load(&mut tx.conn()).await?;
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let used = Sql::new("UPDATE sessions SET last_used_at = now() WHERE last_used_at < now() - interval '1 minute'");
+    let used = used.text(" AND digest = decode(").one(hex(digest), "text").text(", 'hex')");
+    Statement::<BigInt>::from(used).execute(&mut tx.conn()).await?;
     actor(row).map(Some)
 }
 

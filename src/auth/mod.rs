@@ -4,9 +4,15 @@
 mod actor;
 mod failures;
 mod identify;
+mod login;
+mod password;
 mod secret;
+mod session;
 
 pub use actor::{Actor, Authority, Origin, Scope, Serves};
 pub use failures::HELD;
 pub use identify::Identities;
+pub use login::Found;
+pub use password::Password;
 pub use secret::{Secret, issue};
+pub use session::{FormToken, SessionLimits, SessionSecret, end_all, forget_old};

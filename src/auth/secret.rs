@@ -8,6 +8,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
+use crate::auth::session;
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::etag::hex;
@@ -59,7 +60,7 @@ impl Secret {
     }
 }
 
-/// A new secret for a token. The one before, if there was one, is refused from now on.
+/// A new secret for a token. The one before, if there was one, is refused from now on, and sessions that began with it end.
 ///
 /// # Errors
 /// Not found, or [`Error::Away`].
@@ -74,6 +75,7 @@ pub async fn issue(tx: &Tx, token: i64) -> Result<Secret> {
     let kept = kept.text(", decode(").one(hex(&secret.digest()), "text");
     let kept = kept.text(", 'hex')) ON CONFLICT (token_id) DO UPDATE SET digest = excluded.digest, issued_at = now()");
     Statement::<Text>::from(kept).execute(&mut tx.conn()).await?;
+    session::end_all_of_token(tx, token).await?;
     Ok(secret)
 }
 

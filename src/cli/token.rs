@@ -8,6 +8,7 @@ use super::database::{apply, list, write};
 use super::{Result, print};
 use crate::change::{self, Action, Change};
 use crate::config::Flags;
+use crate::credentials;
 use crate::resource::Resource;
 use crate::resources::Token;
 
@@ -79,7 +80,7 @@ fn create(token: &Create) -> Result<()> {
         "source_network": token.source_network, "expires_at": expires_at});
     let secret = write(&token.flags, async |tx| {
         let done = change::apply_one(tx, Change::create(Token::KIND, body)).await?;
-        change::issue_secret(tx, &done.id.to_string()).await
+        credentials::issue_secret(tx, &done.id.to_string()).await
     })?;
     print(&format!("{}\n", secret.expose()))
 }

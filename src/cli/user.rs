@@ -2,11 +2,14 @@
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use std::io::{IsTerminal, stdin};
 
 use super::Result;
-use super::database::{apply, list};
+use super::database::{apply, list, write};
+use crate::auth::Password;
 use crate::change::{Action, Change};
 use crate::config::Flags;
+use crate::credentials;
 use crate::resource::Resource;
 use crate::resources::User;
 
@@ -16,9 +19,11 @@ pub(super) enum Command {
     Create(Create),
     /// List the users
     List(Flags),
-    /// Refuse a user's tokens from now on
+    /// Give a user a password: the first line of standard input, or typed at a terminal
+    Password(Named),
+    /// Refuse what a user shows from now on
     Disable(Named),
-    /// Take a user's tokens again
+    /// Take it again
     Enable(Named),
 }
 
@@ -53,9 +58,25 @@ pub(super) fn run(command: &Command) -> Result<()> {
             apply(&create.flags, Change::create(User::KIND, body))
         }
         Command::List(flags) => list(flags, User::KIND, &["name", "role", "account_type", "state"]),
+        Command::Password(named) => set_password(named),
         Command::Disable(named) => set_state(named, "disabled"),
         Command::Enable(named) => set_state(named, "active"),
     }
+}
+
+fn set_password(named: &Named) -> Result<()> {
+    let typed = if stdin().is_terminal() {
+        rpassword::prompt_password(format!("A password for {}: ", named.name))?
+    } else {
+        let mut line = String::new();
+        stdin().read_line(&mut line)?;
+        line.trim_end_matches(['\r', '\n']).to_owned()
+    };
+    write(&named.flags, async |tx| {
+        let (_, name) = credentials::user(tx, &named.name).await?;
+        let kept = Password::given(typed).keep(&name).await?;
+        credentials::set_password(tx, &name, Some(&kept), None).await
+    })
 }
 
 fn set_state(named: &Named, state: &str) -> Result<()> {

@@ -48,6 +48,18 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_crl: Option<PathBuf>,
+    /// Where people reach the server, a scheme and a host [env: VIRTAPI_PUBLIC_URL] [default: where it listens]
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+    /// Seconds after which people log in anew [env: VIRTAPI_SESSION_LIFETIME] [default: 43200]
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_lifetime: Option<u32>,
+    /// Seconds of doing nothing after which people log in anew [env: VIRTAPI_SESSION_IDLE] [default: 3600]
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_idle: Option<u32>,
     /// Directory of the private Postgres [env: VIRTAPI_DATA_DIR] [default: data]
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,13 +112,16 @@ fn size(text: &str) -> Result<ByteUnit, String> {
 }
 
 /// Every setting's name.
-pub const KEYS: [&str; 17] = [
+pub const KEYS: [&str; 20] = [
     "address",
     "port",
     "tls_certificate",
     "tls_key",
     "tls_client_ca",
     "tls_crl",
+    "public_url",
+    "session_lifetime",
+    "session_idle",
     "data_dir",
     "database_url",
     "postgres_bin",
@@ -121,8 +136,16 @@ pub const KEYS: [&str; 17] = [
 ];
 
 /// Settings whose values are taken as they stand: a directory may well be called `1e3`.
-const VERBATIM: [&str; 7] =
-    ["tls_certificate", "tls_key", "tls_client_ca", "tls_crl", "data_dir", "database_url", "postgres_bin"];
+const VERBATIM: [&str; 8] = [
+    "tls_certificate",
+    "tls_key",
+    "tls_client_ca",
+    "tls_crl",
+    "public_url",
+    "data_dir",
+    "database_url",
+    "postgres_bin",
+];
 
 /// Variables that begin like settings, and belong to others: the ENC client, and the scripts that install Salt.
 const NOT_SETTINGS: [&str; 2] = ["VIRTAPI_ENC_", "VIRTAPI_SALT_"];

@@ -43,6 +43,7 @@ pub struct Detail {
     related: Vec<Related>,
     documents: Vec<Link>,
     actions: Vec<Link>,
+    forms: Vec<Link>,
     /// Where it is changed and deleted, if people do that.
     edit: Option<String>,
     delete: Option<String>,
@@ -106,6 +107,7 @@ impl Detail {
             related,
             documents: documents(kind, item),
             actions: if changes { actions(kind, id) } else { vec![] },
+            forms: if changes { more_forms(kind, id) } else { vec![] },
             edit: changes.then(|| format!("/forms/{}/edit/{id}", kind.name())),
             delete: changes.then(|| format!("/forms/{}/delete/{id}", kind.name())),
             history: recorded.then(|| format!("/history/{}/{id}", kind.name())),
@@ -165,6 +167,12 @@ async fn related(
 /// What can be done with it besides the verbs.
 fn actions(kind: &dyn Kind, id: i64) -> Vec<Link> {
     kind.actions().iter().map(|(name, text)| Link::new(*text, format!("{}/{id}/{name}", collection(kind)))).collect()
+}
+
+/// What has a form of its own.
+fn more_forms(kind: &dyn Kind, id: i64) -> Vec<Link> {
+    let link = |(name, text): &(&str, &'static str)| Link::new(*text, format!("/forms/{}/{name}/{id}", kind.name()));
+    kind.forms().iter().map(link).collect()
 }
 
 /// What the agents of a node read: of a node, or of an object that belongs to one.

@@ -27,6 +27,10 @@ pub struct Layout {
     pub groups: Vec<Group>,
     /// What was searched for.
     pub search: String,
+    /// Who reads it, if it is known.
+    pub reader: Option<String>,
+    /// What its forms hold, so that they are known to be ours.
+    pub form_token: String,
     /// Where the style is.
     pub style: String,
     /// Where the icon is.
@@ -59,6 +63,11 @@ impl Link {
 }
 
 impl Layout {
+    /// The frame of a page for somebody who is not known yet: there is nothing to go to.
+    pub fn of_stranger(title: &str, form_token: &str) -> Self {
+        Self { groups: vec![], form_token: form_token.into(), ..Self::new(title, None, None) }
+    }
+
     /// The frame of a page about a kind, or about none; with the collections that its reader may see, if that is known.
     pub fn new(title: impl Into<String>, current: Option<&dyn Kind>, reader: Option<&Actor>) -> Self {
         let link = |kind: &dyn Kind| Link {
@@ -74,6 +83,8 @@ impl Layout {
             is_home: false,
             groups: groups.collect(),
             search: String::new(),
+            reader: reader.map(|reader| reader.user().unwrap_or(reader.name()).to_owned()),
+            form_token: reader.and_then(Actor::form_token).map(|token| token.expose().to_owned()).unwrap_or_default(),
             style: assets::STYLE.href(),
             icon: assets::ICON.href(),
         }

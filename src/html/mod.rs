@@ -2,6 +2,7 @@
 //! transaction, plain strings, which a template then writes: templates get views, not connections. Nothing here knows
 //! requests; pages that tell of problems need no database.
 
+pub mod account;
 pub mod assets;
 mod cell;
 pub mod delete;
@@ -12,6 +13,7 @@ pub mod history;
 mod labels;
 pub mod layout;
 pub mod list;
+pub mod login;
 mod names;
 mod options;
 pub mod overview;

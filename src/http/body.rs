@@ -16,6 +16,8 @@ use crate::{etag, kind::Kind, query};
 /// The largest body in bytes; managed by Rocket.
 pub struct BodyLimit(pub u64);
 
+/// The field by which a form is known to be one of ours.
+pub const FORM_TOKEN: &str = "_form_token";
 /// The fields of a form that stand for `If-Match`, `Idempotency-Key` and `X-Change-Message`.
 const IF_MATCH: &str = "_if_match";
 const IDEMPOTENCY_KEY: &str = "_idempotency_key";
@@ -75,18 +77,54 @@ impl Body {
         if let Content::Form(pairs) = &self.content { Some(pairs) } else { None }
     }
 
-    /// What a form says in fields that other clients say in headers.
+    /// What stands in a field of the form, if it is one.
+    pub fn field(&self, wanted: &str) -> Option<String> {
+        self.pairs().into_iter().flatten().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
+    }
+
+    /// What a form says in fields that other clients say in headers, or need not say.
     ///
     /// # Errors
-    /// When such a field cannot be what it stands for.
+    /// [`Error::Unconfirmed`], or when such a field cannot be what it stands for.
     pub fn complete(&self, ask: &mut Ask) -> Result<()> {
-        let field = |wanted: &str| {
-            self.pairs().into_iter().flatten().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
-        };
+        let field = |wanted| self.field(wanted);
+        if let Some(given) = field(FORM_TOKEN) {
+            ask.actor = ask.actor.clone().with_form(&given);
+        }
+        // Before anything is looked at: `Db::write` would refuse it as well, but only what is written.
+        if !ask.actor.is_confirmed() {
+            return Err(Error::Unconfirmed);
+        }
         let seen = &mut ask.preconditions.if_match;
         *seen = seen.take().or_else(|| field(IF_MATCH));
         ask.idempotency_key = ask.idempotency_key.take().or_else(|| field(IDEMPOTENCY_KEY));
         field(CHANGE_MESSAGE).map_or(Ok(()), |why| ask.explain(why))
+    }
+
+    /// Texts by their names, of a form or of an object, for what is of no kind. What others send along is refused.
+    ///
+    /// # Errors
+    /// When it is no such thing.
+    pub fn texts<const N: usize>(self, names: [&str; N]) -> Result<[Option<String>; N]> {
+        let fields: Map<String, Value> = match self.content {
+            Content::Tree(Value::Object(fields)) => fields,
+            Content::Tree(_) => return Err(Error::field("", "must be an object")),
+            Content::Form(pairs) => {
+                pairs.into_iter().filter(|(name, _)| !name.starts_with('_')).map(|(n, v)| (n, v.into())).collect()
+            }
+        };
+        if let Some(name) = fields.keys().find(|name| !names.contains(&name.as_str())) {
+            return Err(Error::field(name, "is not known"));
+        }
+        let mut texts = [const { None }; N];
+        for (place, name) in texts.iter_mut().zip(names) {
+            *place = match fields.get(name) {
+                None | Some(Value::Null) => None,
+                Some(Value::String(text)) => Some(text.clone()),
+                Some(_) => return Err(Error::field(name, "must be a text")),
+            };
+        }
+        Ok(texts)
     }
 
     /// The tree.

@@ -1,5 +1,6 @@
 //! Who sends a request: by a token, as `Authorization: Bearer …`, as `Token …`, or as the password of `Basic`, for some
-//! agents can send nothing else and browsers ask for it; or by the client certificate of its connection.
+//! agents can send nothing else; by the session of somebody who has logged in; or by the client certificate of its
+//! connection.
 
 use base64::{Engine, prelude::BASE64_STANDARD as BASE64};
 use rocket::Request;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use crate::auth::{Actor, Identities, Secret};
 use crate::error::{Error, Result};
 use crate::http::ask::CertName;
+use crate::http::session;
 use crate::policy;
 use crate::tls::ClientAuthorities;
 
@@ -48,7 +50,8 @@ impl Caller {
     }
 }
 
-/// Who sends this request. A token is sent on purpose, so it counts more than the certificate of the connection.
+/// Who sends this request. A token is sent on purpose, so it counts more than what a browser sends of its own accord: the
+/// cookie of a session, and the certificate of the connection.
 ///
 /// # Errors
 /// [`Error::Unauthorized`] and [`Error::Certificate`] for nobody, [`Error::Forbidden`] for a page of somebody else's,
@@ -62,13 +65,23 @@ pub async fn of(request: &Request<'_>) -> Result<Actor> {
         let from = request.remote().map(|remote| remote.ip());
         return identities.identify(&secret, from).await?.ok_or(Error::Unauthorized);
     }
+    if let Some(secret) = session::secret(request)
+        && let Some(actor) = identities.of_session(&secret, request.remote().map(|remote| remote.ip())).await?
+    {
+        refuse_other_pages(request)?;
+        return Ok(actor);
+    }
     let certname = certname(request).await?;
     refuse_other_pages(request)?;
     let unknown = || Error::Certificate(format!("{certname:?} is the certname of no node and of no compiler"));
     identities.of_certificate(&certname).await?.ok_or_else(unknown)
 }
 
-fn identities<'r>(request: &'r Request<'_>) -> Result<&'r Arc<Identities>> {
+/// Whose secrets are known.
+///
+/// # Errors
+/// [`Error::Internal`]: there is a fault in how the server was put together.
+pub fn identities<'r>(request: &'r Request<'_>) -> Result<&'r Arc<Identities>> {
     request.rocket().state().ok_or_else(|| Error::Internal("there are no identities".into()))
 }
 
@@ -104,8 +117,11 @@ fn secret(request: &Request<'_>) -> Option<Secret> {
 
 /// Refuses a request that changes something and comes from a page that is not ours. A browser that was given a password
 /// or a certificate sends it along with the forms of every other site, too. It says where a form is from: in
-/// `Sec-Fetch-Site` (W3C Fetch Metadata), and where it does not, in `Origin`.
-fn refuse_other_pages(request: &Request<'_>) -> Result<()> {
+/// `Sec-Fetch-Site` (W3C Fetch Metadata), and where it does not, in `Origin`. With a session, its forms say so as well.
+///
+/// # Errors
+/// [`Error::Forbidden`].
+pub fn refuse_other_pages(request: &Request<'_>) -> Result<()> {
     if matches!(request.method(), Method::Get | Method::Head | Method::Options) {
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! HTTP: requests in, answers out. It knows kinds and documents, and no table.
 
+pub mod account;
 pub mod ask;
 pub mod body;
 pub mod caller;
@@ -10,8 +11,10 @@ pub mod headers;
 pub mod health;
 pub mod idempotency;
 pub mod pages;
+pub mod passwords;
 pub mod reply;
 pub mod request_id;
 pub mod resources;
 pub mod secrets;
+pub mod session;
 pub mod tree;

@@ -10,6 +10,7 @@ use crate::column::{Column, text};
 use crate::error::Error;
 use crate::http::format::Format;
 use crate::http::request_id::RequestId;
+use crate::http::session;
 use crate::object::Content;
 use crate::{db::Failure, etag, html, kind::Kind, yaml_safe};
 
@@ -140,6 +141,15 @@ impl<'r> Responder<'r, 'static> for Error {
         }
         // A client that wants what nobody has still gets to know why.
         let format = Format::of(request).unwrap_or(Format::Json);
+        if let (Self::Unauthorized | Self::Certificate(_), Format::Html) = (&self, format) {
+            return match session::demand(request, &self) {
+                Ok(page) => page.respond_to(request),
+                Err(error) => {
+                    tracing::error!(%error, "the login page could not be written");
+                    Err(Status::InternalServerError)
+                }
+            };
+        }
         let mut problem = self.problem();
         problem["instance"] = format!("urn:virtapi:request:{id}").into();
         let mut reply = Reply::new(self.status(), format, problem);

@@ -3,15 +3,16 @@
 //! no kind has are described by hand. It knows no request and no database.
 
 mod agents;
+mod credentials;
 mod documents;
 mod names;
 mod operations;
 mod pages;
 mod parameters;
+mod people;
 mod program;
 mod responses;
 mod schemas;
-mod tokens;
 mod types;
 
 use serde_json::{Map, Value, json};
@@ -23,7 +24,8 @@ const DESCRIPTION: &str = "\
 The inventory of a fleet of hypervisors and Ceph storage nodes, and the documents that its agents read.
 
 **Tokens.** Nothing but this description, its page, the health, readiness and metrics of the server is told to strangers: a \
-request carries a token's secret, as `Authorization: Bearer` or as the password of HTTP Basic. 401 means that there is none, or \
+request carries a token's secret, as `Authorization: Bearer` or as the password of HTTP Basic. A browser in which somebody \
+has logged in sends a cookie; what it then changes must come from a form of ours, which holds `_form_token`. 401 means that there is none, or \
 none that is good; 403 that its holder may not do this.
 
 **Representations.** `Accept` chooses between JSON, MessagePack, YAML, CSV and HTML; a suffix of the address (`.json`, \
@@ -48,8 +50,9 @@ names the request, with the client's `X-Request-Id` if there was one.";
 pub fn document() -> Value {
     let mut paths = program::paths();
     paths.extend(resources::readable().flat_map(operations::paths));
-    paths.extend(tokens::paths());
+    paths.extend(credentials::paths());
     paths.extend(agents::paths());
+    paths.extend(people::paths());
     paths.extend(pages::paths());
     let mut answers = responses::shared();
     answers.extend(resources::readable().map(operations::answers_of));
@@ -69,7 +72,7 @@ pub fn document() -> Value {
         "servers": [{"url": "/"}],
         "tags": tags(),
         // Each is enough. What needs none says so itself.
-        "security": [{"bearer": []}, {"basic": []}],
+        "security": [{"bearer": []}, {"basic": []}, {"session": []}],
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -79,6 +82,8 @@ pub fn document() -> Value {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "A token's secret. `Token` does for `Bearer`."},
                 "basic": {"type": "http", "scheme": "basic", "description": "A token's secret as the password of any user."},
+                "session": {"type": "apiKey", "in": "cookie", "name": "virtapi_session",
+                    "description": "Of a browser, after `/login`; over TLS it is called `__Host-virtapi_session`."},
                 "certificate": {"type": "mutualTLS", "description": "The Puppet certificate of a node or a compiler."},
             },
         },
@@ -89,7 +94,7 @@ fn tags() -> Vec<Value> {
     let mut tags: Vec<Value> =
         resources::readable().map(|kind| json!({"name": kind.name(), "description": kind.about()})).collect();
     tags.extend(
-        [agents::PUPPET, agents::SALT, program::TAG, pages::TAG]
+        [agents::PUPPET, agents::SALT, program::TAG, people::TAG, pages::TAG]
             .map(|(name, description)| json!({"name": name, "description": description})),
     );
     tags

@@ -36,6 +36,7 @@ pub fn paths() -> Map<String, Value> {
             "/forms/{kind}/delete/{key}",
             page("deleteForm", "What goes with an object, and what keeps it", &[&kind, &key]),
         ),
+        ("/forms/users/password/{key}", page("passwordForm", "A form for a user's password", &[&key])),
         ("/forms/{kind}/filter", filter(&[&any_kind, &fields])),
         ("/history/{kind}/{id}", page("objectHistory", "What was done to an object", &[&any_kind, &id, &cursor])),
         ("/history/{request}", page("requestHistory", "What a request has changed", &[&request, &cursor])),

@@ -66,6 +66,8 @@ pub async fn record(tx: &Tx, events: &[NewAuditEvent]) -> Result<()> {
     Ok(())
 }
 
+const ACTIONS: &[&str] = &["create", "update", "delete", "issue", "set_password", "remove_password"];
+
 /// Nobody sends one.
 #[derive(Deserialize, Validate)]
 pub struct Nothing {}
@@ -78,9 +80,7 @@ impl Resource for AuditEvent {
         Column::ID,
         Column::server("happened_at", Type::Time).required().about("When the change was made."),
         Column::server("actor", Type::Text).required().about("Who did it, such as user:alice."),
-        Column::server("action", Type::Choice(&["create", "update", "delete", "issue"]))
-            .required()
-            .about("What was done; a token's secret is issued."),
+        Column::server("action", Type::Choice(ACTIONS)).required().about("What was done; a token's secret is issued."),
         Column::server("collection", Type::Text).required().about("The collection of the object."),
         Column::server("object_id", Type::Int).required().about("The id of the object."),
         Column::server("object_key", Type::Text).required().about("Its natural key at that time."),

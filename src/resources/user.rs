@@ -43,12 +43,13 @@ impl Resource for User {
             .about("An administrator may do everything, an operator all but who may do what, an auditor only read."),
         Column::new("state", Type::Choice(&["active", "disabled"]))
             .required()
-            .about("The tokens of a disabled user are refused."),
+            .about("Nothing that a disabled user shows is taken."),
         Column::CREATED_AT,
         Column::UPDATED_AT,
     ];
     const EXAMPLE: &'static str = r#"{"name": "alice", "full_name": "Alice Liddell", "account_type": "person", "role": "operator",
         "state": "active"}"#;
+    const FORMS: &'static [(&'static str, &'static str)] = &[("password", "Set a password")];
     const REALM: Realm = Realm::Access;
     type New = NewUser;
     crud!(users: list find lock insert update delete);

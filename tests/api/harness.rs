@@ -170,6 +170,30 @@ impl App {
         Answer::read(format!("{method} {url}"), request.dispatch().await).await
     }
 
+    /// A request without a token, from this address if one is given.
+    pub async fn send_as_stranger(
+        &self,
+        from: Option<&str>,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let mut request = self.client.req(method, url.to_owned()).body(body);
+        for (name, value) in headers.iter().filter(|(name, _)| *name != "Cookie") {
+            request.add_header(Header::new((*name).to_owned(), (*value).to_owned()));
+        }
+        // Rocket's client does not read the header.
+        let cookies = headers.iter().filter(|(name, _)| *name == "Cookie").flat_map(|(_, value)| value.split("; "));
+        for (name, value) in cookies.filter_map(|cookie| cookie.split_once('=')) {
+            request = request.cookie((name.to_owned(), value.to_owned()));
+        }
+        if let Some(from) = from {
+            request.set_remote(std::net::SocketAddr::new(from.parse().expect("an address"), 4711));
+        }
+        Answer::read(format!("{method} {url}"), request.dispatch().await).await
+    }
+
     /// The status of a request that comes from this address.
     pub async fn send_from(&self, from: &str, method: Method, url: &str, headers: &[(&str, &str)]) -> u16 {
         let mut request = self.client.req(method, url.to_owned());

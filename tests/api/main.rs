@@ -30,6 +30,7 @@ mod readme;
 mod relations;
 mod salt;
 mod schema;
+mod sessions;
 mod start;
 mod statements;
 mod tls;

@@ -1,0 +1,256 @@
+//! People log in and out: the login page, and the cookies by which their browsers are known after that. Programs send
+//! tokens, and have no use for this.
+
+use rocket::form::{Errors, Form};
+use rocket::http::{Cookie, Header, SameSite, Status};
+use rocket::request::{FromRequest, Outcome, Request};
+use rocket::{FromForm, Route, get, post, routes};
+use serde_json::Value;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::auth::{Identities, Password, SessionSecret};
+use crate::error::{Error, Result};
+use crate::html::login::Login;
+use crate::http::caller;
+use crate::http::format::Format;
+use crate::http::reply::Reply;
+
+/// What a browser sends once somebody has logged in.
+const SESSION: &str = "virtapi_session";
+/// What it sends before, so that the login page's form is known to be ours.
+const LOGIN: &str = "virtapi_login";
+/// The longest address that a login leads back to.
+const LONGEST_ADDRESS: usize = 2000;
+
+/// How cookies are set; managed by Rocket.
+#[derive(Clone, Copy)]
+pub struct Cookies {
+    secure: bool,
+}
+
+impl Cookies {
+    /// Over TLS only, or not.
+    pub fn new(secure: bool) -> Self {
+        Self { secure }
+    }
+
+    /// Over TLS a browser takes it from this host alone, and not from a neighbour (RFC 6265bis, section 4.1.3.2).
+    fn name(self, name: &str) -> String {
+        if self.secure { format!("__Host-{name}") } else { name.to_owned() }
+    }
+
+    fn read(self, request: &Request<'_>, name: &str) -> Option<SessionSecret> {
+        request.cookies().get(&self.name(name)).and_then(|cookie| SessionSecret::given(cookie.value()))
+    }
+
+    /// Until the browser is closed, or the server does not take it any more.
+    fn set(self, name: &str, secret: &SessionSecret) -> Header<'static> {
+        self.header(Cookie::new(self.name(name), secret.expose().to_owned()))
+    }
+
+    fn remove(self, name: &str) -> Header<'static> {
+        let mut cookie = Cookie::from(self.name(name));
+        cookie.make_removal();
+        self.header(cookie)
+    }
+
+    /// `Lax`, for who follows a link to a page of ours is not to log in again; what changes something needs more than
+    /// the cookie.
+    fn header(self, mut cookie: Cookie<'static>) -> Header<'static> {
+        cookie.set_path("/");
+        cookie.set_http_only(true);
+        cookie.set_secure(self.secure);
+        cookie.set_same_site(SameSite::Lax);
+        Header::new("Set-Cookie", cookie.to_string())
+    }
+}
+
+/// The session that a request comes from, if there is a cookie of one.
+pub fn secret(request: &Request<'_>) -> Option<SessionSecret> {
+    request.rocket().state::<Cookies>().and_then(|cookies| cookies.read(request, SESSION))
+}
+
+/// The session that a request comes from, and the address.
+pub struct OwnSession {
+    /// What its cookie holds.
+    pub secret: Option<SessionSecret>,
+    /// From where it comes.
+    pub from: Option<IpAddr>,
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for OwnSession {
+    type Error = Infallible;
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Infallible> {
+        Outcome::Success(Self { secret: secret(request), from: request.remote().map(|remote| remote.ip()) })
+    }
+}
+
+/// Somebody who has not said who it is, or is about to say so.
+pub struct Visitor {
+    cookies: Cookies,
+    identities: Arc<Identities>,
+    from: Option<IpAddr>,
+    session: Option<SessionSecret>,
+    login: Option<SessionSecret>,
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Visitor {
+    type Error = Error;
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Error> {
+        match caller::refuse_other_pages(request).and_then(|()| Self::of(request)) {
+            Ok(visitor) => Outcome::Success(visitor),
+            Err(error) => Outcome::Error((Status::new(error.status()), error)),
+        }
+    }
+}
+
+impl Visitor {
+    fn of(request: &Request<'_>) -> Result<Self> {
+        let none = || Error::Internal("nobody has said how cookies are set".into());
+        let cookies = *request.rocket().state::<Cookies>().ok_or_else(none)?;
+        Ok(Self {
+            identities: caller::identities(request)?.clone(),
+            from: request.remote().map(|remote| remote.ip()),
+            session: cookies.read(request, SESSION),
+            login: cookies.read(request, LOGIN),
+            cookies,
+        })
+    }
+
+    /// The login page, which leads back to where somebody wanted to go.
+    fn page(self, status: u16, next: &str, name: &str, refusal: Option<String>) -> Result<Reply> {
+        // One secret for all the login pages that a browser has open.
+        let secret = match self.login {
+            Some(secret) => secret,
+            None => SessionSecret::random()?,
+        };
+        let view = Login::new(secret.form_token().expose(), next, name, refusal);
+        let mut reply = Reply::page(status, &view)?;
+        reply.headers.push(self.cookies.set(LOGIN, &secret));
+        reply.headers.push(Header::new("Cache-Control", "no-store"));
+        Ok(reply)
+    }
+}
+
+/// The answer to who must log in first: the page for it, which leads back here.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub fn demand(request: &Request<'_>, error: &Error) -> Result<Reply> {
+    let reads = request.method() == rocket::http::Method::Get;
+    let here = if reads { request.uri().to_string() } else { "/".to_owned() };
+    // Who has shown nothing at all has done nothing wrong.
+    let shown = request.headers().contains("Authorization") || matches!(error, Error::Certificate(_));
+    let refusal = shown.then(|| error.named());
+    let mut reply = Visitor::of(request)?.page(error.status(), here_or_home(&here), "", refusal)?;
+    // Not `Basic`, or the browser asks in a window of its own.
+    reply.headers.push(Header::new("WWW-Authenticate", "Bearer realm=\"virtapi\""));
+    Ok(reply)
+}
+
+/// Only an address of ours: anything else would make this page a help for those who fish for passwords.
+fn here_or_home(next: &str) -> &str {
+    let ours = next.starts_with('/') && !next.starts_with("//") && !next.contains('\\');
+    let plain = next.bytes().all(|byte| byte.is_ascii_graphic()) && next.len() <= LONGEST_ADDRESS;
+    let elsewhere = !["/login", "/logout"].iter().any(|page| next.starts_with(page));
+    if ours && plain && elsewhere { next } else { "/" }
+}
+
+/// The login page.
+#[get("/login?<next>")]
+fn page(next: Option<&str>, visitor: Result<Visitor>) -> Result<Reply> {
+    visitor?.page(200, here_or_home(next.unwrap_or("/")), "", None)
+}
+
+/// What the login page sends.
+#[derive(FromForm)]
+struct Attempt<'r> {
+    name: &'r str,
+    password: &'r str,
+    next: &'r str,
+    #[field(name = "_form_token")]
+    form_token: &'r str,
+}
+
+const REFUSED: &str =
+    "The name or the password is wrong. After ten wrong ones a password is locked for a quarter of an hour.";
+const STALE: &str = "This page was open for too long, or your browser takes no cookies. Try again.";
+
+#[post("/login", data = "<attempt>")]
+async fn log_in(attempt: Result<Form<Attempt<'_>>, Errors<'_>>, visitor: Result<Visitor>) -> Result<Reply> {
+    let (visitor, attempt) = (visitor?, attempt.map_err(|_| not_the_form())?);
+    let (next, name) = (here_or_home(attempt.next), attempt.name);
+    if !visitor.login.as_ref().is_some_and(|secret| secret.form_token().is(attempt.form_token)) {
+        return visitor.page(403, next, name, Some(STALE.into()));
+    }
+    let password = Password::given(attempt.password.to_owned());
+    let Some(secret) = visitor.identities.log_in(name, password, visitor.from).await? else {
+        return visitor.page(401, next, name, Some(REFUSED.into()));
+    };
+    if let Some(former) = &visitor.session {
+        visitor.identities.log_out(former, visitor.from).await?;
+    }
+    let cookies = visitor.cookies;
+    Ok(lead(next, vec![cookies.set(SESSION, &secret), cookies.remove(LOGIN)]))
+}
+
+/// What the button sends.
+#[derive(FromForm)]
+struct Leave<'r> {
+    #[field(name = "_form_token")]
+    form_token: &'r str,
+}
+
+#[post("/logout", data = "<leave>")]
+async fn log_out(leave: Result<Form<Leave<'_>>, Errors<'_>>, visitor: Result<Visitor>) -> Result<Reply> {
+    let (visitor, leave) = (visitor?, leave.map_err(|_| not_the_form())?);
+    if let Some(secret) = &visitor.session {
+        if !secret.form_token().is(leave.form_token) {
+            return Err(Error::Unconfirmed);
+        }
+        visitor.identities.log_out(secret, visitor.from).await?;
+    }
+    Ok(lead("/login", vec![visitor.cookies.remove(SESSION)]))
+}
+
+fn not_the_form() -> Error {
+    Error::Malformed("this takes what its page's form sends, and nothing else".into())
+}
+
+/// On to another page.
+fn lead(to: &str, mut headers: Vec<Header<'static>>) -> Reply {
+    headers.push(Header::new("Location", to.to_owned()));
+    Reply { headers, ..Reply::new(303, Format::Html, Value::Null) }
+}
+
+/// The routes under `/`.
+pub fn routes() -> Vec<Route> {
+    routes![page, log_in, log_out]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_the_login_only_a_page_of_ours_comes() {
+        for ours in ["/", "/v1/nodes?state=running&limit=5", "/v1/vms/a%2Fb"] {
+            assert_eq!(here_or_home(ours), ours);
+        }
+        for other in [
+            "",
+            "//evil.example.com",
+            "/\\evil.example.com",
+            "https://evil.example.com",
+            "/a\nb",
+            "/login?next=/",
+            "v1",
+        ] {
+            assert_eq!(here_or_home(other), "/", "{other}");
+        }
+    }
+}

@@ -48,6 +48,15 @@ pub struct Settings {
     pub session_lifetime: u32,
     /// After how many seconds in which they did nothing.
     pub session_idle: u32,
+    /// The issuer by which people log in (OpenID Connect).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openid_issuer: Option<String>,
+    /// What this server is called there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openid_client_id: Option<String>,
+    /// The file of the secret by which it is known there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openid_client_secret_file: Option<PathBuf>,
     /// Holds the private Postgres.
     pub data_dir: PathBuf,
     /// An existing database. Without it, a private Postgres is started.
@@ -87,6 +96,9 @@ impl Default for Settings {
             public_url: None,
             session_lifetime: 12 * 60 * 60,
             session_idle: 60 * 60,
+            openid_issuer: None,
+            openid_client_id: None,
+            openid_client_secret_file: None,
             data_dir: Path::new("data").to_owned(),
             database_url: None,
             postgres_bin: None,
@@ -188,6 +200,8 @@ impl Loaded {
             s.public_url.as_deref().is_none_or(is_origin),
             "must be like https://virtapi.example.com",
         )?;
+        let issuer = "must be an https address (or one of this machine) without a query";
+        self.check_that("openid_issuer", s.openid_issuer.as_deref().is_none_or(is_issuer), issuer)?;
         self.check_that("session_lifetime", sessions.contains(&s.session_lifetime), lifetime)?;
         self.check_that("session_idle", sessions.contains(&s.session_idle), lifetime)?;
         self.check_that("pool_size", (1..=1000).contains(&s.pool_size), "must be 1 to 1000")?;
@@ -201,6 +215,20 @@ impl Loaded {
             ("tls_key", s.tls_key.is_some(), "tls_certificate", s.tls_certificate.is_some()),
             ("tls_client_ca", s.tls_client_ca.is_some(), "tls_certificate", s.tls_certificate.is_some()),
             ("tls_crl", s.tls_crl.is_some(), "tls_client_ca", s.tls_client_ca.is_some()),
+            ("openid_issuer", s.openid_issuer.is_some(), "openid_client_id", s.openid_client_id.is_some()),
+            (
+                "openid_client_id",
+                s.openid_client_id.is_some(),
+                "openid_client_secret_file",
+                s.openid_client_secret_file.is_some(),
+            ),
+            (
+                "openid_client_secret_file",
+                s.openid_client_secret_file.is_some(),
+                "openid_issuer",
+                s.openid_issuer.is_some(),
+            ),
+            ("openid_issuer", s.openid_issuer.is_some(), "public_url", s.public_url.is_some()),
         ] {
             self.check_that(key, has_it || !is_set, &format!("needs {needs}"))?;
         }
@@ -220,6 +248,16 @@ impl Loaded {
     pub fn problem(&self, key: &str, rule: &str) -> Problem {
         Problem::value(key, &self.source(key), rule)
     }
+}
+
+/// OpenID Connect Discovery 1.0, section 3. What goes over a network goes over TLS.
+fn is_issuer(text: &str) -> bool {
+    reqwest::Url::parse(text).is_ok_and(|url| {
+        let is_local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        (url.scheme() == "https" || url.scheme() == "http" && is_local)
+            && url.query().is_none()
+            && url.fragment().is_none()
+    })
 }
 
 /// Whether this is a scheme, a host, perhaps a port, and nothing else.

@@ -57,6 +57,9 @@ pub enum Error {
     /// 429: with the seconds after which to try again.
     #[error("too many false tokens have come from this address; try again in {0} seconds")]
     TooMany(u64),
+    /// 502: the provider of identities.
+    #[error("the provider of identities does not answer as it should; try again, or log in with a password")]
+    Provider(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// 503: it waited for another change that waited for it. Already tried again, in vain.
     #[error("the request met others that change the same; try it again")]
     Deadlock(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -106,6 +109,7 @@ impl Error {
             Self::UnsupportedMediaType => 415,
             Self::Invalid(_) => 422,
             Self::TooMany(_) => 429,
+            Self::Provider(_) => 502,
             Self::Away(_) | Self::Deadlock(_) | Self::Overtime(_) => 503,
             Self::Internal(_) => 500,
         }

@@ -352,6 +352,7 @@ diesel::table! {
         state -> Text,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        openid_subject -> Nullable<Text>,
     }
 }
 

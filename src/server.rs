@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Settings;
-use crate::error::Result;
 use crate::tls::{ClientAuthorities, Material};
 use crate::{auth, db, http, puppet, render, salt};
 
@@ -19,6 +18,7 @@ pub struct Server {
     documents: Arc<render::Documents>,
     identities: Arc<auth::Identities>,
     authorities: Arc<ClientAuthorities>,
+    openid: Option<Arc<auth::OpenId>>,
     metrics: PrometheusHandle,
 }
 
@@ -26,8 +26,8 @@ impl Server {
     /// Starts what runs beside the listeners. Call it on a runtime.
     ///
     /// # Errors
-    /// When the pool of connections cannot be built.
-    pub fn start(settings: &Settings, database_url: &str) -> Result<Self> {
+    /// When the pool of connections cannot be built, or the secret for the provider of identities not be read.
+    pub fn start(settings: &Settings, database_url: &str) -> Result<Self, db::Failure> {
         let db = db::Db::limited(database_url, settings.pool_size, Duration::from_secs(settings.query_timeout.into()))?;
         let recorder = PrometheusBuilder::new().build_recorder();
         let metrics = recorder.handle();
@@ -41,6 +41,7 @@ impl Server {
             documents: Arc::new(render::Documents::start(db.clone(), settings.document_cache.as_u64())),
             identities: Arc::new(auth::Identities::new(db.clone(), settings.session_limits())),
             authorities: Arc::default(),
+            openid: auth::OpenId::new(settings)?.map(Arc::new),
             db,
             metrics,
         })
@@ -58,7 +59,12 @@ impl Server {
         let settings = &self.settings;
         let config = rocket::Config { port, tls: tls.map(Material::config), ..settings.rocket() };
         // Without Rocket's Shield: its headers cost an eighth of the throughput of documents; `Headers` sets ours.
-        rocket::custom(config)
+        let server = rocket::custom(config);
+        let server = match &self.openid {
+            Some(openid) => server.manage(openid.clone()),
+            None => server,
+        };
+        server
             .manage(self.documents.clone())
             .manage(self.identities.clone())
             .manage(self.authorities.clone())
@@ -75,6 +81,7 @@ impl Server {
             .mount("/", http::pages::routes())
             .mount("/", http::passwords::pages())
             .mount("/", http::session::routes())
+            .mount("/", http::openid::routes())
             .mount("/", http::account::routes())
             .mount("/", http::health::routes())
             .mount("/", http::docs::routes())
@@ -87,12 +94,12 @@ impl Server {
 /// The whole server with one listener, not yet running. Call it on a runtime.
 ///
 /// # Errors
-/// When the pool of connections cannot be built.
+/// As [`Server::start`].
 pub fn rocket(
     settings: &Settings,
     database_url: &str,
     tls: Option<&Material>,
-) -> Result<rocket::Rocket<rocket::Build>> {
+) -> Result<rocket::Rocket<rocket::Build>, db::Failure> {
     let server = Server::start(settings, database_url)?;
     server.authorities().replace(tls);
     Ok(server.listener(settings.port, tls))

@@ -47,11 +47,24 @@ impl Identities {
         Ok(opened)
     }
 
-    /// A session for a user of whom it is known, by other means than these, that it is who it says.
+    /// A session for the user whom the provider of identities knows by this name; for nobody, if there is none.
     ///
     /// # Errors
     /// [`Error::Away`].
-    pub async fn open_session(&self, user: i64, from: Option<IpAddr>) -> Result<SessionSecret> {
+    pub async fn log_in_as(&self, openid_subject: &str, from: Option<IpAddr>) -> Result<Option<SessionSecret>> {
+        let open = async |tx: &Tx| {
+            let sql = Sql::new("SELECT id FROM users WHERE state = 'active' AND openid_subject = ");
+            let sql = Statement::<BigInt>::from(sql.one(openid_subject, "text"));
+            let ids: Vec<i64> = sql.load(&mut tx.conn()).await?;
+            match ids.into_iter().next() {
+                Some(id) => session::open(tx, id, None, from, self.sessions).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        self.db.write(Actor::system("login"), false, open).await
+    }
+
+    async fn open_session(&self, user: i64, from: Option<IpAddr>) -> Result<SessionSecret> {
         let open = async |tx: &Tx| session::open(tx, user, None, from, self.sessions).await;
         self.db.write(Actor::system("login"), false, open).await
     }

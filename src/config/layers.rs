@@ -60,6 +60,18 @@ pub struct Flags {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_idle: Option<u32>,
+    /// Let people log in at this OpenID Connect issuer; needs public_url [env: VIRTAPI_OPENID_ISSUER]
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub openid_issuer: Option<String>,
+    /// What this server is called there [env: VIRTAPI_OPENID_CLIENT_ID]
+    #[arg(long, value_name = "ID")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub openid_client_id: Option<String>,
+    /// File of the secret by which it is known there [env: VIRTAPI_OPENID_CLIENT_SECRET_FILE]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub openid_client_secret_file: Option<PathBuf>,
     /// Directory of the private Postgres [env: VIRTAPI_DATA_DIR] [default: data]
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,7 +124,7 @@ fn size(text: &str) -> Result<ByteUnit, String> {
 }
 
 /// Every setting's name.
-pub const KEYS: [&str; 20] = [
+pub const KEYS: [&str; 23] = [
     "address",
     "port",
     "tls_certificate",
@@ -122,6 +134,9 @@ pub const KEYS: [&str; 20] = [
     "public_url",
     "session_lifetime",
     "session_idle",
+    "openid_issuer",
+    "openid_client_id",
+    "openid_client_secret_file",
     "data_dir",
     "database_url",
     "postgres_bin",
@@ -136,12 +151,15 @@ pub const KEYS: [&str; 20] = [
 ];
 
 /// Settings whose values are taken as they stand: a directory may well be called `1e3`.
-const VERBATIM: [&str; 8] = [
+const VERBATIM: [&str; 11] = [
     "tls_certificate",
     "tls_key",
     "tls_client_ca",
     "tls_crl",
     "public_url",
+    "openid_issuer",
+    "openid_client_id",
+    "openid_client_secret_file",
     "data_dir",
     "database_url",
     "postgres_bin",

@@ -10,6 +10,7 @@ pub mod format;
 pub mod headers;
 pub mod health;
 pub mod idempotency;
+pub mod openid;
 pub mod pages;
 pub mod passwords;
 pub mod reply;

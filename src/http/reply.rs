@@ -130,12 +130,20 @@ impl<'r> Responder<'r, 'static> for Reply {
     }
 }
 
+/// An error, with what caused it: the provider's own words come last.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 impl<'r> Responder<'r, 'static> for Error {
     fn respond_to(self, request: &'r Request<'_>) -> Answer<'static> {
         let id = RequestId::of(request);
         match &self {
             Self::Internal(source) => tracing::error!(error = &**source, request = id, "internal error"),
             Self::Deadlock(source) => tracing::warn!(error = &**source, request = id, "a deadlock, again and again"),
+            Self::Provider(source) => {
+                tracing::warn!(error = chain(&**source), request = id, "nobody can log in by OpenID Connect");
+            }
             Self::Away(source) => tracing::warn!(error = &**source, request = id, "the database is away"),
             _ => {}
         }

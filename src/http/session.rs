@@ -4,13 +4,14 @@
 use rocket::form::{Errors, Form};
 use rocket::http::{Cookie, Header, SameSite, Status};
 use rocket::request::{FromRequest, Outcome, Request};
+use rocket::time::Duration;
 use rocket::{FromForm, Route, get, post, routes};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::auth::{Identities, Password, SessionSecret};
+use crate::auth::{Identities, OpenId, Password, SessionSecret};
 use crate::error::{Error, Result};
 use crate::html::login::Login;
 use crate::http::caller;
@@ -48,6 +49,13 @@ impl Cookies {
     /// Until the browser is closed, or the server does not take it any more.
     fn set(self, name: &str, secret: &SessionSecret) -> Header<'static> {
         self.header(Cookie::new(self.name(name), secret.expose().to_owned()))
+    }
+
+    /// For so many seconds.
+    pub fn keep(self, name: &str, value: String, seconds: i64) -> Header<'static> {
+        let mut cookie = Cookie::new(self.name(name), value);
+        cookie.set_max_age(Duration::seconds(seconds));
+        self.header(cookie)
     }
 
     fn remove(self, name: &str) -> Header<'static> {
@@ -90,9 +98,14 @@ impl<'r> FromRequest<'r> for OwnSession {
 
 /// Somebody who has not said who it is, or is about to say so.
 pub struct Visitor {
-    cookies: Cookies,
-    identities: Arc<Identities>,
-    from: Option<IpAddr>,
+    /// How its cookies are set.
+    pub cookies: Cookies,
+    /// Who is known.
+    pub identities: Arc<Identities>,
+    /// Where it comes from.
+    pub from: Option<IpAddr>,
+    /// A provider of identities, if there is one.
+    pub openid: Option<Arc<OpenId>>,
     session: Option<SessionSecret>,
     login: Option<SessionSecret>,
 }
@@ -115,20 +128,42 @@ impl Visitor {
         Ok(Self {
             identities: caller::identities(request)?.clone(),
             from: request.remote().map(|remote| remote.ip()),
+            openid: request.rocket().state::<Arc<OpenId>>().cloned(),
             session: cookies.read(request, SESSION),
             login: cookies.read(request, LOGIN),
             cookies,
         })
     }
 
+    /// A cookie of this name.
+    pub fn cookie(request: &Request<'_>, name: &str) -> Option<String> {
+        let cookies = request.rocket().state::<Cookies>()?;
+        request.cookies().get(&cookies.name(name)).map(|cookie| cookie.value().to_owned())
+    }
+
+    /// Begins with this session, in place of the one before, and goes on to a page. What the browser kept for the login is
+    /// removed.
+    ///
+    /// # Errors
+    /// [`Error::Away`].
+    pub async fn enter(&self, secret: &SessionSecret, next: &str, kept: &str) -> Result<Reply> {
+        if let Some(former) = &self.session {
+            self.identities.log_out(former, self.from).await?;
+        }
+        Ok(lead(next, vec![self.cookies.set(SESSION, secret), self.cookies.remove(kept)]))
+    }
+
     /// The login page, which leads back to where somebody wanted to go.
-    fn page(self, status: u16, next: &str, name: &str, refusal: Option<String>) -> Result<Reply> {
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn page(self, status: u16, next: &str, name: &str, refusal: Option<String>) -> Result<Reply> {
         // One secret for all the login pages that a browser has open.
         let secret = match self.login {
             Some(secret) => secret,
             None => SessionSecret::random()?,
         };
-        let view = Login::new(secret.form_token().expose(), next, name, refusal);
+        let view = Login::new(secret.form_token().expose(), next, name, refusal, self.openid.is_some());
         let mut reply = Reply::page(status, &view)?;
         reply.headers.push(self.cookies.set(LOGIN, &secret));
         reply.headers.push(Header::new("Cache-Control", "no-store"));
@@ -153,7 +188,7 @@ pub fn demand(request: &Request<'_>, error: &Error) -> Result<Reply> {
 }
 
 /// Only an address of ours: anything else would make this page a help for those who fish for passwords.
-fn here_or_home(next: &str) -> &str {
+pub fn here_or_home(next: &str) -> &str {
     let ours = next.starts_with('/') && !next.starts_with("//") && !next.contains('\\');
     let plain = next.bytes().all(|byte| byte.is_ascii_graphic()) && next.len() <= LONGEST_ADDRESS;
     let elsewhere = !["/login", "/logout"].iter().any(|page| next.starts_with(page));
@@ -191,11 +226,7 @@ async fn log_in(attempt: Result<Form<Attempt<'_>>, Errors<'_>>, visitor: Result<
     let Some(secret) = visitor.identities.log_in(name, password, visitor.from).await? else {
         return visitor.page(401, next, name, Some(REFUSED.into()));
     };
-    if let Some(former) = &visitor.session {
-        visitor.identities.log_out(former, visitor.from).await?;
-    }
-    let cookies = visitor.cookies;
-    Ok(lead(next, vec![cookies.set(SESSION, &secret), cookies.remove(LOGIN)]))
+    visitor.enter(&secret, next, LOGIN).await
 }
 
 /// What the button sends.
@@ -222,7 +253,7 @@ fn not_the_form() -> Error {
 }
 
 /// On to another page.
-fn lead(to: &str, mut headers: Vec<Header<'static>>) -> Reply {
+pub fn lead(to: &str, mut headers: Vec<Header<'static>>) -> Reply {
     headers.push(Header::new("Location", to.to_owned()));
     Reply { headers, ..Reply::new(303, Format::Html, Value::Null) }
 }

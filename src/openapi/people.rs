@@ -15,6 +15,8 @@ pub const TAG: (&str, &str) = (
 pub fn paths() -> Map<String, Value> {
     let all = [
         ("/login", json!({"get": login_page(), "post": log_in()})),
+        ("/login/openid", json!({"get": openid_start()})),
+        ("/login/openid/callback", json!({"get": openid_finish()})),
         ("/logout", json!({"post": log_out()})),
         ("/account", json!({"get": account()})),
         ("/account/password", json!({"put": own_password()})),
@@ -62,6 +64,26 @@ fn log_in() -> Value {
     );
     operation["description"] =
         "A session's cookie comes with the answer. The secret of a token does for the password.".into();
+    operation["security"] = json!([]);
+    operation
+}
+
+fn openid_start() -> Value {
+    let mut answers = responses::problems(&[400, 404, 502]);
+    answers.insert("303".into(), refer("responses", "SeeOther"));
+    let mut operation = operation("startOpenid", "Log in at the provider of identities (OpenID Connect)", answers);
+    operation["parameters"] = json!([{"name": "next", "in": "query", "schema": next()}]);
+    operation["description"] = "404 where none is set.".into();
+    operation["security"] = json!([]);
+    operation
+}
+
+fn openid_finish() -> Value {
+    let mut answers = responses::problems(&[400, 403, 404, 502, 503]);
+    answers.insert("303".into(), refer("responses", "SeeOther"));
+    let mut operation = operation("finishOpenid", "To where the provider of identities sends people back", answers);
+    let said = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string"}});
+    operation["parameters"] = ["code", "state", "error"].map(said).to_vec().into();
     operation["security"] = json!([]);
     operation
 }

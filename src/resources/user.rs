@@ -13,6 +13,7 @@ pub struct User {
     account_type: String,
     role: Option<String>,
     state: String,
+    openid_subject: Option<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -26,6 +27,7 @@ pub struct NewUser {
     account_type: String,
     role: Option<String>,
     state: String,
+    openid_subject: Option<String>,
 }
 
 impl Resource for User {
@@ -44,6 +46,8 @@ impl Resource for User {
         Column::new("state", Type::Choice(&["active", "disabled"]))
             .required()
             .about("Nothing that a disabled user shows is taken."),
+        Column::new("openid_subject", Type::Text)
+            .about("By what the provider of identities knows it (its `sub`), if it logs in there. Unique."),
         Column::CREATED_AT,
         Column::UPDATED_AT,
     ];

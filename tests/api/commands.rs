@@ -2,10 +2,11 @@
 
 use rocket::http::{Method, Status};
 use serde_json::json;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Stdio};
 
 use crate::harness::{self, App};
+use crate::sessions::Browser;
 use crate::start::process::{program, said};
 
 /// A command about this database: whether it was content, what it printed, what it complained of.
@@ -52,6 +53,31 @@ async fn a_user_who_was_made_on_the_command_line_is_known_until_it_is_disabled()
     assert!(secret.starts_with(own.split('\t').nth(1).expect("a prefix")), "{own}");
     done(&dsn, &format!("token revoke {}", own.split('\t').next().expect("an id")));
     assert_eq!(answer(&dsn, secret.trim()).await, 401);
+}
+
+#[rocket::async_test]
+async fn a_password_is_read_from_standard_input() {
+    let app = App::start().await;
+    done(&app.dsn, "user create bob --role auditor");
+    let set = |name: &str, typed: &str| {
+        let mut command = program(&["user", "password", name, "--database-url", &app.dsn]);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut running = command.spawn().expect("runs");
+        running.stdin.take().expect("piped").write_all(typed.as_bytes()).expect("reads");
+        said(running.wait_with_output().expect("ends"))
+    };
+    let (code, out, complaint) = set("bob", "correct horse battery\n");
+    assert_eq!((code, out.as_str()), (Some(0), ""), "{complaint}");
+    assert_eq!(Browser::new(&app).log_in("bob", "correct horse battery").await.status, 303);
+    for (name, typed, reason) in [
+        ("bob", "short\n", "must have at least 12 characters"),
+        ("bob", "", "must have at least 12 characters"),
+        ("nobody", "correct horse battery\n", "there is no such thing"),
+    ] {
+        let (code, _, complaint) = set(name, typed);
+        assert_eq!(code, Some(1), "{complaint}");
+        assert!(complaint.contains(reason) && !complaint.contains("battery"), "{complaint}");
+    }
 }
 
 #[rocket::async_test]

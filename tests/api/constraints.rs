@@ -1,12 +1,13 @@
 //! The rules hold in the database as well, whoever writes to it: each is broken here by plain SQL, past the API.
 
-use rocket::http::Status;
+use rocket::http::{Method, Status};
 use rocket::tokio;
 use serde_json::json;
 use std::collections::BTreeSet;
 
-use crate::harness::rows;
+use crate::harness::{TOKEN, rows, sql};
 use crate::relations::demo;
+use crate::sessions::Browser;
 
 /// Every check, with a statement that breaks it and no other. Those of `name_text` are in one domain.
 const CHECKS: &[(&str, &str)] = &[
@@ -97,6 +98,8 @@ const CHECKS: &[(&str, &str)] = &[
     ("vms_cores_check", "UPDATE vms SET cores = 0"),
     ("vms_cputime_limit_check", "UPDATE vms SET cputime_limit = 101"),
     ("vms_name_check", "UPDATE vms SET name = E'a\\nb'"),
+    ("user_passwords_hash_check", "INSERT INTO user_passwords (user_id, hash) VALUES (1, 'in the clear')"),
+    ("users_openid_subject_check", "UPDATE users SET openid_subject = '' WHERE id = 1"),
     ("vms_ram_bytes_check", "UPDATE vms SET ram_bytes = 0"),
     ("vms_volume_place_check", "$bare; UPDATE vms SET hypervisor_id = bare()"),
     ("volumes_ceph_pool_check", "UPDATE volumes SET ceph_pool_id = NULL WHERE ceph_pool_id IS NOT NULL"),
@@ -182,7 +185,7 @@ async fn every_reference_and_every_key_holds_in_the_database() {
         ("ceph-pools", json!({"name": "second", "cluster": "second"})),
         ("images", json!({"name": "second", "format": "raw", "path": "/second", "size_bytes": 1})),
         ("teams", json!({"organization": "acme", "name": "second", "role": "viewer", "users": ["hank"]})),
-        ("users", json!({"name": "second", "account_type": "service", "state": "active"})),
+        ("users", json!({"name": "second", "account_type": "person", "state": "active"})),
         ("compilers", json!({"name": "first", "certname": "a", "serves": "listed", "nodes": ["hv01.example.com"]})),
         ("compilers", json!({"name": "second", "certname": "b", "serves": "all"})),
         ("tokens", json!({"name": "a node's", "scope": "all", "node": "hv01.example.com"})),
@@ -191,6 +194,10 @@ async fn every_reference_and_every_key_holds_in_the_database() {
         app.post(&format!("/v1/{list}"), body).await.is(Status::Created);
     }
     app.post("/v1/tokens/2/secret", json!(null)).await.is(Status::Created);
+    let password = json!({"password": "correct horse battery"});
+    app.json(Method::Put, "/v1/users/hank/password", password).await.is(Status::NoContent);
+    sql(&app.dsn, "UPDATE users SET openid_subject = name").await;
+    assert_eq!(Browser::new(&app).log_in("", TOKEN).await.status, 303);
     let mut wrong = vec![];
     for row in rows(&app.dsn, OTHERS).await {
         let broken = broken_by(&app.dsn, &row[1]).await;

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::harness::{App, TOKEN, base64};
+use crate::sessions::Browser;
 
 /// How many characters of a secret are shown.
 const SHOWN: usize = "virtapi_00000000".len();
@@ -81,9 +82,21 @@ async fn a_dump_of_the_database_opens_nothing() {
     let headers = [("Content-Type", "application/json"), ("Idempotency-Key", "kept")];
     app.send(Method::Post, "/v1/vlans", &headers, br#"{"name": "customers", "tag": 1}"#).await.is(Status::Created);
 
+    // Somebody has a password, and has logged in with it.
+    let password = "correct-horse-battery-staple";
+    let body = json!({"password": password});
+    app.json(Method::Put, "/v1/users/alice/password", body).await.is(Status::NoContent);
+    let mut browser = Browser::new(&app);
+    assert_eq!(browser.log_in("alice", password).await.status, 303);
+    let session = browser.cookie("virtapi_session").to_owned();
+    assert_eq!(browser.open("/v1/vlans").await.status, 200);
+    secrets.extend([password.to_owned(), session.clone()]);
+
     let dump = dump(&app.dsn);
     for secret in &secrets {
-        let random = secret.rsplit('_').next().expect("a part");
+        // A session's has no parts; one that ends in `_` has no last one to look for.
+        let random = if secret.starts_with("virtapi_") { secret.rsplit('_').next() } else { Some(secret.as_str()) };
+        let random = random.expect("a part");
         for hidden in [random.to_owned(), base64(secret.as_bytes()), base64(random.as_bytes())] {
             assert!(!dump.contains(&hidden), "the dump holds {hidden}");
         }
@@ -99,5 +112,8 @@ async fn a_dump_of_the_database_opens_nothing() {
             let answer = app.send(Method::Get, "/v1/nodes", &[("Authorization", &header)], b"").await;
             assert_eq!(answer.status, 401, "{candidate}");
         }
+        let cookie = format!("virtapi_session={candidate}");
+        let answer = app.send_as_stranger(None, Method::Get, "/v1/nodes", &[("Cookie", &cookie)], b"").await;
+        assert_eq!(answer.status, 401, "{candidate}");
     }
 }

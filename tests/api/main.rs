@@ -25,6 +25,7 @@ mod html;
 mod lists;
 mod migrations;
 mod openapi;
+mod openid;
 mod outage;
 mod readme;
 mod relations;

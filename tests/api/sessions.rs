@@ -58,7 +58,7 @@ impl<'a> Browser<'a> {
         self.submit(&form).await
     }
 
-    fn cookie(&self, name: &str) -> &str {
+    pub fn cookie(&self, name: &str) -> &str {
         self.cookies.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 }
@@ -75,7 +75,7 @@ async fn set_password(app: &App, name: &str, password: &str) -> Answer {
 }
 
 /// What a page of somebody who is not known says.
-fn is_login(answer: &Answer, status: u16) -> &str {
+pub fn is_login(answer: &Answer, status: u16) -> &str {
     let text = page(answer, status);
     assert!(text.contains("action=\"/login\""), "{text}");
     text

@@ -154,14 +154,17 @@ impl Entry {
         // That a secret was set says nothing about the object itself.
         let (before, after) = if self.is_about_secret() { (None, None) } else { (self.before, self.after) };
         NewAuditEvent {
+            happened_at: None,
             actor: actor.name().to_owned(),
             token_id: actor.token(),
             address: origin.and_then(|origin| origin.address).map(Ip::from),
             request: origin.map(|origin| origin.request.clone()),
             action: self.action,
-            collection: self.kind.name(),
-            object_id: self.id,
-            object_key,
+            collection: Some(self.kind.name()),
+            object_id: Some(self.id),
+            object_key: Some(object_key),
+            times: 1,
+            detail: None,
             message: origin.and_then(|origin| origin.message.clone()),
             before,
             after,

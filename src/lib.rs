@@ -46,6 +46,7 @@ mod salt;
 mod schema;
 mod server;
 mod shown;
+pub mod sightings;
 mod sql;
 pub mod telemetry;
 pub mod tls;

@@ -19,12 +19,14 @@ diesel::table! {
         address -> Nullable<Inet>,
         request -> Nullable<Text>,
         action -> Text,
-        collection -> Text,
-        object_id -> Int8,
-        object_key -> Text,
+        collection -> Nullable<Text>,
+        object_id -> Nullable<Int8>,
+        object_key -> Nullable<Text>,
         message -> Nullable<Text>,
         before -> Nullable<Json>,
         after -> Nullable<Json>,
+        times -> Int8,
+        detail -> Nullable<Text>,
     }
 }
 

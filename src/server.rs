@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Settings;
+use crate::sightings::Sightings;
 use crate::tls::{ClientAuthorities, Material};
 use crate::{auth, db, http, puppet, render, salt};
 
@@ -19,6 +20,7 @@ pub struct Server {
     identities: Arc<auth::Identities>,
     authorities: Arc<ClientAuthorities>,
     openid: Option<Arc<auth::OpenId>>,
+    sightings: Arc<Sightings>,
     metrics: PrometheusHandle,
 }
 
@@ -36,12 +38,15 @@ impl Server {
             tracing::debug!("metrics are already recorded");
         }
         tokio::spawn(forget_old(db.clone(), settings.session_limits()));
+        let sightings = Arc::new(Sightings::new(db.clone()));
+        tokio::spawn(sightings.clone().keep_recording());
         Ok(Self {
             settings: settings.clone(),
             documents: Arc::new(render::Documents::start(db.clone(), settings.document_cache.as_u64())),
             identities: Arc::new(auth::Identities::new(db.clone(), settings.session_limits())),
             authorities: Arc::default(),
             openid: auth::OpenId::new(settings)?.map(Arc::new),
+            sightings,
             db,
             metrics,
         })
@@ -51,6 +56,12 @@ impl Server {
     #[must_use]
     pub fn authorities(&self) -> &ClientAuthorities {
         &self.authorities
+    }
+
+    /// What is seen by all listeners, and not recorded yet.
+    #[must_use]
+    pub fn sightings(&self) -> Arc<Sightings> {
+        self.sightings.clone()
     }
 
     /// A listener on this port, not yet running.
@@ -68,12 +79,13 @@ impl Server {
             .manage(self.documents.clone())
             .manage(self.identities.clone())
             .manage(self.authorities.clone())
+            .manage(self.sightings.clone())
             .manage(self.db.clone())
             .manage(self.metrics.clone())
             .manage(http::session::Cookies::new(settings.is_public_over_tls()))
             .manage(http::body::BodyLimit(settings.request_body_limit.as_u64()))
             .attach(rocket::shield::Shield::new())
-            .attach(http::headers::Headers::new(tls.is_some()))
+            .attach(http::headers::Headers::new(tls.is_some(), self.sightings.clone()))
             .mount("/v1", http::resources::routes())
             .mount("/v1", http::secrets::routes())
             .mount("/v1", http::passwords::routes())

@@ -26,5 +26,14 @@ CREATE INDEX sessions_user_id_idx ON sessions (user_id);
 CREATE INDEX sessions_token_id_idx ON sessions (token_id);
 CREATE INDEX sessions_expires_at_idx ON sessions (expires_at);
 
-ALTER TABLE audit_events DROP CONSTRAINT audit_events_action_check, ADD CONSTRAINT audit_events_action_check
-    CHECK (action IN ('create', 'update', 'delete', 'issue', 'set_password', 'remove_password'));
+-- That a password was set is a change of a user.
+ALTER TABLE audit_events
+    DROP CONSTRAINT audit_events_action_check,
+    ADD CONSTRAINT audit_events_action_check CHECK (action IN
+        ('create', 'update', 'delete', 'issue', 'set_password', 'remove_password', 'login', 'refuse', 'read')),
+    DROP CONSTRAINT audit_events_object_check,
+    ADD CONSTRAINT audit_events_object_check CHECK (CASE
+        WHEN action IN ('login', 'refuse', 'read')
+            THEN (collection IS NULL) = (object_id IS NULL) AND (collection IS NULL) = (object_key IS NULL)
+        ELSE collection IS NOT NULL AND object_id IS NOT NULL AND object_key IS NOT NULL
+    END);

@@ -11,6 +11,7 @@ use crate::auth::FormToken;
 pub struct Actor {
     inner: Arc<Inner>,
     origin: Option<Arc<Origin>>,
+    has_certificate: bool,
     session: Option<Session>,
 }
 
@@ -88,13 +89,30 @@ impl Actor {
     /// Somebody who has shown a token.
     #[must_use]
     pub fn new(name: impl Into<String>, authority: Authority, scope: Scope, token: Option<i64>) -> Self {
-        Self { inner: Arc::new(Inner { name: name.into(), authority, scope, token }), origin: None, session: None }
+        Self {
+            inner: Arc::new(Inner { name: name.into(), authority, scope, token }),
+            origin: None,
+            has_certificate: false,
+            session: None,
+        }
     }
 
     /// A part of virtapi itself.
     #[must_use]
     pub fn system(part: &str) -> Self {
         Self::new(format!("system:{part}"), Authority::System, Scope::All, None)
+    }
+
+    /// The same, known by a client certificate.
+    #[must_use]
+    pub fn by_certificate(self) -> Self {
+        Self { has_certificate: true, ..self }
+    }
+
+    /// Whether it is known by a client certificate.
+    #[must_use]
+    pub fn has_certificate(&self) -> bool {
+        self.has_certificate
     }
 
     /// The same, in this request.

@@ -127,7 +127,8 @@ impl Identities {
         if certname.contains('\0') {
             return Ok(None);
         }
-        self.whose(Shown::Certname(certname.to_owned())).await
+        let actor = self.whose(Shown::Certname(certname.to_owned())).await?;
+        Ok(actor.map(Actor::by_certificate))
     }
 
     /// Whether a compiler's filter matches this node. What it does not match is asked anew each time: it may have come

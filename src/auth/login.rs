@@ -8,9 +8,10 @@ use std::net::IpAddr;
 use crate::auth::failures::HELD;
 use crate::auth::identify::find_by_secret;
 use crate::auth::session::{self, SessionSecret};
-use crate::auth::{Actor, Identities, Password, Secret};
+use crate::auth::{Actor, Authority, Identities, Origin, Password, Scope, Secret};
 use crate::db::Tx;
 use crate::error::{Error, Result};
+use crate::sightings::{self, Login, Object};
 use crate::sql::{Sql, Statement};
 
 /// How often a password may be wrong before it is locked.
@@ -20,8 +21,8 @@ const LOCKED: &str = "15 minutes";
 
 /// A user whose password was right.
 pub struct Found {
-    /// Its id.
-    pub id: i64,
+    id: i64,
+    name: String,
 }
 
 impl Identities {
@@ -30,43 +31,68 @@ impl Identities {
     ///
     /// # Errors
     /// [`Error::TooMany`] for an address that has tried too often, [`Error::Away`].
-    pub async fn log_in(&self, name: &str, password: Password, from: Option<IpAddr>) -> Result<Option<SessionSecret>> {
-        if self.failures.hold(from) {
+    pub async fn log_in(&self, name: &str, password: Password, origin: &Origin) -> Result<Option<SessionSecret>> {
+        if self.failures.hold(origin.address) {
             return Err(Error::TooMany(HELD.as_secs()));
         }
         let opened = match Secret::given(password.expose()) {
-            Some(secret) => self.open_by_token(&secret, from).await?,
+            Some(secret) => self.open_by_token(&secret, origin).await?,
             None => match self.verify(name, password).await? {
-                Some(user) => Some(self.open_session(user.id, from).await?),
+                Some(user) => Some(self.open_by_password(&user, origin).await?),
                 None => None,
             },
         };
         if opened.is_none() {
-            self.failures.note(from);
+            self.failures.note(origin.address);
         }
         Ok(opened)
+    }
+
+    /// As whom somebody has tried to log in, if there is such a user.
+    ///
+    /// # Errors
+    /// [`Error::Away`].
+    pub async fn tried(&self, name: &str) -> Result<Option<Object<'static>>> {
+        if name.contains('\0') {
+            return Ok(None);
+        }
+        sightings::tried_user(&self.db.connect("login").await?, name).await
     }
 
     /// A session for the user whom the provider of identities knows by this name; for nobody, if there is none.
     ///
     /// # Errors
     /// [`Error::Away`].
-    pub async fn log_in_as(&self, openid_subject: &str, from: Option<IpAddr>) -> Result<Option<SessionSecret>> {
+    pub async fn log_in_as(&self, openid_subject: &str, origin: &Origin) -> Result<Option<SessionSecret>> {
         let open = async |tx: &Tx| {
-            let sql = Sql::new("SELECT id FROM users WHERE state = 'active' AND openid_subject = ");
-            let sql = Statement::<BigInt>::from(sql.one(openid_subject, "text"));
-            let ids: Vec<i64> = sql.load(&mut tx.conn()).await?;
-            match ids.into_iter().next() {
-                Some(id) => session::open(tx, id, None, from, self.sessions).await.map(Some),
+            let sql = Sql::new("SELECT id, name::text FROM users WHERE state = 'active' AND openid_subject = ");
+            match find(tx, sql.one(openid_subject, "text")).await? {
+                Some(user) => self.open(tx, &user, None, origin, Login::OpenIdConnect).await.map(Some),
                 None => Ok(None),
             }
         };
         self.db.write(Actor::system("login"), false, open).await
     }
 
-    async fn open_session(&self, user: i64, from: Option<IpAddr>) -> Result<SessionSecret> {
-        let open = async |tx: &Tx| session::open(tx, user, None, from, self.sessions).await;
+    async fn open_by_password(&self, user: &Found, origin: &Origin) -> Result<SessionSecret> {
+        let open = async |tx: &Tx| self.open(tx, user, None, origin, Login::Password).await;
         self.db.write(Actor::system("login"), false, open).await
+    }
+
+    /// A session, and the record of it.
+    async fn open(
+        &self,
+        tx: &Tx,
+        user: &Found,
+        token: Option<i64>,
+        origin: &Origin,
+        how: Login,
+    ) -> Result<SessionSecret> {
+        let secret = session::open(tx, user.id, token, origin.address, self.sessions).await?;
+        // What it may do is found out when it asks for something.
+        let actor = Actor::new(format!("user:{}", user.name), Authority::Nothing, Scope::All, token);
+        sightings::login(tx, &actor.within(origin.clone()), how).await?;
+        Ok(secret)
     }
 
     /// The user who has this name and this password.
@@ -76,12 +102,15 @@ impl Identities {
     pub async fn verify(&self, name: &str, password: Password) -> Result<Option<Found>> {
         let login = || Actor::system("login");
         let attempt = self.db.write(login(), false, async |tx: &Tx| attempt(tx, name).await).await?;
-        let (id, kept) = attempt.map_or((0, None), |(id, kept)| (id, Some(kept)));
+        let (found, kept) = attempt.unzip();
+        let Some(found) = found else {
+            return password.is(None).await.map(|_| None);
+        };
         if !password.is(kept).await? {
             return Ok(None);
         }
-        self.db.write(login(), false, async |tx: &Tx| settle(tx, id).await).await?;
-        Ok(Some(Found { id }))
+        self.db.write(login(), false, async |tx: &Tx| settle(tx, found.id).await).await?;
+        Ok(Some(found))
     }
 
     /// Ends a session.
@@ -95,21 +124,25 @@ impl Identities {
     }
 
     /// Only a user's: nodes and compilers have nothing to look at.
-    async fn open_by_token(&self, secret: &Secret, from: Option<IpAddr>) -> Result<Option<SessionSecret>> {
+    async fn open_by_token(&self, secret: &Secret, origin: &Origin) -> Result<Option<SessionSecret>> {
         let open = async |tx: &Tx| {
-            let Some(actor) = find_by_secret(tx, &secret.digest(), from).await? else { return Ok(None) };
+            let Some(actor) = find_by_secret(tx, &secret.digest(), origin.address).await? else { return Ok(None) };
             let Some(name) = actor.user() else { return Ok(None) };
-            let sql = Sql::new("SELECT id FROM users WHERE name = ").one(name, "text");
-            let ids: Vec<i64> = Statement::<BigInt>::from(sql).load(&mut tx.conn()).await?;
-            let Some(id) = ids.into_iter().next() else { return Ok(None) };
-            session::open(tx, id, actor.token(), from, self.sessions).await.map(Some)
+            let sql = Sql::new("SELECT id, name::text FROM users WHERE name = ").one(name, "text");
+            let Some(user) = find(tx, sql).await? else { return Ok(None) };
+            self.open(tx, &user, actor.token(), origin, Login::Token).await.map(Some)
         };
         self.db.write(Actor::system("login"), false, open).await
     }
 }
 
+async fn find(tx: &Tx, sql: Sql) -> Result<Option<Found>> {
+    let found: Vec<(i64, String)> = Statement::<(BigInt, Text)>::from(sql).load(&mut tx.conn()).await?;
+    Ok(found.into_iter().next().map(|(id, name)| Found { id, name }))
+}
+
 /// What is kept of the password of the user with this name, if it may be tried: which is counted here.
-async fn attempt(tx: &Tx, name: &str) -> Result<Option<(i64, String)>> {
+async fn attempt(tx: &Tx, name: &str) -> Result<Option<(Found, String)>> {
     // What cannot be stored names nobody.
     if name.contains('\0') {
         return Ok(None);
@@ -124,7 +157,7 @@ async fn attempt(tx: &Tx, name: &str) -> Result<Option<(i64, String)>> {
     ));
     let sql = Statement::<(BigInt, Text)>::from(sql.one(name, "text").text(" RETURNING u.id, p.hash"));
     let found: Vec<(i64, String)> = sql.load(&mut tx.conn()).await?;
-    Ok(found.into_iter().next())
+    Ok(found.into_iter().next().map(|(id, kept)| (Found { id, name: name.to_owned() }, kept)))
 }
 
 /// The password was right: what was wrong before does not count.

@@ -11,7 +11,7 @@ mod secret;
 mod session;
 
 pub use actor::{Actor, Authority, Origin, Scope, Serves};
-pub use failures::HELD;
+pub use failures::{HELD, network};
 pub use identify::Identities;
 pub use login::Found;
 pub use openid::{CALLBACK, OpenId, Pending};

@@ -11,11 +11,15 @@ use crate::config::{Flags, Settings};
 use crate::db::Db;
 use crate::listener::{CUT_OFF, Listener};
 use crate::server::Server;
+use crate::sightings::Sightings;
 use crate::tls::{Material, Watch};
 use crate::{bootstrap, connections};
 
 /// How often a stopping server looks whether it is done. The first connections to look at need this time, too.
 const GLANCE: Duration = Duration::from_millis(50);
+
+/// How long the record of what was seen last gets.
+const LAST_RECORD: Duration = Duration::from_secs(5);
 
 /// How long what is left on the runtime gets after the last request.
 const LEFTOVERS: Duration = Duration::from_secs(1);
@@ -67,6 +71,29 @@ async fn serve(
         ready = prepare(database, demo) => ready?,
     }
     let server = Server::start(settings, database.url())?;
+    let sightings = server.sightings();
+    let outcome = listen(settings, tls, database, demo, stop, server).await;
+    record_last(&sightings).await;
+    outcome
+}
+
+/// Writes what was only counted, so that a server that stops loses nothing of it.
+async fn record_last(sightings: &Sightings) {
+    match tokio::time::timeout(LAST_RECORD, sightings.record_all()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!("what was seen last is not recorded: {error}"),
+        Err(late) => tracing::error!("what was seen last is not recorded: {late}"),
+    }
+}
+
+async fn listen(
+    settings: &Settings,
+    tls: Option<Material>,
+    database: &Database,
+    demo: bool,
+    mut stop: Stop,
+    server: Server,
+) -> Result<()> {
     let mut watch = tls.clone().map(|tls| Watch::start(settings, tls)).transpose()?;
     let mut listener = Listener::start(server, settings, tls).await?;
     let at = listener.at();

@@ -31,7 +31,7 @@ pub struct History {
     list: String,
 }
 
-/// What was done to one object.
+/// What was done to one object, or to none.
 struct Event {
     time: Cell,
     actor: String,
@@ -39,7 +39,11 @@ struct Event {
     action: &'static str,
     /// `VM`
     singular: String,
+    /// Without a text, if it is about none.
     object: Link,
+    detail: String,
+    /// How often, if more than once.
+    times: Option<i64>,
     message: String,
     address: String,
     /// What else the same request has done.
@@ -62,7 +66,9 @@ impl History {
     pub async fn of_object(tx: &Tx, kind: &'static dyn Kind, id: i64, pairs: &[(String, String)]) -> Result<Self> {
         let by = [("collection".to_owned(), kind.name().to_owned()), ("object_id".to_owned(), id.to_string())];
         let here = format!("/history/{}/{id}", kind.name());
-        let (events, next) = read(tx, &by, &here, pairs).await?;
+        // What was read is no part of what was done to it; the list has it.
+        let done = [&by[..], &[("action__ne".to_owned(), "read".to_owned())]].concat();
+        let (events, next) = read(tx, &done, &here, pairs).await?;
         let latest = events.first().ok_or(Error::NotFound)?;
         let name = latest.object.text.clone();
         let of_kind = Link::new(labels::capitalized(&labels::plural(kind)), collection(kind));
@@ -89,8 +95,8 @@ impl History {
             return Err(Error::NotFound);
         }
         Ok(Self {
-            layout: Layout::new("What one request changed", Some(AuditEvent::KIND), Some(&tx.actor)),
-            heading: "What one request changed".into(),
+            layout: Layout::new("What one request did", Some(AuditEvent::KIND), Some(&tx.actor)),
+            heading: "What one request did".into(),
             trail: vec![Link::new("Audit events", collection(AuditEvent::KIND))],
             list: address(&collection(AuditEvent::KIND), &by),
             events,
@@ -125,7 +131,8 @@ fn event(row: &Row) -> Event {
     let kind = resources::kind(&field("collection"));
     let (before, after) = (object(&row["before"]), object(&row["after"]));
     let gone = row["action"] == "delete";
-    let href = kind.filter(|_| !gone).map(|kind| refs::href(kind, row["object_id"].as_i64().unwrap_or_default()));
+    let id = row["object_id"].as_i64().filter(|_| !gone);
+    let href = kind.zip(id).map(|(kind, id)| refs::href(kind, id));
     let key = field("object_key");
     // A name, where the natural key is a UUID.
     let name = kind.zip(after.or(before)).map(|(kind, item)| labels::title(kind, item)).filter(|name| !name.is_empty());
@@ -137,10 +144,15 @@ fn event(row: &Row) -> Event {
             Some("create") => "created",
             Some("update") => "changed",
             Some("delete") => "deleted",
+            Some("login") => "logged in",
+            Some("refuse") => "was refused",
+            Some("read") => "read the documents of",
             _ => "issued a secret for",
         },
         singular: kind.map_or_else(|| field("collection"), labels::singular),
         object: Link::new(name.unwrap_or(key), href.unwrap_or_default()),
+        detail: field("detail"),
+        times: row["times"].as_i64().filter(|times| *times > 1),
         message: field("message"),
         address: field("address"),
         request,

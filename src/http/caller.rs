@@ -7,23 +7,33 @@ use rocket::Request;
 use rocket::http::{Method, Status};
 use rocket::mtls::Certificate;
 use rocket::request::{FromRequest, Outcome};
+use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::auth::{Actor, Identities, Secret};
 use crate::error::{Error, Result};
 use crate::http::ask::CertName;
+use crate::http::seen::{self, Seen};
 use crate::http::session;
 use crate::policy;
+use crate::render::{Documents, Kept};
+use crate::resource::Resource;
+use crate::resources::Node;
+use crate::sightings::{Object, Sighting, Sightings, What};
 use crate::tls::ClientAuthorities;
 
 /// Who sends a request.
-pub struct Caller {
+pub struct Caller<'r> {
     actor: Actor,
     identities: Arc<Identities>,
+    seen: &'r Seen,
+    sightings: &'r Arc<Sightings>,
+    address: Option<IpAddr>,
 }
 
 #[rocket::async_trait]
-impl<'r> FromRequest<'r> for Caller {
+impl<'r> FromRequest<'r> for Caller<'r> {
     type Error = Error;
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Error> {
         match Self::read(request).await {
@@ -33,20 +43,47 @@ impl<'r> FromRequest<'r> for Caller {
     }
 }
 
-impl Caller {
-    async fn read(request: &Request<'_>) -> Result<Self> {
-        Ok(Self { actor: of(request).await?, identities: identities(request)?.clone() })
+impl<'r> Caller<'r> {
+    async fn read(request: &'r Request<'_>) -> Result<Self> {
+        let sightings = request.rocket().state();
+        Ok(Self {
+            actor: of(request).await?,
+            identities: identities(request)?.clone(),
+            seen: Seen::of(request),
+            sightings: sightings.ok_or_else(|| Error::Internal("nothing is recorded".into()))?,
+            address: seen::address(request),
+        })
     }
 
-    /// The name of the node whose document is asked for, if the caller may read it.
+    /// The document of the node with this name, if the caller may read it. Who is known by a certificate is recorded as
+    /// having read this view of it.
     ///
     /// # Errors
     /// What is wrong with the name, or with the wish.
-    pub async fn node(&self, name: Result<CertName>) -> Result<String> {
+    pub async fn document(
+        &self,
+        name: Result<CertName>,
+        documents: &Documents,
+        view: &'static str,
+    ) -> Result<Arc<Kept>> {
         let CertName(name) = name?;
         let matches = async |filter: &str| self.identities.matches(filter, &name).await;
-        policy::document(&self.actor, &name, matches).await?;
-        Ok(name)
+        let may = policy::document(&self.actor, &name, matches).await;
+        may.inspect_err(|error| self.note_refusal(error, &name))?;
+        let kept = documents.get(&name).await?;
+        if self.actor.has_certificate() {
+            let object = Object { collection: Node::NAME, id: Some(kept.node()), key: Cow::Borrowed(&name) };
+            let sighting = Sighting::of(&self.actor, self.address, What::Read { view });
+            self.sightings.note(&Sighting { object: Some(object), ..sighting });
+        }
+        Ok(kept)
+    }
+
+    /// A node that is not the caller's does not exist for it; but that it has asked is recorded.
+    fn note_refusal(&self, error: &Error, name: &str) {
+        if matches!(error, Error::NotFound) {
+            self.seen.hidden(Object::node_named(name));
+        }
     }
 }
 
@@ -57,16 +94,20 @@ impl Caller {
 /// [`Error::Unauthorized`] and [`Error::Certificate`] for nobody, [`Error::Forbidden`] for a page of somebody else's,
 /// [`Error::Away`].
 pub async fn of(request: &Request<'_>) -> Result<Actor> {
+    let actor = identify(request).await?;
+    Seen::of(request).by(&actor);
+    Ok(actor)
+}
+
+async fn identify(request: &Request<'_>) -> Result<Actor> {
     let identities = identities(request)?;
     if request.headers().contains("Authorization") {
         let secret = secret(request).ok_or(Error::Unauthorized)?;
         refuse_other_pages(request)?;
-        // Not the address that a header claims: anybody can send that.
-        let from = request.remote().map(|remote| remote.ip());
-        return identities.identify(&secret, from).await?.ok_or(Error::Unauthorized);
+        return identities.identify(&secret, seen::address(request)).await?.ok_or(Error::Unauthorized);
     }
     if let Some(secret) = session::secret(request)
-        && let Some(actor) = identities.of_session(&secret, request.remote().map(|remote| remote.ip())).await?
+        && let Some(actor) = identities.of_session(&secret, seen::address(request)).await?
     {
         refuse_other_pages(request)?;
         return Ok(actor);

@@ -1,18 +1,23 @@
-//! Headers that every answer has, and the count of answers.
+//! Headers that every answer has, the count of answers, and the record of refusals.
 
 use metrics::Counter;
 use rocket::fairing::{Fairing, Info, Kind};
 use rocket::http::{ContentType, Header};
 use rocket::{Request, Response};
+use std::sync::Arc;
 
 use crate::http::request_id::RequestId;
+use crate::http::seen::Seen;
+use crate::sightings::Sightings;
 
-/// Adds the headers, and counts. Pages get the headers that protect a browser; documents for agents stay lean.
+/// Adds the headers, counts, and takes note of refusals. Pages get the headers that protect a browser; documents for agents
+/// stay lean.
 pub struct Headers {
     /// By class of status only: a label per path would grow without bound.
     answers: [Counter; 4],
     /// Whether they go over TLS.
     secure: bool,
+    sightings: Arc<Sightings>,
 }
 
 /// The classes of status, as they are counted.
@@ -27,9 +32,10 @@ const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
 
 impl Headers {
     /// Looks its counters up once: to do so for each answer would cost more than the counting.
-    pub fn new(secure: bool) -> Self {
+    pub fn new(secure: bool, sightings: Arc<Sightings>) -> Self {
         Self {
             secure,
+            sightings,
             answers: CLASSES.map(|class| metrics::counter!("virtapi_http_responses_total", "status" => class)),
         }
     }
@@ -58,6 +64,9 @@ impl Fairing for Headers {
             }
         }
         if status >= 400 {
+            if let Some(refusal) = Seen::refusal(request, status) {
+                self.sightings.note(&refusal);
+            }
             let id = RequestId::of(request).to_owned();
             tracing::info!(request = id, method = %request.method(), uri = %request.uri(), status, "refused");
             response.set_header(Header::new("X-Request-Id", id));

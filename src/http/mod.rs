@@ -17,5 +17,6 @@ pub mod reply;
 pub mod request_id;
 pub mod resources;
 pub mod secrets;
+pub mod seen;
 pub mod session;
 pub mod tree;

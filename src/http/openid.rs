@@ -43,7 +43,7 @@ fn read(text: &str) -> Option<(Pending, String)> {
 
 /// To the provider.
 #[get("/login/openid?<next>")]
-async fn start(next: Option<&str>, visitor: Result<Visitor>) -> Result<Reply> {
+async fn start(next: Option<&str>, visitor: Result<Visitor<'_>>) -> Result<Reply> {
     let visitor = visitor?;
     let (url, pending) = visitor.openid()?.start().await?;
     let kept = write(&pending, here_or_home(next.unwrap_or("/")));
@@ -63,7 +63,7 @@ const REFUSED: &str = "The provider of identities has not let you in.";
 
 /// And back.
 #[get("/login/openid/callback?<said..>")]
-async fn finish(said: Said<'_>, kept: Kept, visitor: Result<Visitor>) -> Result<Reply> {
+async fn finish(said: Said<'_>, kept: Kept, visitor: Result<Visitor<'_>>) -> Result<Reply> {
     let visitor = visitor?;
     let openid = visitor.openid()?;
     // Nobody is to be logged in with a code that somebody else has got (RFC 6749, section 10.12).
@@ -75,7 +75,7 @@ async fn finish(said: Said<'_>, kept: Kept, visitor: Result<Visitor>) -> Result<
         return visitor.page(403, here_or_home(&next), "", Some(REFUSED.into()));
     };
     let subject = openid.finish(pending, code.to_owned()).await?;
-    let Some(secret) = visitor.identities.log_in_as(&subject, visitor.from).await? else {
+    let Some(secret) = visitor.identities.log_in_as(&subject, &visitor.origin).await? else {
         let unknown = format!(
             "The provider of identities calls you {subject:?}, and no user here has that as its openid_subject."
         );
@@ -89,7 +89,7 @@ pub fn routes() -> Vec<Route> {
     routes![start, finish]
 }
 
-impl Visitor {
+impl Visitor<'_> {
     /// The provider of identities.
     fn openid(&self) -> Result<std::sync::Arc<crate::auth::OpenId>> {
         self.openid.clone().ok_or(Error::NotFound)

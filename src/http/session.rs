@@ -11,12 +11,14 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::auth::{Identities, OpenId, Password, SessionSecret};
+use crate::auth::{Identities, OpenId, Origin, Password, SessionSecret};
 use crate::error::{Error, Result};
 use crate::html::login::Login;
 use crate::http::caller;
 use crate::http::format::Format;
 use crate::http::reply::Reply;
+use crate::http::request_id::RequestId;
+use crate::http::seen::{self, Seen};
 
 /// What a browser sends once somebody has logged in.
 const SESSION: &str = "virtapi_session";
@@ -92,18 +94,19 @@ pub struct OwnSession {
 impl<'r> FromRequest<'r> for OwnSession {
     type Error = Infallible;
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Infallible> {
-        Outcome::Success(Self { secret: secret(request), from: request.remote().map(|remote| remote.ip()) })
+        Outcome::Success(Self { secret: secret(request), from: seen::address(request) })
     }
 }
 
 /// Somebody who has not said who it is, or is about to say so.
-pub struct Visitor {
+pub struct Visitor<'r> {
     /// How its cookies are set.
     pub cookies: Cookies,
     /// Who is known.
     pub identities: Arc<Identities>,
     /// Where it comes from.
-    pub from: Option<IpAddr>,
+    pub origin: Origin,
+    seen: &'r Seen,
     /// A provider of identities, if there is one.
     pub openid: Option<Arc<OpenId>>,
     session: Option<SessionSecret>,
@@ -111,7 +114,7 @@ pub struct Visitor {
 }
 
 #[rocket::async_trait]
-impl<'r> FromRequest<'r> for Visitor {
+impl<'r> FromRequest<'r> for Visitor<'r> {
     type Error = Error;
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Error> {
         match caller::refuse_other_pages(request).and_then(|()| Self::of(request)) {
@@ -121,13 +124,18 @@ impl<'r> FromRequest<'r> for Visitor {
     }
 }
 
-impl Visitor {
-    fn of(request: &Request<'_>) -> Result<Self> {
+impl<'r> Visitor<'r> {
+    fn of(request: &'r Request<'_>) -> Result<Self> {
         let none = || Error::Internal("nobody has said how cookies are set".into());
         let cookies = *request.rocket().state::<Cookies>().ok_or_else(none)?;
         Ok(Self {
             identities: caller::identities(request)?.clone(),
-            from: request.remote().map(|remote| remote.ip()),
+            origin: Origin {
+                address: seen::address(request),
+                request: RequestId::of(request).to_owned(),
+                message: None,
+            },
+            seen: Seen::of(request),
             openid: request.rocket().state::<Arc<OpenId>>().cloned(),
             session: cookies.read(request, SESSION),
             login: cookies.read(request, LOGIN),
@@ -148,7 +156,7 @@ impl Visitor {
     /// [`Error::Away`].
     pub async fn enter(&self, secret: &SessionSecret, next: &str, kept: &str) -> Result<Reply> {
         if let Some(former) = &self.session {
-            self.identities.log_out(former, self.from).await?;
+            self.identities.log_out(former, self.origin.address).await?;
         }
         Ok(lead(next, vec![self.cookies.set(SESSION, secret), self.cookies.remove(kept)]))
     }
@@ -197,7 +205,7 @@ pub fn here_or_home(next: &str) -> &str {
 
 /// The login page.
 #[get("/login?<next>")]
-fn page(next: Option<&str>, visitor: Result<Visitor>) -> Result<Reply> {
+fn page(next: Option<&str>, visitor: Result<Visitor<'_>>) -> Result<Reply> {
     visitor?.page(200, here_or_home(next.unwrap_or("/")), "", None)
 }
 
@@ -216,14 +224,15 @@ const REFUSED: &str =
 const STALE: &str = "This page was open for too long, or your browser takes no cookies. Try again.";
 
 #[post("/login", data = "<attempt>")]
-async fn log_in(attempt: Result<Form<Attempt<'_>>, Errors<'_>>, visitor: Result<Visitor>) -> Result<Reply> {
+async fn log_in(attempt: Result<Form<Attempt<'_>>, Errors<'_>>, visitor: Result<Visitor<'_>>) -> Result<Reply> {
     let (visitor, attempt) = (visitor?, attempt.map_err(|_| not_the_form())?);
     let (next, name) = (here_or_home(attempt.next), attempt.name);
     if !visitor.login.as_ref().is_some_and(|secret| secret.form_token().is(attempt.form_token)) {
         return visitor.page(403, next, name, Some(STALE.into()));
     }
     let password = Password::given(attempt.password.to_owned());
-    let Some(secret) = visitor.identities.log_in(name, password, visitor.from).await? else {
+    let Some(secret) = visitor.identities.log_in(name, password, &visitor.origin).await? else {
+        visitor.seen.about(visitor.identities.tried(name).await?);
         return visitor.page(401, next, name, Some(REFUSED.into()));
     };
     visitor.enter(&secret, next, LOGIN).await
@@ -237,13 +246,13 @@ struct Leave<'r> {
 }
 
 #[post("/logout", data = "<leave>")]
-async fn log_out(leave: Result<Form<Leave<'_>>, Errors<'_>>, visitor: Result<Visitor>) -> Result<Reply> {
+async fn log_out(leave: Result<Form<Leave<'_>>, Errors<'_>>, visitor: Result<Visitor<'_>>) -> Result<Reply> {
     let (visitor, leave) = (visitor?, leave.map_err(|_| not_the_form())?);
     if let Some(secret) = &visitor.session {
         if !secret.form_token().is(leave.form_token) {
             return Err(Error::Unconfirmed);
         }
-        visitor.identities.log_out(secret, visitor.from).await?;
+        visitor.identities.log_out(secret, visitor.origin.address).await?;
     }
     Ok(lead("/login", vec![visitor.cookies.remove(SESSION)]))
 }

@@ -17,6 +17,8 @@ use crate::render::served::Document;
 /// The places of the two views.
 const ENC: usize = 0;
 const HIERA: usize = 1;
+/// What is recorded of who reads Hiera's view, or a key of it.
+const HIERA_READ: &str = "puppet/hiera";
 
 fn yaml() -> ContentType {
     ContentType::new("application", "yaml")
@@ -24,18 +26,18 @@ fn yaml() -> ContentType {
 
 #[get("/puppet/enc/<certname..>")]
 async fn classify(
-    caller: Result<Caller>,
+    caller: Result<Caller<'_>>,
     certname: Result<CertName>,
     documents: &State<Arc<Documents>>,
 ) -> Result<Document> {
-    let kept = documents.get(&caller?.node(certname).await?).await?;
+    let kept = caller?.document(certname, documents, "puppet/enc").await?;
     Ok(Document(yaml(), kept.view(ENC, enc::view)?))
 }
 
 /// What the stock Foreman client asks for.
 #[get("/node/<certname..>?<format>")]
 async fn foreman(
-    caller: Result<Caller>,
+    caller: Result<Caller<'_>>,
     certname: Result<CertName>,
     format: Option<&str>,
     documents: &State<Arc<Documents>>,
@@ -49,7 +51,7 @@ async fn foreman(
 
 #[get("/puppet/hiera/<certname>", rank = 1)]
 async fn hiera_keys(
-    caller: Result<Caller>,
+    caller: Result<Caller<'_>>,
     certname: Result<CertName>,
     documents: &State<Arc<Documents>>,
 ) -> Result<Document> {
@@ -58,25 +60,25 @@ async fn hiera_keys(
     if certname.as_ref().is_ok_and(|CertName(name)| name.contains("::")) {
         return Err(CertName::missing());
     }
-    let certname = caller.node(certname).await?;
-    Ok(Document(ContentType::JSON, documents.get(&certname).await?.view(HIERA, hiera::view)?))
+    let kept = caller.document(certname, documents, HIERA_READ).await?;
+    Ok(Document(ContentType::JSON, kept.view(HIERA, hiera::view)?))
 }
 
 /// One key, for `__KEY__` mode of `hiera_http`.
 #[get("/puppet/hiera/<certname>/<key>", rank = 1)]
 async fn hiera_key(
-    caller: Result<Caller>,
+    caller: Result<Caller<'_>>,
     certname: Result<CertName>,
     key: &str,
     documents: &State<Arc<Documents>>,
 ) -> Result<Document> {
-    let kept = documents.get(&caller?.node(certname).await?).await?;
+    let kept = caller?.document(certname, documents, HIERA_READ).await?;
     let value = hiera::view(&kept.tree()?).get(key).cloned().ok_or(Error::NotFound)?;
     Ok(Document(ContentType::JSON, Arc::new(kept.served(&value)?)))
 }
 
 #[get("/puppet/hiera", rank = 2)]
-fn hiera_of_nobody(caller: Result<Caller>) -> Error {
+fn hiera_of_nobody(caller: Result<Caller<'_>>) -> Error {
     caller.map_or_else(|error| error, |_| CertName::missing())
 }
 

@@ -10,7 +10,7 @@ mod statements;
 mod store;
 mod versions;
 
-pub use store::Documents;
+pub use store::{Documents, Kept};
 
 /// How long the database may take over one document, or one check. An agent that is told comes back; one that waits for
 /// a database that hangs does nothing.

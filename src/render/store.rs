@@ -127,6 +127,11 @@ pub async fn read(db: &Db, fqdn: &str) -> Result<Document> {
 }
 
 impl Kept {
+    /// The id of the node.
+    pub fn node(&self) -> i64 {
+        self.version.node
+    }
+
     /// The tree below `virtapi`.
     ///
     /// # Errors

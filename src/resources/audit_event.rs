@@ -1,5 +1,5 @@
-//! Something that was done: who, when, from where, and what it was before and after. It is written with the change
-//! itself, and never again.
+//! Something that was done: who, when, from where, and what it was before and after. A change is written with the change
+//! itself, what was only seen a moment later; neither is ever written again.
 
 use super::prelude::*;
 use crate::schema::audit_events;
@@ -13,9 +13,11 @@ pub struct AuditEvent {
     happened_at: DateTime<Utc>,
     actor: String,
     action: String,
-    collection: String,
-    object_id: i64,
-    object_key: String,
+    collection: Option<String>,
+    object_key: Option<String>,
+    detail: Option<String>,
+    times: i64,
+    object_id: Option<i64>,
     message: Option<String>,
     address: Option<Ip>,
     request: Option<String>,
@@ -24,10 +26,12 @@ pub struct AuditEvent {
     after: Option<Value>,
 }
 
-/// What a change adds.
+/// What is added.
 #[derive(Insertable)]
 #[diesel(table_name = audit_events)]
 pub struct NewAuditEvent {
+    /// When, if not in this transaction.
+    pub happened_at: Option<DateTime<Utc>>,
     /// Who, as it is shown: `user:alice`.
     pub actor: String,
     /// The token that was used.
@@ -38,12 +42,16 @@ pub struct NewAuditEvent {
     pub request: Option<String>,
     /// One of the action's words.
     pub action: &'static str,
-    /// The kind of the object.
-    pub collection: &'static str,
+    /// The kind of the object, if it is about one.
+    pub collection: Option<&'static str>,
     /// The object.
-    pub object_id: i64,
+    pub object_id: Option<i64>,
     /// Its natural key at that time.
-    pub object_key: String,
+    pub object_key: Option<String>,
+    /// For how many like it this stands.
+    pub times: i64,
+    /// What the other columns do not say.
+    pub detail: Option<String>,
     /// Why, in the words of whoever did it.
     pub message: Option<String>,
     /// The object as it was.
@@ -52,7 +60,7 @@ pub struct NewAuditEvent {
     pub after: Option<Value>,
 }
 
-/// How many are added by one statement: it has eleven parameters for each, and Postgres takes 65,535.
+/// How many are added by one statement: it has fourteen parameters for each, and Postgres takes 65,535.
 const AT_ONCE: usize = 1000;
 
 /// Adds events.
@@ -66,7 +74,8 @@ pub async fn record(tx: &Tx, events: &[NewAuditEvent]) -> Result<()> {
     Ok(())
 }
 
-const ACTIONS: &[&str] = &["create", "update", "delete", "issue", "set_password", "remove_password"];
+const ACTIONS: &[&str] =
+    &["create", "update", "delete", "issue", "set_password", "remove_password", "login", "refuse", "read"];
 
 /// Nobody sends one.
 #[derive(Deserialize, Validate)]
@@ -78,12 +87,16 @@ impl Resource for AuditEvent {
     const KEY: &'static [&'static str] = &["id"];
     const COLUMNS: &'static [Column] = &[
         Column::ID,
-        Column::server("happened_at", Type::Time).required().about("When the change was made."),
-        Column::server("actor", Type::Text).required().about("Who did it, such as user:alice."),
-        Column::server("action", Type::Choice(ACTIONS)).required().about("What was done; a token's secret is issued."),
-        Column::server("collection", Type::Text).required().about("The collection of the object."),
-        Column::server("object_id", Type::Int).required().about("The id of the object."),
-        Column::server("object_key", Type::Text).required().about("Its natural key at that time."),
+        Column::server("happened_at", Type::Time).required().about("When it was done; of several times, the last."),
+        Column::server("actor", Type::Text).required().about("Who did it, such as user:alice; nobody, if not known."),
+        Column::server("action", Type::Choice(ACTIONS))
+            .required()
+            .about("What was done; a token's secret is issued, and what was not allowed is refused."),
+        Column::server("collection", Type::Text).about("The collection of the object, if it is about one."),
+        Column::server("object_key", Type::Text).about("The natural key of the object at that time."),
+        Column::server("detail", Type::Text).about("What was refused or read, or how somebody has logged in."),
+        Column::server("times", Type::Int).required().about("How many like it this event stands for."),
+        Column::server("object_id", Type::Int).about("The id of the object."),
         Column::server("message", Type::Text).about("Why, in the words of whoever did it."),
         Column::server("address", Type::Ip).about("From where."),
         Column::server("request", Type::Text).about("The request that did it: it may have done more."),

@@ -19,21 +19,21 @@ const TOPS: usize = 3;
 
 #[get("/salt/pillar/<minion_id..>")]
 async fn pillar(
-    caller: Result<Caller>,
+    caller: Result<Caller<'_>>,
     minion_id: Result<CertName>,
     documents: &State<Arc<Documents>>,
 ) -> Result<Document> {
-    let kept = documents.get(&caller?.node(minion_id).await?).await?;
+    let kept = caller?.document(minion_id, documents, "salt/pillar").await?;
     Ok(Document(ContentType::JSON, kept.view(PILLAR, |tree| json!({"virtapi": tree}))?))
 }
 
 #[get("/salt/tops/<minion_id..>")]
 async fn tops(
-    caller: Result<Caller>,
+    caller: Result<Caller<'_>>,
     minion_id: Result<CertName>,
     documents: &State<Arc<Documents>>,
 ) -> Result<Document> {
-    let kept = documents.get(&caller?.node(minion_id).await?).await?;
+    let kept = caller?.document(minion_id, documents, "salt/tops").await?;
     Ok(Document(ContentType::JSON, kept.view(TOPS, tops_view)?))
 }
 

@@ -13,7 +13,7 @@ pub const NODE: &str = "hv01.example.com";
 const OTHER: &str = "hv02.example.com";
 
 /// The settings of a server that takes what this authority has issued, and not what is in these lists.
-fn settings(authority: &Authority, lists: Option<&str>) -> (Settings, Files) {
+pub fn settings(authority: &Authority, lists: Option<&str>) -> (Settings, Files) {
     let files = Files::of(&authority.issue("virtapi.example.com", 10));
     files.write("ca.pem", &authority.bundle());
     files.write("crl.pem", lists.unwrap_or_default());

@@ -22,6 +22,20 @@ const CHECKS: &[(&str, &str)] = &[
         "INSERT INTO audit_events (actor, action, collection, object_id, object_key) VALUES ('a', 'look', 'vms', 1, 'a')",
     ),
     (
+        "audit_events_object_check",
+        "INSERT INTO audit_events (actor, action, collection, object_key) VALUES ('a', 'delete', 'vms', 'a')",
+    ),
+    ("audit_events_object_check", "INSERT INTO audit_events (actor, action) VALUES ('a', 'create')"),
+    ("audit_events_object_check", "INSERT INTO audit_events (actor, action, object_id) VALUES ('a', 'read', 1)"),
+    (
+        "audit_events_object_check",
+        "INSERT INTO audit_events (actor, action, collection, object_key) VALUES ('a', 'refuse', 'nodes', 'a')",
+    ),
+    ("audit_events_times_check", "INSERT INTO audit_events (actor, action, times) VALUES ('a', 'refuse', 0)"),
+    ("audit_events_times_check", "INSERT INTO audit_events (actor, action, times) VALUES ('a', 'login', 2)"),
+    ("audit_events_detail_check", "INSERT INTO audit_events (actor, action, detail) VALUES ('a', 'login', '')"),
+    ("audit_events_detail_check", "INSERT INTO audit_events (actor, action, detail) VALUES ('a', 'login', E'a\\nb')"),
+    (
         "audit_events_message_check",
         "INSERT INTO audit_events (actor, action, collection, object_id, object_key, message) VALUES ('a', 'create', 'vms', 1, 'a', '')",
     ),

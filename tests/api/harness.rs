@@ -6,9 +6,11 @@ use rocket::local::asynchronous::{Client, LocalResponse};
 use rocket::tokio::sync::OnceCell;
 use serde_json::Value;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio_postgres::SimpleQueryMessage;
 use virtapi::config::Settings;
+use virtapi::sightings::Sightings;
 
 /// The private cluster, started by `tests/pg`, with a migrated template of this process.
 static CLUSTER: OnceCell<String> = OnceCell::const_new();
@@ -204,10 +206,17 @@ impl App {
         request.dispatch().await.status().code
     }
 
-    /// A digest of every row of every table: the same, if nothing was written.
+    /// What the server has seen, and may not have recorded yet.
+    pub fn sightings(&self) -> &Sightings {
+        self.client.rocket().state::<Arc<Sightings>>().expect("is managed")
+    }
+
+    /// A digest of every row of every table: the same, if nothing was written. That somebody was refused, or has read
+    /// something, is recorded a moment later, and is no part of it.
     pub async fn contents(&self) -> Vec<Vec<String>> {
         let digest = "SELECT table_name, query_to_xml(format($$SELECT count(*), md5(string_agg(t::text, '|' \
-            ORDER BY t::text)) FROM %I AS t$$, table_name), false, true, '') \
+            ORDER BY t::text)) FROM %I AS t %s$$, table_name, CASE table_name WHEN 'audit_events' \
+            THEN $$WHERE action NOT IN ('refuse', 'read')$$ ELSE '' END), false, true, '') \
             FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1";
         rows(&self.dsn, digest).await
     }

@@ -32,6 +32,7 @@ mod relations;
 mod salt;
 mod schema;
 mod sessions;
+mod sightings;
 mod start;
 mod statements;
 mod tls;

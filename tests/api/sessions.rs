@@ -409,3 +409,38 @@ async fn what_is_no_password_is_refused_and_programs_have_none() {
     is_login(&Browser::new(&app).log_in("alice", PASSWORD).await, 401);
     app.json(Method::Delete, "/v1/users/alice/password", Value::Null).await.is(Status::NotFound);
 }
+
+#[rocket::async_test]
+async fn who_logs_in_is_recorded_and_who_fails_to_as_whom() {
+    let app = App::start().await;
+    person(&app, "alice", Some("auditor")).await;
+    let mut browser = Browser { from: Some("192.0.2.7"), ..Browser::new(&app) };
+    assert_eq!(browser.log_in("alice", PASSWORD).await.status, 303);
+    let (id, secret) = issue(&app, json!({"user": "alice"})).await;
+    assert_eq!(Browser::new(&app).log_in("", &secret).await.status, 303);
+    // The second is somebody's password, typed into the wrong field.
+    for name in ["alice", "hunter2-hunter2"] {
+        is_login(&Browser { from: Some("192.0.2.8"), ..Browser::new(&app) }.log_in(name, "guessed").await, 401);
+    }
+    let logins = app.get("/v1/audit-events?action=login&sort=id").await.is(Status::Ok);
+    let told =
+        |event: &Value| [&event["actor"], &event["detail"], &event["address"], &event["token_id"]].map(Clone::clone);
+    let logins: Vec<_> = logins["items"].as_array().unwrap().iter().map(told).collect();
+    let alice = json!("user:alice");
+    assert_eq!(logins[0], [alice.clone(), json!("password"), json!("192.0.2.7"), Value::Null]);
+    assert_eq!(logins[1], [alice, json!("token"), Value::Null, json!(id)]);
+    let start = std::time::Instant::now();
+    let refused = loop {
+        let events = app.get("/v1/audit-events?action=refuse&address=192.0.2.8&sort=id").await.is(Status::Ok);
+        let events = events["items"].as_array().unwrap().clone();
+        if events.len() > 1 {
+            break events;
+        }
+        assert!(start.elapsed().as_secs() < 20, "{events:?}");
+        rocket::tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    let mut as_whom: Vec<_> = refused.iter().map(|event| event["object_key"].as_str().unwrap_or("nobody")).collect();
+    as_whom.sort_unstable();
+    assert_eq!(as_whom, ["alice", "nobody"]);
+    assert!(!json!(refused).to_string().contains("hunter2"));
+}

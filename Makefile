@@ -4,6 +4,7 @@ SHELL := /bin/sh
 # What cargo builds: `dev` starts soonest; `make run PROFILE=release` serves fastest.
 PROFILE ?= dev
 CARGO_DENY := cargo deny --log-level error
+SCHEMATHESIS := PYTHONDONTWRITEBYTECODE=1 python3 tests/schemathesis/run.py
 PYTHON_TEST := PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -s tests/agents
 
 .DEFAULT_GOAL := help
@@ -36,10 +37,12 @@ agents-test: setup-test ## The tests of the Puppet module
 	cargo build --locked
 	$(PYTHON_TEST) -p 'puppet_*test.py'
 
-test-full: setup-test ## Also what takes minutes: puppetserver with real certificates, JRuby
+test-full: setup-test ## Also what takes minutes: puppetserver with real certificates, JRuby, schemathesis
 	scripts/setup-puppet --full
+	scripts/setup-schemathesis
 	cargo build --locked
 	$(PYTHON_TEST) -p 'puppetserver*_test.py'
+	$(SCHEMATHESIS)
 
 bench: ## Measure against nginx and pgbench, side by side
 	scripts/bench
@@ -47,10 +50,10 @@ bench: ## Measure against nginx and pgbench, side by side
 advisories: setup-test ## Known security problems of the dependencies; fetches the advisory database
 	$(CARGO_DENY) check advisories
 
-schemathesis: setup-run ## Ask a server all that its description says, as each role
+schemathesis: setup-run ## Ask a server all that its description says, as each role, for longer: SECONDS=60 SEED=random
 	@scripts/setup-schemathesis
 	cargo build --locked
-	PYTHONDONTWRITEBYTECODE=1 python3 tests/schemathesis/run.py
+	$(SCHEMATHESIS) --examples 50 --shares 5 --seconds $(or $(SECONDS),60) --seed $(or $(SEED),random)
 
 fuzz: setup-run ## Feed the readers of bodies and filters with what breaks others: SECONDS=60 for each
 	@scripts/setup-fuzz

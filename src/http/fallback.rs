@@ -32,10 +32,11 @@ fn other(status: Status, request: &Request<'_>) -> Reply {
 /// The methods that some route has for this path.
 fn allowed_methods(request: &Request<'_>) -> Vec<&'static str> {
     let path: Vec<&str> = request.uri().path().as_str().split('/').filter(|part| !part.is_empty()).collect();
-    let mut found: Vec<&str> = request
-        .rocket()
-        .routes()
-        .filter(|route| matches(route.uri.path(), &path))
+    let covering = || request.rocket().routes().filter(|route| matches(route.uri.path(), &path));
+    // What has a route of its own is not an object with a key of several parts.
+    let is_own = covering().any(|route| !ends_anyhow(route.uri.path()));
+    let mut found: Vec<&str> = covering()
+        .filter(|route| !(is_own && ends_anyhow(route.uri.path())))
         .map(|route| route.method.as_str())
         .collect();
     if found.contains(&"GET") {
@@ -44,6 +45,11 @@ fn allowed_methods(request: &Request<'_>) -> Vec<&'static str> {
     found.sort_unstable();
     found.dedup();
     found
+}
+
+/// Whether a route's path takes whatever comes at its end.
+fn ends_anyhow(pattern: &str) -> bool {
+    pattern.ends_with("..>")
 }
 
 /// Whether a route's path (`/v1/<kind>/<key..>`) covers this one.

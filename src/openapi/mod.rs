@@ -5,6 +5,7 @@
 mod agents;
 mod credentials;
 mod documents;
+mod links;
 mod names;
 mod operations;
 mod pages;
@@ -35,6 +36,8 @@ none that is good; 403 that its holder may not do this.
 **Names.** An object is addressed by its id or by its natural key, which is never all digits. A natural key of two \
 parts has a slash between them, which may be written as it is or as `%2F`.
 
+**Links** (OpenAPI's) say what can be asked next about an object that was answered as JSON.
+
 **Lists** are read page by page: follow `links.next`, or the `Link` header, until there is none. Filters are fields, \
 with an operator after two underscores; an unknown parameter, field or operator is refused with 400.
 
@@ -56,6 +59,7 @@ pub fn document() -> Value {
     paths.extend(pages::paths());
     let mut answers = responses::shared();
     answers.extend(resources::readable().map(operations::answers_of));
+    let links: Map<String, Value> = resources::readable().flat_map(links::of).collect();
     let mut schemas = Map::new();
     schemas.extend(responses::schemas());
     schemas.extend(resources::readable().flat_map(schemas::of));
@@ -79,6 +83,7 @@ pub fn document() -> Value {
             "parameters": parameters::components(),
             "headers": responses::headers(),
             "responses": answers,
+            "links": links,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "A token's secret. `Token` does for `Bearer`."},
                 "basic": {"type": "http", "scheme": "basic", "description": "A token's secret as the password of any user."},

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::kind::Kind;
-use crate::openapi::{names, parameters, refer, responses, schemas};
+use crate::openapi::{links, names, parameters, refer, responses, schemas};
 use crate::query::MAX_LIMIT;
 
 /// What every route of the inventory may answer.
@@ -57,6 +57,7 @@ fn list(kind: &'static dyn Kind) -> Value {
         "description": "A page of the list.",
         "headers": {"Link": refer("headers", "Link")},
         "content": responses::content(responses::ALL_FORMATS, &schema),
+        "links": links::from_list(kind),
     });
     operation(kind, "list", "List", &all, json!({"200": page}), &[])
 }
@@ -74,7 +75,7 @@ fn create(kind: &'static dyn Kind) -> Value {
     let name = names::singular(kind);
     let either = json!({"anyOf": [refer("schemas", &name), refer("schemas", &format!("{name}Batch"))]});
     let good = json!({
-        "201": created("The new object; of several, all of them.", &either), "303": refer("responses", "SeeOther"),
+        "201": created(kind, "The new object; of several, all of them.", &either), "303": refer("responses", "SeeOther"),
     });
     let mut create = operation(kind, "create", "Create", &all, good, &[409, 412, 413, 415, 422]);
     create["description"] = format!(
@@ -83,7 +84,7 @@ fn create(kind: &'static dyn Kind) -> Value {
     .into();
     let new = refer("schemas", &format!("New{name}"));
     let many = json!({"type": "array", "items": new, "minItems": 1, "maxItems": MAX_LIMIT});
-    create["requestBody"] = body(kind, &json!({"anyOf": [new, many]}), &schemas::required(kind), &[]);
+    create["requestBody"] = body(&json!({"anyOf": [new, many]}), &format!("{name}Form"), &schemas::required(kind), &[]);
     if let Ok(example) = serde_json::from_str::<Value>(kind.example()) {
         let examples =
             json!({"one": {"summary": "One", "value": example}, "several": {"summary": "Several", "value": [example]}});
@@ -95,18 +96,20 @@ fn create(kind: &'static dyn Kind) -> Value {
 fn update(kind: &'static dyn Kind) -> Value {
     let good = json!({"200": is_now(kind), "303": refer("responses", "SeeOther")});
     let mut update = operation(kind, "update", "Change", &changing(kind), good, CHANGE_PROBLEMS);
-    let patch = refer("schemas", &format!("{}Patch", names::singular(kind)));
-    update["requestBody"] = body(kind, &patch, &[], &["application/merge-patch+json"]);
+    let name = names::singular(kind);
+    let patch = refer("schemas", &format!("{name}Patch"));
+    update["requestBody"] = body(&patch, &format!("{name}PatchForm"), &[], &["application/merge-patch+json"]);
     update
 }
 
 fn replace(kind: &'static dyn Kind) -> Value {
-    let new = created("The new object.", &refer("schemas", &names::singular(kind)));
+    let new = created(kind, "The new object.", &refer("schemas", &names::singular(kind)));
     let good = json!({"200": is_now(kind), "201": new, "303": refer("responses", "SeeOther")});
     let mut replace = operation(kind, "replace", "Create or replace", &changing(kind), good, CHANGE_PROBLEMS);
     replace["description"] = "Creates the object if the natural key names none; an id must name one.".into();
-    let replacement = refer("schemas", &format!("{}Replacement", names::singular(kind)));
-    replace["requestBody"] = body(kind, &replacement, &schemas::required_with_key(kind), &[]);
+    let name = names::singular(kind);
+    let replacement = refer("schemas", &format!("{name}Replacement"));
+    replace["requestBody"] = body(&replacement, &format!("{name}PatchForm"), &schemas::required_with_key(kind), &[]);
     replace
 }
 
@@ -134,34 +137,35 @@ fn changing(kind: &'static dyn Kind) -> Vec<Value> {
 /// The answers that several operations on a kind have, by name.
 pub fn answers_of(kind: &dyn Kind) -> (String, Value) {
     let name = names::singular(kind);
-    (name.clone(), shown("The object as it is now.", &refer("schemas", &name)))
+    (name.clone(), shown(kind, "The object as it is now.", &refer("schemas", &name)))
 }
 
 fn is_now(kind: &dyn Kind) -> Value {
     refer("responses", &names::singular(kind))
 }
 
-fn created(description: &str, schema: &Value) -> Value {
-    let mut created = shown(description, schema);
+fn created(kind: &dyn Kind, description: &str, schema: &Value) -> Value {
+    let mut created = shown(kind, description, schema);
     created["headers"]["Location"] = refer("headers", "Location");
     created
 }
 
-/// An object, in all media types, with its entity tag.
-fn shown(description: &str, schema: &Value) -> Value {
+/// An object, in all media types, with its entity tag, and what can be asked about it.
+fn shown(kind: &dyn Kind, description: &str, schema: &Value) -> Value {
     json!({
         "description": description,
         "headers": {"ETag": refer("headers", "ETag")},
         "content": responses::content(responses::ALL_FORMATS, schema),
+        "links": links::from_object(kind),
     })
 }
 
-/// A body, as JSON, MessagePack, or a form with these fields at least.
-fn body(kind: &dyn Kind, schema: &Value, required: &[&str], more: &[&str]) -> Value {
+/// A body, as JSON, MessagePack, or a form of this schema with these fields at least.
+fn body(schema: &Value, form: &str, required: &[&str], more: &[&str]) -> Value {
     let formats = [&["application/json"], more, &["application/msgpack"]].concat();
     let mut content: Map<String, Value> =
         formats.into_iter().map(|format| (format.to_owned(), json!({"schema": schema}))).collect();
-    let mut form = refer("schemas", &format!("{}Form", names::singular(kind)));
+    let mut form = refer("schemas", form);
     if !required.is_empty() {
         form["required"] = json!(required);
     }

@@ -57,7 +57,7 @@ fn page(id: &str, summary: &str, parameters: &[&Value]) -> Value {
 }
 
 fn filter(parameters: &[&Value]) -> Value {
-    let mut answers = responses::problems(&[400, 401, 404, 429, 503]);
+    let mut answers = responses::problems(&[400, 401, 403, 404, 429, 503]);
     let list = json!({"description": "The list.", "headers": {"Location": refer("headers", "Location")}});
     answers.insert("303".into(), list);
     operation("filterForm", "From a filled form to the list that it means", parameters, answers)

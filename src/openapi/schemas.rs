@@ -21,7 +21,8 @@ pub fn of(kind: &'static dyn Kind) -> Vec<(String, Value)> {
         (format!("New{name}"), new(kind)),
         (format!("{name}Patch"), patch(kind)),
         (format!("{name}Replacement"), replacement(kind)),
-        (format!("{name}Form"), form(kind)),
+        (format!("{name}Form"), form(kind, false)),
+        (format!("{name}PatchForm"), form(kind, true)),
         (format!("{name}Reference"), reference(kind)),
         (format!("{name}ReferenceInput"), reference_input(kind)),
     ]
@@ -126,8 +127,10 @@ fn replacement(kind: &dyn Kind) -> Value {
     })
 }
 
-fn form(kind: &dyn Kind) -> Value {
-    let mut fields = properties(writable(kind), types::typed);
+/// A form for a new object, or for one that is there: as in [`patch`], what the server sets may be sent back.
+fn form(kind: &dyn Kind, of_existing: bool) -> Value {
+    let sent = kind.columns().iter().filter(|column| column.writable || of_existing);
+    let mut fields = properties(sent, types::typed);
     fields.extend(form_headers());
     json!({
         "type": "object",

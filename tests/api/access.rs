@@ -60,6 +60,8 @@ pub struct Route {
     open: bool,
     documents: bool,
     pub kind: Option<&'static str>,
+    /// The statuses that it is described to answer.
+    answers: Vec<String>,
 }
 
 /// Every route that is described; another test sees to it that all are.
@@ -85,6 +87,7 @@ pub fn routes() -> Vec<Route> {
                 documents: ["/puppet/", "/salt/", "/node/"].iter().any(|start| path.starts_with(start)),
                 url,
                 kind,
+                answers: operation["responses"].as_object().unwrap().keys().cloned().collect(),
             });
         }
     }
@@ -238,6 +241,9 @@ async fn every_role_may_do_what_is_its_own_on_every_route() {
             let allowed = ![401, 403].contains(&status) && status < 500;
             if !expected.map_or(allowed, |expected| status == expected) {
                 wrong.push(format!("{role} {} {}: {status}, not {expected:?}", route.method, route.url));
+            }
+            if !route.answers.contains(&status.to_string()) {
+                wrong.push(format!("{role} {} {}: {status} is not described", route.method, route.url));
             }
         }
     }

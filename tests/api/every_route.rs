@@ -52,6 +52,9 @@ async fn every_route_says_which_methods_it_has() {
             assert!(answer.status < 500, "{method} {url} {}", answer.status);
         }
     }
+    // It is not an object with the key `1/secret`.
+    let answer = app.send(Method::Options, "/v1/tokens/1/secret", &[], b"").await;
+    assert_eq!((answer.status, answer.header("Allow")), (405, "POST"));
     for method in all {
         for url in ["/v1/unicorns", "/v1/unicorns/1", "/v2", "/nodes", "/v1/nodes.xml"] {
             let answer = app.send(method, url, &[JSON], b"{}").await;

@@ -8,6 +8,7 @@ use self::check::check;
 use crate::harness::{App, server};
 
 mod check;
+mod links;
 mod page;
 mod schemas;
 

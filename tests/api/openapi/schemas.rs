@@ -22,7 +22,7 @@ fn name_of(part: &Value) -> String {
 }
 
 /// A collection, the name of its schema, and a body that creates one.
-fn kinds(document: &Value) -> Vec<(String, String, Value)> {
+pub fn kinds(document: &Value) -> Vec<(String, String, Value)> {
     let one = |kind: String| {
         let paths = &document["paths"];
         let name = name_of(&paths[format!("/v1/{kind}/{{key}}")]["get"]["responses"]["200"]);

@@ -82,6 +82,8 @@ pub async fn look(url: String) -> Seen {
         let profile = tempfile::tempdir().expect("a directory");
         Command::new("chromium")
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"])
+            // What a page does a moment later is seen as well.
+            .arg("--virtual-time-budget=2000")
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg(url)
             .output()

@@ -5,10 +5,8 @@ use diesel::ConnectionError;
 use diesel_async::pooled_connection::deadpool::{Hook, HookError, Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{
-    AnsiTransactionManager, AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection,
-    TransactionManager,
+    AnsiTransactionManager, AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
 };
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -17,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::kind::Kind;
 use crate::policy;
 
-/// A pool of connections.
+/// A pool of connections. Each acts in the role that serves, whoever logs in: what owns the schema does no work.
 #[derive(Clone)]
 pub struct Db(Pool<AsyncPgConnection>);
 
@@ -31,6 +29,12 @@ pub struct Tx {
     /// Whether what is done now is the server's own, whoever asked for it.
     is_servers: AtomicBool,
 }
+
+/// Acts in the role that serves, for as long as the connection lives.
+pub const AS_SERVER: &str = "SET ROLE virtapi_server";
+
+/// The same within a customer's transaction. `RESET ROLE` would act as who logs in, which may be the schema's owner.
+const AS_SERVER_FOR_NOW: &str = "SET LOCAL ROLE virtapi_server";
 
 /// Acts for a customer until the transaction ends. The database looks at the setting, and never at what a request says.
 const AS_CUSTOMER: &str = "SET LOCAL ROLE virtapi_customer";
@@ -46,7 +50,7 @@ impl Db {
     /// # Errors
     /// When the pool cannot be built, which is a fault of this program.
     pub fn new(url: &str, size: usize) -> Result<Self> {
-        Self::with_setup(url, size, String::new())
+        Self::with_setup(url, size, AS_SERVER.to_owned())
     }
 
     /// One whose statements, and waits within a transaction, end after this time with [`Error::Overtime`].
@@ -57,7 +61,8 @@ impl Db {
         let limit = limit.as_millis();
         // The first is for work, the second for others' locks, the third for ourselves.
         let setup = format!(
-            "SET statement_timeout = {limit}; SET lock_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit}"
+            "{AS_SERVER}; SET statement_timeout = {limit}; SET lock_timeout = {limit}; \
+             SET idle_in_transaction_session_timeout = {limit}"
         );
         Self::with_setup(url, size, setup)
     }
@@ -152,7 +157,7 @@ impl Tx {
         if !matches!(self.actor.authority(), Authority::Customer(_)) || self.is_servers.load(Ordering::Relaxed) {
             return work().await;
         }
-        self.run("RESET ROLE").await?;
+        self.run(AS_SERVER_FOR_NOW).await?;
         self.is_servers.store(true, Ordering::Relaxed);
         let done = work().await;
         self.is_servers.store(false, Ordering::Relaxed);
@@ -197,32 +202,5 @@ impl Tx {
     }
 }
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
-
 /// A failure that ends the program.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// Brings the schema up to date; replicas that start together wait for each other. Needs the multi-thread runtime.
-///
-/// # Errors
-/// When the database is away, or a migration does not apply.
-pub async fn migrate(url: &str) -> Result<(), Failure> {
-    migration_harness(url).await?.run_pending_migrations(MIGRATIONS)?;
-    Ok(()) // The lock goes with the connection.
-}
-
-/// Takes every migration back, newest first. What the database holds is lost.
-///
-/// # Errors
-/// When the database is away, or a migration does not apply.
-pub async fn revert(url: &str) -> Result<(), Failure> {
-    migration_harness(url).await?.revert_all_migrations(MIGRATIONS)?;
-    Ok(())
-}
-
-async fn migration_harness(url: &str) -> Result<AsyncMigrationHarness<AsyncPgConnection>, Failure> {
-    let mut conn = AsyncPgConnection::establish(url).await?;
-    // Any number that nobody else uses.
-    conn.batch_execute("SET client_min_messages = warning; SELECT pg_advisory_lock(7305)").await?;
-    Ok(AsyncMigrationHarness::new(conn))
-}

@@ -28,6 +28,7 @@ mod kind;
 mod listener;
 mod lists;
 mod merge;
+pub mod migrations;
 mod natural_key;
 mod node_filter;
 mod object;

@@ -48,13 +48,13 @@ impl Database {
         }
     }
 
-    /// Brings its schema up to date; says why when that cannot be done.
+    /// Sees to it that its schema is up to date; says why when that cannot be done.
     pub async fn migrate(&self) -> Result<()> {
         if let Self::Given(url) = self {
             let usable = timeout(PATIENCE, probe(url)).await.unwrap_or_else(|_| Err("it does not answer".into()));
             usable.map_err(|error| format!("cannot use the database {url}: {}", with_causes(&*error)))?;
         }
-        crate::db::migrate(self.url()).await
+        crate::migrations::migrate(self.url()).await
     }
 
     /// Hands the first administrator's secret over: beside a private Postgres it is kept in a file, else it is shown

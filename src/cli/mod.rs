@@ -35,7 +35,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the API: starts a private Postgres if no database is given, and migrates
+    /// Serve the API: starts a private Postgres if no database is given, and migrates what is its own
     Serve(serve::Args),
     /// Bring the database's schema up to date
     Migrate(Flags),

@@ -156,7 +156,7 @@ async fn the_first_start_on_a_given_database_prints_the_administrators_token_onc
 }
 
 /// A server, and the first lines that it prints.
-fn serve(dsn: &str, lines: usize) -> (Child, Vec<String>) {
+pub fn serve(dsn: &str, lines: usize) -> (Child, Vec<String>) {
     let mut command = program(&["serve", "--port", "0", "--database-url", dsn]);
     let mut server = command.stdout(Stdio::piped()).spawn().expect("starts");
     let out = BufReader::new(server.stdout.take().expect("is piped"));

@@ -26,7 +26,7 @@ async fn cluster() -> String {
     let name = template();
     sql(&format!("{dsn} dbname=postgres"), &format!("CREATE DATABASE {name}")).await;
     let template = format!("{dsn} dbname={name}");
-    virtapi::db::migrate(&template).await.expect("migrates");
+    virtapi::migrations::migrate(&template).await.expect("migrates");
     administrator(&template).await;
     dsn
 }

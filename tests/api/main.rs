@@ -31,6 +31,7 @@ mod readme;
 mod relations;
 mod salt;
 mod schema;
+mod server_role;
 mod sessions;
 mod sightings;
 mod start;

@@ -1,7 +1,7 @@
 //! Migrations go both ways, any number of times, whoever owns the database.
 
 use std::process::{Command, Stdio};
-use virtapi::db::{migrate, revert};
+use virtapi::migrations::{migrate, revert};
 
 use crate::harness::{empty_database, rows, sql};
 
@@ -73,9 +73,9 @@ async fn owned_by(owner: &str) -> (String, String) {
 }
 
 /// What an administrator does for an owner who may create no role; in the cluster of the tests the role is there.
-async fn may_act_for_customers(superuser: &str, owner_dsn: &str) {
+async fn may_act_for_all(superuser: &str, owner_dsn: &str) {
     let owner = owner_dsn.split("user=").nth(1).and_then(|rest| rest.split(' ').next()).expect("a user");
-    sql(superuser, &format!("GRANT virtapi_customer TO {owner}")).await;
+    sql(superuser, &format!("GRANT virtapi_customer, virtapi_server TO {owner}")).await;
 }
 
 #[rocket::async_test(flavor = "multi_thread")]
@@ -83,7 +83,7 @@ async fn the_owner_of_a_database_need_not_be_a_superuser() {
     let (dsn, superuser) = owned_by("owner").await;
     let told = migrate(&dsn).await.expect_err("it may not act for customers").to_string();
     assert!(told.contains("an administrator of the database must first do: GRANT virtapi_customer TO test_"), "{told}");
-    may_act_for_customers(&superuser, &dsn).await;
+    may_act_for_all(&superuser, &dsn).await;
     migrate(&dsn).await.expect("up");
     revert(&dsn).await.expect("down");
     assert_eq!(rows(&dsn, OBJECTS).await, Vec::<Vec<String>>::new(), "nothing is left");
@@ -97,7 +97,7 @@ async fn an_extension_of_somebody_else_is_used_and_stays() {
     let theirs = "CREATE SCHEMA theirs CREATE TABLE words (word text);
         CREATE EXTENSION pg_trgm; CREATE INDEX ON theirs.words USING gin (word gin_trgm_ops)";
     sql(&superuser, theirs).await;
-    may_act_for_customers(&superuser, &dsn).await;
+    may_act_for_all(&superuser, &dsn).await;
     for _ in 0..2 {
         migrate(&dsn).await.expect("up");
         revert(&dsn).await.expect("down");

@@ -94,7 +94,7 @@ async fn every_route_outlives_the_database() {
     let cluster = Cluster(tempfile::Builder::new().prefix("virtapi-outage-").tempdir_in("/tmp").unwrap());
     let dir = cluster.0.path();
     let dsn = start(dir);
-    virtapi::db::migrate(&dsn).await.unwrap();
+    virtapi::migrations::migrate(&dsn).await.unwrap();
     administrator(&dsn).await;
     let app = App::on(&dsn).await;
     app.post("/v1/nodes", json!({"fqdn": "hv01.example.com", "state": "running"})).await.is(Status::Created);

@@ -83,7 +83,7 @@ def served(dsn, *flags):
     """A server on this database: its port and pid."""
     port = free_port()
     log = open(WORK / f"virtapi-{port}.log", "w")
-    process = subprocess.Popen([SERVER, "serve", "--port", str(port), "--log-level", "warn", *flags],
+    process = subprocess.Popen([SERVER, "serve", "--port", str(port), "--log-level", "warn", "--request-rate", "0", *flags],
                                env={**os.environ, "DATABASE_URL": dsn}, stdout=log, stderr=log)
     try:
         wait(port, process)

@@ -71,6 +71,8 @@ pub struct Settings {
     pub workers: usize,
     /// How many seconds a statement may take.
     pub query_timeout: u32,
+    /// How many requests a second a customer may send; 0 limits nobody.
+    pub request_rate: u32,
     /// The longest request body that is read.
     pub request_body_limit: ByteUnit,
     /// How much memory the documents that are kept for agents may take; 0 keeps none.
@@ -105,6 +107,7 @@ impl Default for Settings {
             pool_size: 4 * cores,
             workers: cores,
             query_timeout: 30,
+            request_rate: 100,
             request_body_limit: 8.mebibytes(),
             document_cache: 64.mebibytes(),
             shutdown_grace: 30,
@@ -207,6 +210,7 @@ impl Loaded {
         self.check_that("pool_size", (1..=1000).contains(&s.pool_size), "must be 1 to 1000")?;
         self.check_that("workers", (1..=1024).contains(&s.workers), "must be 1 to 1024")?;
         self.check_that("query_timeout", (1..=3600).contains(&s.query_timeout), "must be 1 to 3600 (an hour)")?;
+        self.check_that("request_rate", s.request_rate <= 1_000_000, "must be at most 1000000 (a second)")?;
         self.check_that("request_body_limit", bodies.contains(&s.request_body_limit), "must be 1 KiB to 1 GiB")?;
         self.check_that("document_cache", s.document_cache <= 64.gibibytes(), "must be at most 64 GiB")?;
         self.check_that("shutdown_grace", s.shutdown_grace <= 3600, "must be at most 3600 (an hour)")?;

@@ -54,9 +54,9 @@ pub enum Error {
     /// 422.
     #[error("some fields are invalid")]
     Invalid(Vec<Field>),
-    /// 429: with the seconds after which to try again.
-    #[error("too many false tokens have come from this address; try again in {0} seconds")]
-    TooMany(u64),
+    /// 429: of what there was too much, and the seconds after which to try again.
+    #[error("{0}; try again in {1} seconds")]
+    TooMany(&'static str, u64),
     /// 502: the provider of identities.
     #[error("the provider of identities does not answer as it should; try again, or log in with a password")]
     Provider(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -108,7 +108,7 @@ impl Error {
             Self::TooLarge(_) => 413,
             Self::UnsupportedMediaType => 415,
             Self::Invalid(_) => 422,
-            Self::TooMany(_) => 429,
+            Self::TooMany(..) => 429,
             Self::Provider(_) => 502,
             Self::Away(_) | Self::Deadlock(_) | Self::Overtime(_) => 503,
             Self::Internal(_) => 500,

@@ -18,6 +18,7 @@ pub struct Server {
     db: db::Db,
     documents: Arc<render::Documents>,
     identities: Arc<auth::Identities>,
+    rates: Arc<auth::Rates>,
     authorities: Arc<ClientAuthorities>,
     openid: Option<Arc<auth::OpenId>>,
     sightings: Arc<Sightings>,
@@ -44,6 +45,7 @@ impl Server {
             settings: settings.clone(),
             documents: Arc::new(render::Documents::start(db.clone(), settings.document_cache.as_u64())),
             identities: Arc::new(auth::Identities::new(db.clone(), settings.session_limits())),
+            rates: Arc::new(auth::Rates::new(settings.request_rate)),
             authorities: Arc::default(),
             openid: auth::OpenId::new(settings)?.map(Arc::new),
             sightings,
@@ -78,6 +80,7 @@ impl Server {
         server
             .manage(self.documents.clone())
             .manage(self.identities.clone())
+            .manage(self.rates.clone())
             .manage(self.authorities.clone())
             .manage(self.sightings.clone())
             .manage(self.db.clone())

@@ -26,6 +26,8 @@ CREATE INDEX sessions_user_id_idx ON sessions (user_id);
 CREATE INDEX sessions_token_id_idx ON sessions (token_id);
 CREATE INDEX sessions_expires_at_idx ON sessions (expires_at);
 
+GRANT SELECT, INSERT, UPDATE, DELETE ON user_passwords, sessions TO virtapi_server;
+
 -- That a password was set is a change of a user.
 ALTER TABLE audit_events
     DROP CONSTRAINT audit_events_action_check,

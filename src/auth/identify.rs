@@ -164,7 +164,7 @@ impl Identities {
         let from = if let Shown::Secret(_, from) | Shown::Session(_, from) = &shown { *from } else { None };
         // What was good lately is asked about all the same: whoever shares an address with others is not to suffer.
         if self.known.peek(&shown).is_none() && self.failures.hold(from) {
-            return Err(Error::TooMany(HELD.as_secs()));
+            return Err(Error::TooMany("too many false tokens have come from this address", HELD.as_secs()));
         }
         let now = Instant::now();
         let tx = self.db.connect("auth").await?;

@@ -33,7 +33,10 @@ impl Identities {
     /// [`Error::TooMany`] for an address that has tried too often, [`Error::Away`].
     pub async fn log_in(&self, name: &str, password: Password, origin: &Origin) -> Result<Option<SessionSecret>> {
         if self.failures.hold(origin.address) {
-            return Err(Error::TooMany(HELD.as_secs()));
+            return Err(Error::TooMany(
+                "too many false tokens and passwords have come from this address",
+                HELD.as_secs(),
+            ));
         }
         let opened = match Secret::given(password.expose()) {
             Some(secret) => self.open_by_token(&secret, origin).await?,

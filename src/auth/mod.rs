@@ -7,6 +7,7 @@ mod identify;
 mod login;
 mod openid;
 mod password;
+mod rates;
 mod secret;
 mod session;
 
@@ -16,5 +17,6 @@ pub use identify::Identities;
 pub use login::Found;
 pub use openid::{CALLBACK, OpenId, Pending};
 pub use password::Password;
+pub use rates::Rates;
 pub use secret::{Secret, issue};
 pub use session::{FormToken, SessionLimits, SessionSecret, end_all, forget_old};

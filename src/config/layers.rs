@@ -96,6 +96,10 @@ pub struct Flags {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query_timeout: Option<u32>,
+    /// Requests a second of one customer, 0 for any number [env: VIRTAPI_REQUEST_RATE] [default: 100]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_rate: Option<u32>,
     /// Longest request body, such as 500kB or 8MiB [env: VIRTAPI_REQUEST_BODY_LIMIT] [default: 8MiB]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,7 +128,7 @@ fn size(text: &str) -> Result<ByteUnit, String> {
 }
 
 /// Every setting's name.
-pub const KEYS: [&str; 23] = [
+pub const KEYS: [&str; 24] = [
     "address",
     "port",
     "tls_certificate",
@@ -143,6 +147,7 @@ pub const KEYS: [&str; 23] = [
     "pool_size",
     "workers",
     "query_timeout",
+    "request_rate",
     "request_body_limit",
     "document_cache",
     "shutdown_grace",

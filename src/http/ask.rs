@@ -4,8 +4,9 @@ use rocket::http::uri::{Segments, fmt::Path};
 use rocket::http::{Method, Status};
 use rocket::request::{FromParam, FromRequest, FromSegments, Outcome, Request};
 use serde_json::Value;
+use std::sync::Arc;
 
-use crate::auth::{Actor, Origin};
+use crate::auth::{Actor, Origin, Rates};
 use crate::error::{Error, Result};
 use crate::etag::Preconditions;
 use crate::http::caller;
@@ -150,6 +151,10 @@ impl Ask {
         // Of a read it is the representation that is compared, once it is there.
         let writes = !matches!(request.method(), Method::Get | Method::Head);
         let actor = caller::of(request).await?;
+        // Everything but documents comes by here.
+        if let Some(rates) = request.rocket().state::<Arc<Rates>>() {
+            rates.take(&actor)?;
+        }
         policy::enter(&actor)?;
         let actor = actor.within(Origin {
             address: request.remote().map(|remote| remote.ip()),

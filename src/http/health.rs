@@ -3,7 +3,10 @@
 use metrics_exporter_prometheus::PrometheusHandle;
 use rocket::{Route, State, get, routes};
 use serde_json::json;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
+use crate::auth::Rates;
 use crate::db::Db;
 use crate::error::Result;
 use crate::http::format::Format;
@@ -16,7 +19,9 @@ fn health() -> Reply {
 }
 
 #[get("/ready")]
-async fn ready(db: &State<Db>) -> Result<Reply> {
+async fn ready(db: &State<Db>, rates: &State<Arc<Rates>>, from: Option<SocketAddr>) -> Result<Reply> {
+    // Nobody says who it is here, and it costs a question to the database.
+    rates.take_from(from.map(|from| from.ip()))?;
     let tx = db.connect("ready").await?;
     let mut conn = tx.conn();
     conn.batch_execute("SELECT 1 FROM nodes LIMIT 0").await?;

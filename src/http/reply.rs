@@ -162,7 +162,7 @@ impl<'r> Responder<'r, 'static> for Error {
         problem["instance"] = format!("urn:virtapi:request:{id}").into();
         let mut reply = Reply::new(self.status(), format, problem);
         match &self {
-            Self::TooMany(seconds) => reply.headers.push(Header::new("Retry-After", seconds.to_string())),
+            Self::TooMany(_, seconds) => reply.headers.push(Header::new("Retry-After", seconds.to_string())),
             Self::Away(_) | Self::Deadlock(_) | Self::Overtime(_) => {
                 reply.headers.push(Header::new("Retry-After", "1"));
             }

@@ -61,7 +61,7 @@ fn health() -> Value {
 }
 
 fn ready() -> Value {
-    let mut answers = responses::problems(&[503]);
+    let mut answers = responses::problems(&[429, 503]);
     answers.insert("200".into(), status("The server can serve: it reaches its database.", "ready"));
     operation("getReadiness", "Whether the server can serve", &answers.into())
 }

@@ -25,7 +25,7 @@ const PROBLEMS: &[(&str, u16, &str)] = &[
     ("ContentTooLarge", 413, "The body is larger than the server reads."),
     ("UnsupportedMediaType", 415, "The body is neither JSON, MessagePack nor a form."),
     ("UnprocessableContent", 422, "Some fields are invalid; `errors` names each."),
-    ("TooManyRequests", 429, "Too many false tokens have come from this address. To be tried again."),
+    ("TooManyRequests", 429, "Too many requests, or too many false tokens from this address. To be tried again."),
     ("BadGateway", 502, "The provider of identities does not answer as it should."),
     ("ServiceUnavailable", 503, "The database is away, or a statement took too long. To be tried again."),
 ];

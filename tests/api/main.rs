@@ -27,6 +27,7 @@ mod migrations;
 mod openapi;
 mod openid;
 mod outage;
+mod rates;
 mod readme;
 mod relations;
 mod salt;

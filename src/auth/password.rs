@@ -3,7 +3,7 @@
 
 use argon2::Argon2;
 use argon2::password_hash::{Error as HashError, PasswordHasher, PasswordVerifier, phc::PasswordHash};
-use std::fmt;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
 use crate::error::{Error, Result};
@@ -21,25 +21,20 @@ const OF_NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$VE0e3g7DalWHgDwou3nuRA$uC6TER156UQfk0lNQ5+jHM0l5poVjPA1he/Tyn9J4Zw";
 
 /// A password. It never shows itself.
-pub struct Password(String);
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password(…)")
-    }
-}
+#[derive(Debug)]
+pub struct Password(SecretString);
 
 impl Password {
     /// What somebody says that it is.
     #[must_use]
     pub fn given(text: String) -> Self {
-        Self(text)
+        Self(text.into())
     }
 
     /// As it was given.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose_secret()
     }
 
     /// What is kept of a new password of this user.
@@ -48,12 +43,12 @@ impl Password {
     /// [`Error::Invalid`] for one that is too short or too long, or that everybody would try first.
     pub async fn keep(self, user: &str) -> Result<String> {
         let wrong = |detail: String| Err(Error::field("password", detail));
-        let lower = self.0.to_lowercase();
+        let lower = self.expose().to_lowercase();
         let mut characters = lower.chars().collect::<Vec<_>>();
         if characters.len() < SHORTEST {
             return wrong(format!("must have at least {SHORTEST} characters"));
         }
-        if self.0.len() > LONGEST {
+        if self.expose().len() > LONGEST {
             return wrong(format!("must have at most {LONGEST} bytes"));
         }
         characters.sort_unstable();
@@ -71,7 +66,7 @@ impl Password {
     pub async fn is(self, kept: Option<String>) -> Result<bool> {
         let exists = kept.is_some();
         let kept = kept.unwrap_or_else(|| OF_NOBODY.to_owned());
-        if self.0.len() > LONGEST {
+        if self.expose().len() > LONGEST {
             return Ok(false);
         }
         let same =
@@ -89,7 +84,7 @@ impl Password {
     ) -> Result<T> {
         let internal = |error: String| Error::Internal(error.into());
         let _permit = WORK.acquire().await.map_err(|error| internal(error.to_string()))?;
-        let done = tokio::task::spawn_blocking(move || work(self.0.as_bytes())).await;
+        let done = tokio::task::spawn_blocking(move || work(self.expose().as_bytes())).await;
         done.map_err(|error| internal(error.to_string()))?.map_err(|error| internal(error.to_string()))
     }
 }
@@ -118,7 +113,7 @@ mod tests {
         assert!(!is(&"x".repeat(LONGEST + 1), Some(&kept)).await);
         let other = Password::given("correct horse battery".into()).keep("alice").await.expect("taken");
         assert_ne!(kept, other, "it has a salt");
-        assert_eq!(format!("{:?}", Password::given("x".into())), "Password(…)");
+        assert!(!format!("{:?}", Password::given("hunter2".into())).contains("hunter2"));
     }
 
     #[rocket::async_test]

@@ -5,8 +5,8 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use ring::rand::{SecureRandom, SystemRandom};
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 use sha2::{Digest, Sha256};
-use std::fmt;
 
 use crate::auth::session;
 use crate::db::Tx;
@@ -17,46 +17,42 @@ use crate::sql::{Sql, Statement};
 /// How every secret begins, so that it is known for what it is wherever it is found.
 const MARK: &str = "virtapi_";
 
-/// A secret. It shows itself only when it is asked to.
-pub struct Secret(String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
+/// A secret. It shows itself only when it is asked to, and leaves nothing in memory.
+#[derive(Debug)]
+pub struct Secret(SecretString);
 
 impl Secret {
     /// A new one.
     fn random() -> Result<Self> {
-        let mut bytes = [0; 36];
-        SystemRandom::new().fill(&mut bytes).map_err(|_| Error::Internal("the system has no random bytes".into()))?;
+        let mut bytes = Zeroizing::new([0; 36]);
+        SystemRandom::new().fill(&mut *bytes).map_err(|_| Error::Internal("the system has no random bytes".into()))?;
         let (prefix, rest) = bytes.split_at(4);
-        Ok(Self(format!("{MARK}{}_{}", hex(prefix), BASE64.encode(rest))))
+        let rest = Zeroizing::new(BASE64.encode(rest));
+        Ok(Self(format!("{MARK}{}_{}", hex(prefix), *rest).into()))
     }
 
     /// What somebody has sent, if it can be one.
     #[must_use]
     pub fn given(text: &str) -> Option<Self> {
         let shaped = text.starts_with(MARK) && text.len() < 100 && text.bytes().all(|byte| byte.is_ascii_graphic());
-        shaped.then(|| Self(text.to_owned()))
+        shaped.then(|| Self(text.into()))
     }
 
     /// What is kept of it.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
-        Sha256::digest(self.0.as_bytes()).into()
+        Sha256::digest(self.expose().as_bytes()).into()
     }
 
     /// How it begins: enough to find its token, and nothing to use it with.
     fn prefix(&self) -> &str {
-        self.0.get(..MARK.len() + 8).unwrap_or_default()
+        self.expose().get(..MARK.len() + 8).unwrap_or_default()
     }
 
     /// The secret itself.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose_secret()
     }
 }
 
@@ -90,7 +86,7 @@ mod tests {
         assert_ne!(one.expose(), other.expose());
         assert_ne!(one.digest(), other.digest());
         assert!(one.expose().starts_with(one.prefix()) && one.prefix().len() == 16);
-        assert_eq!(format!("{one:?}"), "Secret(…)");
+        assert_eq!(format!("{one:?}"), "Secret(SecretBox<str>([REDACTED]))");
         assert_eq!(Secret::given(one.expose()).expect("a secret").digest(), one.digest());
         for wrong in ["", "Bearer x", "virtapi_\n", &format!("virtapi_{}", "x".repeat(100))] {
             assert!(Secret::given(wrong).is_none(), "{wrong}");

@@ -7,8 +7,8 @@ use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
+use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -30,13 +30,8 @@ pub struct SessionLimits {
 }
 
 /// The secret of a session. It shows itself only when it is asked to.
-pub struct SessionSecret(String);
-
-impl fmt::Debug for SessionSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionSecret(…)")
-    }
-}
+#[derive(Debug)]
+pub struct SessionSecret(SecretString);
 
 impl SessionSecret {
     /// A new one.
@@ -46,57 +41,51 @@ impl SessionSecret {
     pub fn random() -> Result<Self> {
         let mut bytes = [0; 32];
         SystemRandom::new().fill(&mut bytes).map_err(|_| Error::Internal("the system has no random bytes".into()))?;
-        Ok(Self(BASE64.encode(bytes)))
+        Ok(Self(BASE64.encode(bytes).into()))
     }
 
     /// What a browser has sent, if it can be one.
     #[must_use]
     pub fn given(text: &str) -> Option<Self> {
         let shaped = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        (text.len() == LENGTH && text.bytes().all(shaped)).then(|| Self(text.to_owned()))
+        (text.len() == LENGTH && text.bytes().all(shaped)).then(|| Self(text.into()))
     }
 
     /// What is kept of it.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
-        Sha256::digest(self.0.as_bytes()).into()
+        Sha256::digest(self.expose()).into()
     }
 
     /// What the forms of the session hold. It does not tell the secret.
     #[must_use]
     pub fn form_token(&self) -> FormToken {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_bytes());
-        FormToken(BASE64.encode(hmac::sign(&key, b"form")))
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.expose().as_bytes());
+        FormToken(BASE64.encode(hmac::sign(&key, b"form")).into())
     }
 
     /// The secret itself.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose_secret()
     }
 }
 
 /// What a form must hold to be one of ours.
-#[derive(Clone)]
-pub struct FormToken(String);
-
-impl fmt::Debug for FormToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FormToken(…)")
-    }
-}
+#[derive(Clone, Debug)]
+pub struct FormToken(SecretString);
 
 impl FormToken {
     /// For a form.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose_secret()
     }
 
     /// Whether a form holds it. Digests are compared, so that how long it takes tells nothing.
     #[must_use]
     pub fn is(&self, given: &str) -> bool {
-        Sha256::digest(given) == Sha256::digest(&self.0)
+        Sha256::digest(given) == Sha256::digest(self.expose())
     }
 }
 
@@ -181,7 +170,8 @@ mod tests {
         assert!(one.form_token().is(given.form_token().expose()));
         assert!(!one.form_token().is(other.form_token().expose()) && !one.form_token().is(""));
         assert!(!one.form_token().is(one.expose()));
-        assert_eq!(format!("{one:?} {:?}", one.form_token()), "SessionSecret(…) FormToken(…)");
+        let shown = format!("{one:?} {:?}", one.form_token());
+        assert!(!shown.contains(one.expose()) && !shown.contains(one.form_token().expose()), "{shown}");
         for wrong in ["", "x", &"x".repeat(LENGTH + 1), &" ".repeat(LENGTH)] {
             assert!(SessionSecret::given(wrong).is_none(), "{wrong}");
         }

@@ -10,9 +10,9 @@ use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Metadata, Profile, Provider, Source};
 use rocket::data::ByteUnit;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::{LogFormat, LogLevel};
+use super::{DatabaseUrl, LogFormat, LogLevel};
 
 /// The settings as flags. Each is also a key of the file, and `VIRTAPI_` with its name in capitals in the environment.
 #[expect(clippy::doc_markdown, reason = "these lines are the text of --help, which knows no Markdown")]
@@ -78,8 +78,8 @@ pub struct Flags {
     pub data_dir: Option<PathBuf>,
     /// Use this database and start no private one [env: VIRTAPI_DATABASE_URL or DATABASE_URL]
     #[arg(long, value_name = "URL")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub database_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    pub database_url: Option<DatabaseUrl>,
     /// Directory of the programs initdb and postgres [env: VIRTAPI_POSTGRES_BIN] [default: the newest installed]
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,6 +120,12 @@ pub struct Flags {
     #[arg(long, value_name = "LEVEL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_level: Option<LogLevel>,
+}
+
+/// The database, with its password: here it goes where the settings are made of, and to nobody who shows them.
+#[expect(clippy::ref_option, reason = "serde gives it so")]
+fn exposed<S: Serializer>(url: &Option<DatabaseUrl>, serializer: S) -> Result<S::Ok, S::Error> {
+    url.as_ref().map(DatabaseUrl::expose).serialize(serializer)
 }
 
 /// A size with or without a unit.

@@ -108,6 +108,12 @@ fn passwords_are_not_shown() {
         assert!(!shown.contains("secret") && shown.contains("me:***@db"), "{shown}");
     }
     assert!(!problem(&["--database-url", "postgres://u:secret@h:bad/x"], &[]).contains("secret"));
+    let cli = Cli::parse_from(["virtapi", "--database-url", "postgres://me:secret@db/x"]);
+    assert!(!format!("{:?}", cli.flags).contains("secret"), "{:?}", cli.flags);
+    let loaded = load(&cli.flags, []).expect("loads");
+    let settings = &loaded.settings;
+    assert!(!format!("{settings:?}").contains("secret"), "{settings:?}");
+    assert_eq!(settings.database_url.as_ref().expect("is set").expose(), "postgres://me:secret@db/x");
 }
 
 #[test]

@@ -3,24 +3,25 @@
 use std::fmt;
 
 use clap::ValueEnum;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use tokio_postgres::config::Host;
 
 /// How to reach a database. It may hold a password: it is shown, logged and serialized without it.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct DatabaseUrl(String);
+#[derive(Clone, Deserialize)]
+#[serde(from = "String")]
+pub struct DatabaseUrl(SecretString);
 
 impl DatabaseUrl {
     /// The whole of it, for those who connect.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose_secret()
     }
 
     /// What is wrong with it, if anything.
     pub(super) fn problem(&self) -> Option<String> {
-        self.0.parse::<tokio_postgres::Config>().err().map(|error| {
+        self.expose().parse::<tokio_postgres::Config>().err().map(|error| {
             let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
             format!("must be like postgres://user@host/database ({reason})")
         })
@@ -29,14 +30,20 @@ impl DatabaseUrl {
 
 impl From<String> for DatabaseUrl {
     fn from(url: String) -> Self {
-        Self(url)
+        Self(url.into())
+    }
+}
+
+impl PartialEq for DatabaseUrl {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
     }
 }
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Put together from what was understood: nothing that may hide a password is copied.
-        let Ok(config) = self.0.parse::<tokio_postgres::Config>() else { return f.write_str("(unreadable)") };
+        let Ok(config) = self.expose().parse::<tokio_postgres::Config>() else { return f.write_str("(unreadable)") };
         f.write_str("postgres://")?;
         if let Some(user) = config.get_user() {
             write!(f, "{user}{}@", if config.get_password().is_some() { ":***" } else { "" })?;

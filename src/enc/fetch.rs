@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use reqwest::{Certificate, Client, Identity, Response, StatusCode, Url, redirect};
+use secrecy::{ExposeSecret, SecretSlice, zeroize::Zeroizing};
 
 use super::settings::Settings;
 
@@ -77,9 +78,8 @@ fn client(settings: &Settings) -> Result<Client, String> {
         builder = builder.tls_certs_only(authorities);
     }
     if let Some((cert, key)) = &settings.identity {
-        let mut pem = read_file("cert", cert)?;
-        pem.push(b'\n');
-        pem.extend(read_file("key", key)?);
+        let (certificate, key) = (read_file("cert", cert)?, SecretSlice::from(read_file("key", key)?));
+        let pem = Zeroizing::new([&certificate, &b"\n"[..], key.expose_secret()].concat());
         builder =
             builder.identity(Identity::from_pem(&pem).map_err(|error| says("cert and key", cert, &chain(&error)))?);
     }
@@ -90,13 +90,13 @@ fn headers(settings: &Settings, etag: Option<&str>) -> Result<HeaderMap, String>
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/yaml, application/json;q=0.9"));
     if let Some(path) = &settings.token_file {
-        let token = read_file("token_file", path)?;
-        let token = token.trim_ascii();
+        let token = SecretSlice::from(read_file("token_file", path)?);
+        let token = token.expose_secret().trim_ascii();
         if token.is_empty() {
             return Err(says("token_file", path, &"it is empty"));
         }
-        let mut value =
-            HeaderValue::from_bytes(&[b"Bearer ", token].concat()).map_err(|error| says("token_file", path, &error))?;
+        let bearer = Zeroizing::new([b"Bearer ", token].concat());
+        let mut value = HeaderValue::from_bytes(&bearer).map_err(|error| says("token_file", path, &error))?;
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
     }

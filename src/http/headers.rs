@@ -68,7 +68,7 @@ impl Fairing for Headers {
                 self.sightings.note(&refusal);
             }
             let id = RequestId::of(request).to_owned();
-            tracing::info!(request = id, method = %request.method(), uri = %request.uri(), status, "refused");
+            tracing::info!(request = id, method = %request.method(), path = %request.uri().path(), status, "refused");
             response.set_header(Header::new("X-Request-Id", id));
         }
     }

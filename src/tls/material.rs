@@ -6,6 +6,7 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use secrecy::{ExposeSecret, SecretSlice};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,18 +25,25 @@ pub struct Wrong {
 }
 
 /// A file that a setting names, as it was when it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Pem {
     setting: &'static str,
     path: PathBuf,
-    bytes: Vec<u8>,
+    /// It may be the key.
+    bytes: Arc<SecretSlice<u8>>,
+}
+
+impl PartialEq for Pem {
+    fn eq(&self, other: &Self) -> bool {
+        (self.setting, &self.path, self.bytes()) == (other.setting, &other.path, other.bytes())
+    }
 }
 
 impl Pem {
     fn read(setting: &'static str, path: &Path) -> Result<Self, Wrong> {
         let path = path.to_owned();
         match fs::read(&path) {
-            Ok(bytes) => Ok(Self { setting, path, bytes }),
+            Ok(bytes) => Ok(Self { setting, path, bytes: Arc::new(bytes.into()) }),
             Err(error) => Err(Wrong { setting, path, reason: format!("cannot be read: {error}") }),
         }
     }
@@ -46,12 +54,12 @@ impl Pem {
     }
 
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.expose_secret()
     }
 
     /// Its certificates, at least one.
     pub fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, Wrong> {
-        let found = CertificateDer::pem_slice_iter(&self.bytes).collect::<Result<Vec<_>, _>>();
+        let found = CertificateDer::pem_slice_iter(self.bytes()).collect::<Result<Vec<_>, _>>();
         match found {
             Ok(found) if found.is_empty() => Err(self.wrong("holds no certificate in PEM")),
             Ok(found) => Ok(found),
@@ -61,7 +69,7 @@ impl Pem {
 }
 
 /// The files that the settings name, as they were when they were read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Files {
     certificate: Pem,
     key: Pem,
@@ -125,9 +133,9 @@ impl Material {
     /// need not.
     #[must_use]
     pub fn config(&self) -> TlsConfig {
-        let config = TlsConfig::from_bytes(&self.files.certificate.bytes, &self.files.key.bytes);
+        let config = TlsConfig::from_bytes(self.files.certificate.bytes(), self.files.key.bytes());
         match &self.files.client_ca {
-            Some(bundle) => config.with_mutual(MutualTls::from_bytes(&bundle.bytes)),
+            Some(bundle) => config.with_mutual(MutualTls::from_bytes(bundle.bytes())),
             None => config,
         }
     }
@@ -148,12 +156,29 @@ impl Material {
 /// Whether Rocket will take them, and they belong together.
 fn check_pair(certificate: &Pem, key: &Pem) -> Result<(), Wrong> {
     let chain = certificate.certificates()?;
-    let secret = util::load_private_key(&mut &*key.bytes).map_err(|error| key.wrong(error))?;
+    let secret = util::load_private_key(&mut key.bytes()).map_err(|error| key.wrong(error))?;
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let config = config.with_safe_default_protocol_versions().map_err(|error| certificate.wrong(error))?;
     match config.with_no_client_auth().with_single_cert(chain, secret) {
         Ok(_) => Ok(()),
         Err(rustls::Error::InconsistentKeys(_)) => Err(key.wrong("is not the key of the certificate")),
         Err(error) => Err(certificate.wrong(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_does_not_show_itself() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("key.pem");
+        fs::write(&path, "secret").expect("writes");
+        let key = Pem::read("tls_key", &path).expect("reads");
+        let shown = format!("{key:?}");
+        assert!(shown.contains("key.pem"), "{shown}");
+        assert!(!shown.contains("secret") && !shown.contains(&format!("{}, {}", b's', b'e')), "{shown}");
+        assert_eq!(key.bytes(), b"secret");
     }
 }

@@ -23,6 +23,7 @@ mod generations;
 mod harness;
 mod html;
 mod lists;
+mod log_secrets;
 mod migrations;
 mod openapi;
 mod openid;

@@ -117,6 +117,13 @@ impl Server {
         Self::spawn(program(&[]), data, more)
     }
 
+    /// One whose log goes to this file.
+    pub fn start_with_log(data: &DataDir, more: &[&str], log: std::fs::File) -> Self {
+        let mut command = program(&[]);
+        command.stderr(log);
+        Self::spawn(command, data, more)
+    }
+
     /// As an ordinary user, even when root runs the tests.
     pub fn start_as_nobody(data: &DataDir) -> Self {
         // Where the program was built, others may have no access.

@@ -77,6 +77,8 @@ pub struct Settings {
     pub request_body_limit: ByteUnit,
     /// How much memory the documents that are kept for agents may take; 0 keeps none.
     pub document_cache: ByteUnit,
+    /// For how many days the runs that agents report are kept.
+    pub run_retention: u32,
     /// How many seconds requests under way get to finish when the server is told to stop.
     pub shutdown_grace: u32,
     /// How log lines look.
@@ -110,6 +112,7 @@ impl Default for Settings {
             request_rate: 100,
             request_body_limit: 8.mebibytes(),
             document_cache: 64.mebibytes(),
+            run_retention: 90,
             shutdown_grace: 30,
             log_format: LogFormat::Text,
             log_level: LogLevel::Info,
@@ -213,6 +216,7 @@ impl Loaded {
         self.check_that("request_rate", s.request_rate <= 1_000_000, "must be at most 1000000 (a second)")?;
         self.check_that("request_body_limit", bodies.contains(&s.request_body_limit), "must be 1 KiB to 1 GiB")?;
         self.check_that("document_cache", s.document_cache <= 64.gibibytes(), "must be at most 64 GiB")?;
+        self.check_that("run_retention", (1..=3650).contains(&s.run_retention), "must be 1 to 3650 (ten years)")?;
         self.check_that("shutdown_grace", s.shutdown_grace <= 3600, "must be at most 3600 (an hour)")?;
         for (key, is_set, needs, has_it) in [
             ("tls_certificate", s.tls_certificate.is_some(), "tls_key", s.tls_key.is_some()),

@@ -1,10 +1,11 @@
-//! What `fuzz/` feeds with what a stranger might send: the readers of bodies and of filters, each with what must hold
+//! What `fuzz/` feeds with what a stranger might send: the readers of bodies, of filters and of reports, each with what must hold
 //! of whatever it takes. For `fuzz/` alone; it knows no database, so what is read is checked and not kept.
 
 use serde_json::Value;
 
 use crate::http::{body, tree};
 use crate::kind::Kind;
+use crate::puppet::report::Report;
 use crate::query::{self, Query};
 use crate::resources::KINDS;
 
@@ -44,6 +45,14 @@ pub fn filters(text: &str) {
             parsed(kind, &tree);
         }
     }
+}
+
+/// A report of Puppet. What is taken can be stored.
+pub fn puppet_report(bytes: &[u8]) {
+    let Ok(report) = Report::read(bytes) else { return };
+    written_again(&report.messages);
+    assert!(!report.messages.to_string().contains("\\u0000"));
+    assert!(!report.duration_seconds.is_some_and(|seconds| !seconds.is_finite() || seconds < 0.0));
 }
 
 fn written_again(read: &Value) {

@@ -102,6 +102,17 @@ pub async fn document(actor: &Actor, fqdn: &str, matches: impl AsyncFnOnce(&str)
     if may { Ok(()) } else { Err(Error::NotFound) }
 }
 
+/// Whether the actor may report what happened on this node: who reads its documents, unless its token only reads.
+///
+/// # Errors
+/// As [`document`].
+pub async fn report(actor: &Actor, fqdn: &str, matches: impl AsyncFnOnce(&str) -> Result<bool>) -> Result<()> {
+    if actor.scope() == Scope::Read {
+        return Err(Error::Forbidden);
+    }
+    document(actor, fqdn, matches).await
+}
+
 /// Whether the actor may set this field. A customer may set what its objects are, and not where and how they run.
 #[must_use]
 pub fn sets(actor: &Actor, column: &Column) -> bool {

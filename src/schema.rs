@@ -258,6 +258,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    runs (id) {
+        id -> Int8,
+        node -> Text,
+        tool -> Text,
+        run -> Text,
+        started_at -> Timestamptz,
+        duration_seconds -> Nullable<Float8>,
+        status -> Text,
+        mode -> Text,
+        environment -> Nullable<Text>,
+        version -> Nullable<Text>,
+        total -> Int4,
+        changed -> Int4,
+        failed -> Int4,
+        out_of_sync -> Int4,
+        messages -> Json,
+        received_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     sessions (digest) {
         digest -> Bytea,
         user_id -> Int8,

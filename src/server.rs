@@ -1,5 +1,6 @@
 //! The server, put together: what it manages, which routes it has, what runs beside it.
 
+use chrono::{TimeDelta, Utc};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +8,9 @@ use std::time::Duration;
 use crate::config::Settings;
 use crate::sightings::Sightings;
 use crate::tls::{ClientAuthorities, Material};
-use crate::{auth, db, http, puppet, render, salt};
+use crate::{auth, db, http, puppet, render, resources, salt};
 
-/// How often old idempotency keys and sessions are forgotten.
+/// How often old idempotency keys, sessions and runs are forgotten.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
 /// What lasts while one listener takes the place of another.
@@ -38,7 +39,7 @@ impl Server {
         if metrics::set_global_recorder(recorder).is_err() {
             tracing::debug!("metrics are already recorded");
         }
-        tokio::spawn(forget_old(db.clone(), settings.session_limits()));
+        tokio::spawn(forget_old(db.clone(), settings.clone()));
         let sightings = Arc::new(Sightings::new(db.clone()));
         tokio::spawn(sightings.clone().keep_recording());
         Ok(Self {
@@ -120,18 +121,20 @@ pub fn rocket(
     Ok(server.listener(settings.port, tls))
 }
 
-async fn forget_old(db: db::Db, sessions: auth::SessionLimits) {
+async fn forget_old(db: db::Db, settings: Settings) {
     let mut tick = tokio::time::interval(FORGET_EVERY);
+    let kept = TimeDelta::days(settings.run_retention.into());
     loop {
         tick.tick().await;
         let forgotten = db.write(auth::Actor::system("forgetting"), false, async |tx| {
             let keys = http::idempotency::forget_old(tx).await?;
-            Ok((keys, auth::forget_old(tx, sessions).await?))
+            let sessions = auth::forget_old(tx, settings.session_limits()).await?;
+            Ok((keys, sessions, resources::forget_old_runs(tx, Utc::now() - kept).await?))
         });
         match forgotten.await {
-            Ok((0, 0)) => {}
-            Ok((keys, sessions)) => tracing::info!(keys, sessions, "forgot old idempotency keys and sessions"),
-            Err(error) => tracing::warn!(%error, "old idempotency keys and sessions stay for now"),
+            Ok((0, 0, 0)) => {}
+            Ok((keys, sessions, runs)) => tracing::info!(keys, sessions, runs, "forgot what is old"),
+            Err(error) => tracing::warn!(%error, "what is old stays for now"),
         }
     }
 }

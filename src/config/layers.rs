@@ -108,6 +108,10 @@ pub struct Flags {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_cache: Option<ByteUnit>,
+    /// Days for which the runs that agents report are kept [env: VIRTAPI_RUN_RETENTION] [default: 90]
+    #[arg(long, value_name = "DAYS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_retention: Option<u32>,
     /// Seconds that requests under way get to finish at a stop [env: VIRTAPI_SHUTDOWN_GRACE] [default: 30]
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,7 +138,7 @@ fn size(text: &str) -> Result<ByteUnit, String> {
 }
 
 /// Every setting's name.
-pub const KEYS: [&str; 24] = [
+pub const KEYS: [&str; 25] = [
     "address",
     "port",
     "tls_certificate",
@@ -156,6 +160,7 @@ pub const KEYS: [&str; 24] = [
     "request_rate",
     "request_body_limit",
     "document_cache",
+    "run_retention",
     "shutdown_grace",
     "log_format",
     "log_level",

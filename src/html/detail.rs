@@ -194,5 +194,7 @@ fn documents(kind: &dyn Kind, item: &Value) -> Vec<Link> {
         ("Salt pillar", "salt/pillar"),
         ("Salt tops", "salt/tops"),
     ];
-    documents.iter().map(link).collect()
+    let runs =
+        Link::new("Runs", address("/v1/runs", &[("node".into(), certname.clone()), ("sort".into(), "-id".into())]));
+    documents.iter().map(link).chain([runs]).collect()
 }

@@ -79,6 +79,18 @@ impl<'r> Caller<'r> {
         Ok(kept)
     }
 
+    /// Whether the caller may report for this node.
+    ///
+    /// # Errors
+    /// What is wrong with the name, or with the wish.
+    pub async fn may_report(&self, CertName(name): CertName) -> Result<()> {
+        let matches = async |filter: &str| self.identities.matches(filter, &name).await;
+        let may = policy::report(&self.actor, &name, matches).await;
+        may.inspect_err(|error| self.note_refusal(error, &name))?;
+        // No form of ours sends one.
+        if self.actor.is_confirmed() { Ok(()) } else { Err(Error::Unconfirmed) }
+    }
+
     /// A node that is not the caller's does not exist for it; but that it has asked is recorded.
     fn note_refusal(&self, error: &Error, name: &str) {
         if matches!(error, Error::NotFound) {

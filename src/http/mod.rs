@@ -14,6 +14,7 @@ pub mod openid;
 pub mod pages;
 pub mod passwords;
 pub mod reply;
+pub mod report_body;
 pub mod request_id;
 pub mod resources;
 pub mod secrets;

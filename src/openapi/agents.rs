@@ -1,11 +1,12 @@
-//! The routes that agents read.
+//! The routes of agents: what they read, and where they report.
 
 use serde_json::{Value, json};
 
 use crate::openapi::{refer, responses};
 
 /// The tag of Puppet's routes.
-pub const PUPPET: (&str, &str) = ("puppet", "What Puppet reads: ENC, Hiera, and the path of the Foreman client.");
+pub const PUPPET: (&str, &str) =
+    ("puppet", "What Puppet reads: ENC, Hiera, and the path of the Foreman client; and where it reports.");
 /// The tag of Salt's routes.
 pub const SALT: (&str, &str) = ("salt", "What Salt reads: pillar and tops.");
 
@@ -35,7 +36,21 @@ pub fn paths() -> Vec<(String, Value)> {
         get["security"] = json!([{"bearer": []}, {"basic": []}, {"certificate": []}]);
         (path.to_owned(), json!({"parameters": in_path(path), "get": get}))
     };
-    all.into_iter().map(item).collect()
+    all.into_iter().map(item).chain([reports()]).collect()
+}
+
+fn reports() -> (String, Value) {
+    let mut answers = responses::problems(&[400, 401, 403, 404, 413, 429, 503]);
+    answers.insert("204".into(), json!({"description": "It is kept; one that came before, already."}));
+    let schema =
+        json!({"type": "string", "description": "A report as Puppet writes it: of format 4 or later, at most 16 MiB."});
+    let post = json!({
+        "operationId": "postPuppetReport", "summary": "A report of a run, as `reports = http` sends it", "tags": [PUPPET.0],
+        "security": [{"bearer": []}, {"basic": []}, {"certificate": []}],
+        "requestBody": {"required": true, "content": {"application/x-yaml": {"schema": schema}}},
+        "responses": answers,
+    });
+    ("/puppet/reports".into(), json!({"post": post}))
 }
 
 /// The parameters that stand in a path.

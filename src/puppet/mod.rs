@@ -1,8 +1,11 @@
-//! The document of a node in the shapes that Puppet reads: ENC and Hiera. It translates; what a node must be is decided
-//! in `render`.
+//! The document of a node in the shapes that Puppet reads: ENC and Hiera; and what Puppet reports. It translates; what a
+//! node must be is decided in `render`.
 
 mod enc;
 mod hiera;
+pub mod report;
+mod reports;
+mod yaml;
 
 use rocket::http::ContentType;
 use rocket::{Route, State, get, routes};
@@ -84,5 +87,5 @@ fn hiera_of_nobody(caller: Result<Caller<'_>>) -> Error {
 
 /// The routes under `/`.
 pub fn routes() -> Vec<Route> {
-    routes![classify, foreman, hiera_keys, hiera_key, hiera_of_nobody]
+    [routes![classify, foreman, hiera_keys, hiera_key, hiera_of_nobody], reports::routes()].concat()
 }

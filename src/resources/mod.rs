@@ -22,6 +22,7 @@ mod network;
 mod node;
 mod node_state;
 mod organization;
+mod run;
 mod snapshot;
 mod storage_type;
 mod team;
@@ -53,6 +54,7 @@ pub use self::{
     node::Node,
     node_state::NodeState,
     organization::Organization,
+    run::{NewRun, Run, forget_old_runs, report},
     snapshot::Snapshot,
     storage_type::StorageType,
     team::Team,
@@ -97,7 +99,7 @@ pub static KINDS: &[&dyn Kind] = &[
 ];
 
 /// What is recorded, and read in the same ways.
-static RECORDS: &[&dyn Kind] = &[AuditEvent::KIND];
+static RECORDS: &[&dyn Kind] = &[Run::KIND, AuditEvent::KIND];
 
 /// Everything that can be read.
 pub fn readable() -> impl Iterator<Item = &'static dyn Kind> {

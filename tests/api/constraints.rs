@@ -112,6 +112,14 @@ const CHECKS: &[(&str, &str)] = &[
     ("vms_cores_check", "UPDATE vms SET cores = 0"),
     ("vms_cputime_limit_check", "UPDATE vms SET cputime_limit = 101"),
     ("vms_name_check", "UPDATE vms SET name = E'a\\nb'"),
+    ("runs_changed_check", "$run; UPDATE runs SET changed = -1"),
+    ("runs_duration_seconds_check", "$run; UPDATE runs SET duration_seconds = -1"),
+    ("runs_failed_check", "$run; UPDATE runs SET failed = -1"),
+    ("runs_mode_check", "$run; UPDATE runs SET mode = 'dry'"),
+    ("runs_out_of_sync_check", "$run; UPDATE runs SET out_of_sync = -1"),
+    ("runs_status_check", "$run; UPDATE runs SET status = 'odd'"),
+    ("runs_tool_check", "$run; UPDATE runs SET tool = 'chef'"),
+    ("runs_total_check", "$run; UPDATE runs SET total = -1"),
     ("user_passwords_hash_check", "INSERT INTO user_passwords (user_id, hash) VALUES (1, 'in the clear')"),
     ("users_openid_subject_check", "UPDATE users SET openid_subject = '' WHERE id = 1"),
     ("vms_ram_bytes_check", "UPDATE vms SET ram_bytes = 0"),
@@ -140,6 +148,11 @@ const BARE: &str = "
     INSERT INTO nodes (fqdn, state_id) VALUES ('bare', 1);
     INSERT INTO hypervisors (node_id, cores, ram_bytes) SELECT id, 1, 1 FROM nodes WHERE fqdn = 'bare';
     INSERT INTO hypervisor_virt_methods SELECT bare(), id FROM virt_methods";
+
+/// For `$run`.
+const RUN: &str = "
+    INSERT INTO runs (node, tool, run, started_at, status, mode, total, changed, failed, out_of_sync, messages)
+        VALUES ('hv01.example.com', 'puppet', gen_random_uuid(), now(), 'unchanged', 'apply', 0, 0, 0, 0, '[]')";
 
 /// The checks of tables, of domains, and those that triggers make (`CONSTRAINT = '…'` in their source).
 const NAMES: &str = "
@@ -179,7 +192,7 @@ async fn every_rule_holds_in_the_database() {
     let app = demo().await;
     let mut wrong = vec![];
     for (rule, statement) in CHECKS {
-        let broken = broken_by(&app.dsn, &statement.replace("$bare", BARE)).await;
+        let broken = broken_by(&app.dsn, &statement.replace("$bare", BARE).replace("$run", RUN)).await;
         if broken != *rule {
             wrong.push(format!("{rule}: {statement} breaks {broken}"));
         }
@@ -211,6 +224,7 @@ async fn every_reference_and_every_key_holds_in_the_database() {
     let password = json!({"password": "correct horse battery"});
     app.json(Method::Put, "/v1/users/hank/password", password).await.is(Status::NoContent);
     sql(&app.dsn, "UPDATE users SET openid_subject = name").await;
+    sql(&app.dsn, &format!("{RUN}; {RUN}")).await;
     assert_eq!(Browser::new(&app).log_in("", TOKEN).await.status, 303);
     let mut wrong = vec![];
     for row in rows(&app.dsn, OTHERS).await {

@@ -172,6 +172,15 @@ impl App {
         Answer::read(format!("{method} {url}"), request.dispatch().await).await
     }
 
+    /// The same with a body.
+    pub async fn send_body_with(&self, certificate: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = self.client.post(url.to_owned()).identity(certificate.as_bytes()).body(body);
+        for (name, value) in headers {
+            request.add_header(Header::new((*name).to_owned(), (*value).to_owned()));
+        }
+        Answer::read(format!("POST {url}"), request.dispatch().await).await
+    }
+
     /// A request without a token, from this address if one is given.
     pub async fn send_as_stranger(
         &self,

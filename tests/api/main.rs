@@ -31,6 +31,7 @@ mod outage;
 mod rates;
 mod readme;
 mod relations;
+mod reports;
 mod salt;
 mod schema;
 mod server_role;

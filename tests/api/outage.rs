@@ -87,7 +87,8 @@ async fn ask(app: &App, (method, url, body): &(Method, String, String)) -> Answe
 }
 
 /// What is answered without the database.
-const ALONE: &[&str] = &["/", "/v1/", "/health", "/metrics", "/api-docs", "/docs", "/static", "/forms/nodes/filter"];
+const ALONE: &[&str] =
+    &["/", "/v1/", "/health", "/metrics", "/api-docs", "/docs", "/static", "/forms/nodes/filter", "/login", "/account"];
 
 #[rocket::async_test(flavor = "multi_thread")]
 async fn every_route_outlives_the_database() {

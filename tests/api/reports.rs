@@ -1,0 +1,149 @@
+//! What agents report: who may, what is taken, and what is kept of it.
+
+use rocket::http::{Method, Status};
+use serde_json::{Value, json};
+
+use crate::access::issue;
+use crate::certificates;
+use crate::harness::{Answer, App, rows, sql};
+use crate::tls::authority::Authority;
+
+/// As a real puppet has sent it, for `hv01.example.com`.
+pub const REPORT: &str = include_str!("../../src/puppet/report_sample.yaml");
+const RUN: &str = "7a1e9308-f750-4073-a5a7-24dc9ce60c9c";
+const NODE: &str = "hv01.example.com";
+
+async fn send(app: &App, secret: &str, report: &str) -> Answer {
+    let bearer = format!("Bearer {secret}");
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/x-yaml; charset=UTF-8")];
+    app.send(Method::Post, "/puppet/reports", &headers, report.as_bytes()).await
+}
+
+async fn node(app: &App, fqdn: &str) -> String {
+    app.post("/v1/nodes", json!({"fqdn": fqdn, "state": "running"})).await.is(Status::Created);
+    issue(app, json!({"node": fqdn, "scope": "documents"})).await.1
+}
+
+async fn runs(app: &App) -> Vec<Value> {
+    let list = app.get("/v1/runs?sort=id").await.is(Status::Ok);
+    list["items"].as_array().unwrap().clone()
+}
+
+#[rocket::async_test]
+async fn a_report_is_kept_once_however_often_it_comes() {
+    let app = App::start().await;
+    let secret = node(&app, NODE).await;
+    for _ in 0..2 {
+        assert_eq!(send(&app, &secret, REPORT).await.status, 204);
+    }
+    let second = REPORT.replacen(RUN, "7a1e9308-f750-4073-a5a7-24dc9ce60c9d", 1).replacen(
+        "status: changed",
+        "status: failed",
+        1,
+    );
+    assert_eq!(send(&app, &secret, &second).await.status, 204);
+    let found = runs(&app).await;
+    assert_eq!(found.len(), 2, "{found:?}");
+    let run = &found[0];
+    assert_eq!((&run["node"], &run["tool"], &run["run"]), (&json!(NODE), &json!("puppet"), &json!(RUN)));
+    assert_eq!((&run["status"], &run["mode"], &run["version"]), (&json!("changed"), &json!("apply"), &json!("7.23.0")));
+    assert_eq!((&run["total"], &run["changed"], &run["failed"]), (&json!(8), &json!(1), &json!(0)));
+    assert_eq!(run["started_at"], "2026-11-20T22:19:29.725030Z");
+    assert_eq!(run["messages"][0]["level"], "err");
+    // What was changed, and to what, may be a secret.
+    let kept = rows(&app.dsn, "SELECT r::text FROM runs r").await;
+    assert!(kept.iter().all(|row| !row[0].contains("defined 'message' as")), "{kept:?}");
+    let failed = app.get("/v1/runs?status=failed&node=hv01.example.com").await.is(Status::Ok);
+    assert_eq!(failed["total"], 1);
+    assert!(app.get("/v1/nodes/hv01.example.com.html").await.text().contains("/v1/runs?node=hv01.example.com"));
+    // Nobody writes one otherwise.
+    app.post("/v1/runs", json!({})).await.is(Status::MethodNotAllowed);
+    app.json(Method::Delete, "/v1/runs/1", Value::Null).await.is(Status::MethodNotAllowed);
+}
+
+#[rocket::async_test]
+async fn a_node_reports_for_itself_and_a_compiler_for_its_nodes() {
+    let authority = Authority::new("Puppet");
+    // It knows hv01 and hv02.
+    let app = certificates::app(&authority, Some(&authority.revoke(&[]))).await;
+    let secret = async |fields: Value| issue(&app, fields).await.1;
+    let compiler = |name: &str, node: &str| json!({"compiler": {"name": name, "serves": "listed", "nodes": [node]}});
+    let user = |role: &str| json!({"user": {"name": role, "account_type": "person", "role": role, "state": "active"}});
+    for (fields, status) in [
+        (json!({"node": NODE}), 204),
+        (json!({"node": NODE, "scope": "documents"}), 204),
+        (json!({"node": NODE, "scope": "read"}), 403),
+        (json!({"node": "hv02.example.com"}), 404),
+        (compiler("a", NODE), 204),
+        (compiler("b", "hv02.example.com"), 404),
+        (user("operator"), 403),
+        (user("auditor"), 403),
+    ] {
+        let answer = send(&app, &secret(fields.clone()).await, REPORT).await;
+        assert_eq!(answer.status, status, "{fields} {}", answer.text());
+    }
+    let leaf = authority.issue("hv02.example.com", 9);
+    let headers = [("Content-Type", "application/x-yaml")];
+    let own = REPORT.replacen(NODE, "hv02.example.com", 1);
+    for (report, status) in [(REPORT, 404), (own.as_str(), 204)] {
+        let answer = app.send_body_with(&leaf.certificate, "/puppet/reports", &headers, report.as_bytes()).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
+    assert_eq!(
+        app.send_as_stranger(None, Method::Post, "/puppet/reports", &headers, REPORT.as_bytes()).await.status,
+        401
+    );
+    let all = secret(json!({"compiler": {"name": "c", "serves": "all"}})).await;
+    let unknown = REPORT.replacen(NODE, "hv99.example.com", 1);
+    assert_eq!(send(&app, &all, &unknown).await.status, 404, "it is not in the inventory");
+}
+
+#[rocket::async_test]
+async fn what_is_no_report_is_refused_with_the_reason_and_nothing_is_kept() {
+    let app = App::start().await;
+    let secret = node(&app, NODE).await;
+    let large = format!("{REPORT}rest: '{}'\n", "x".repeat(17 << 20));
+    for (report, status, reason) in [
+        ("", 400, "it is empty"),
+        ("host: hv01.example.com\n", 400, "does not begin with !ruby/object:Puppet::Transaction::Report"),
+        ("{}", 400, "does not begin with"),
+        (&REPORT.replacen("status: changed", "status: &a changed", 1), 400, "anchor"),
+        (&REPORT.replacen("status: changed", "status: !ruby/object:Kernel changed", 1), 400, "the tag"),
+        (&REPORT.replacen(RUN, "1", 1), 400, "transaction_uuid is no UUID"),
+        (&REPORT.replacen("status: changed", "status: 'chan\\0ged'", 1), 400, "is none"),
+        (&REPORT.replacen("host: hv01.example.com", "host: \"hv01\\0\"", 1), 404, "no such thing"),
+        (&large, 413, "larger than"),
+    ] {
+        let answer = send(&app, &secret, report).await;
+        assert_eq!(answer.status, status, "{reason} {}", answer.text());
+        assert!(answer.text().contains(reason), "{reason} {}", answer.text());
+    }
+    assert_eq!(runs(&app).await.len(), 0);
+    // What cannot be stored is left out of what can.
+    let odd = REPORT.replacen("message: Using environment 'production'", "message: \"a\\0b\"", 1).replacen(
+        "level: info",
+        "level: err",
+        1,
+    );
+    assert_eq!(send(&app, &secret, &odd).await.status, 204);
+    let found = runs(&app).await;
+    assert!(found[0]["messages"].as_array().unwrap().iter().any(|message| message["message"] == "ab"));
+}
+
+#[rocket::async_test]
+async fn old_runs_are_forgotten() {
+    let app = App::start().await;
+    let secret = node(&app, NODE).await;
+    assert_eq!(send(&app, &secret, REPORT).await.status, 204);
+    sql(&app.dsn, "UPDATE runs SET received_at = now() - interval '91 days'").await;
+    let second = REPORT.replacen(RUN, "7a1e9308-f750-4073-a5a7-24dc9ce60c9d", 1);
+    assert_eq!(send(&app, &secret, &second).await.status, 204);
+    // A server forgets when it starts, and from time to time.
+    let again = App::on(&app.dsn).await;
+    let start = std::time::Instant::now();
+    while runs(&again).await.len() > 1 {
+        assert!(start.elapsed().as_secs() < 20, "it is still there");
+        rocket::tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(runs(&again).await[0]["run"], "7a1e9308-f750-4073-a5a7-24dc9ce60c9d");
+}

@@ -11,6 +11,9 @@ from puppet_sandbox import TIMEOUT, Sandbox
 from puppet_server import Server
 from puppet_test import CHANGED, FAILED
 
+# Some resources, as --detailed-exitcodes tells it.
+FAILED_IN_PART = 4
+
 
 class FleetTest(unittest.TestCase):
     maxDiff = None
@@ -101,6 +104,18 @@ class FleetTest(unittest.TestCase):
             status, head, body = ask(path)
             self.assertEqual(status, expected, path)
             self.assertNotIn("location:", head)
+
+    def test_each_run_is_reported(self):
+        secret = self.token.read_text(encoding="ascii").strip()
+        self.sandbox.report(self.server.url.replace("://", f"://any:{secret}@") + "/puppet/reports")
+        self.assert_applied()
+        self.sandbox.site("exec { '/bin/false': }")
+        status, said = self.sandbox.apply()
+        self.assertEqual(status, CHANGED + FAILED_IN_PART, said)
+        # A report that is not taken fails no run, so it is seen here only.
+        runs = json.loads(self.server.get(f"/v1/runs?node={CERTNAME}&sort=id")[2])["items"]
+        self.assertEqual([(run["status"], run["failed"]) for run in runs], [("changed", 0), ("failed", 1)], runs)
+        self.assertTrue(any("'/bin/false' returned 1" in message["message"] for message in runs[1]["messages"]), runs)
 
     def test_an_unknown_node_stops_the_run(self):
         self.sandbox.certname = "hv02.example.com"

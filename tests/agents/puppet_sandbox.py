@@ -24,6 +24,7 @@ class Sandbox:
         (self.dir / "code/modules").mkdir()
         (self.dir / "code/modules/virtapi").symlink_to(ROOT / "puppet")
         self.site("")
+        self._reports = []
 
     def remove(self):
         shutil.rmtree(self.dir)
@@ -47,12 +48,16 @@ class Sandbox:
         words = [VIRTAPI, "enc", "--config", str(self.dir / "enc.toml"), *flags]
         self._enc = ["--node_terminus", "exec", "--external_nodes", " ".join(words)]
 
+    def report(self, url):
+        """Send reports there, as `reports = http` does."""
+        self._reports = ["--report", "--reports", "http", "--reporturl", url]
+
     def _run(self, *words):
         self.applied.unlink(missing_ok=True)
         settings = ["--confdir", self.dir / "conf", "--codedir", self.dir / "code", "--vardir", self.dir / "var",
                     "--certname", self.certname, "--color", "false"]
         environment = {**os.environ, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
-        return subprocess.run(["puppet", *map(str, [*words, *settings, *self._enc])], env=environment, timeout=120,
+        return subprocess.run(["puppet", *map(str, [*words, *settings, *self._enc, *self._reports])], env=environment, timeout=120,
                               capture_output=True, encoding="utf-8", check=False)
 
     def compile(self):

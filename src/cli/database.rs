@@ -57,19 +57,26 @@ impl Database {
         crate::migrations::migrate(self.url()).await
     }
 
-    /// Hands the first administrator's secret over: beside a private Postgres it is kept in a file, else it is shown
-    /// this once.
+    /// Hands the first administrator's secret over, before anything can go wrong: beside a private Postgres it is kept in a
+    /// file, else it is shown this once.
     pub fn keep(&self, secret: &Secret) -> Result<()> {
-        let Self::Private(private) = self else {
-            let what = "the first administrator's token ($TOKEN in what there is to try), shown this once";
-            return print(&format!("{what}: {}\n", secret.expose()));
-        };
+        let Self::Private(private) = self else { return show("$TOKEN in what there is to try", secret) };
         let path = private.data_dir().join(ADMIN_TOKEN);
         write_anew(&path, &format!("{}\n", secret.expose())).map_err(|error| {
             let file = path.display();
             format!("cannot write {file}: {error}; `virtapi token create rescue --user admin` makes another token")
                 .into()
         })
+    }
+
+    /// Shows what is kept in a file as well, this once.
+    pub fn show_kept(&self, secret: &Secret) -> Result<()> {
+        match self {
+            Self::Given(_) => Ok(()),
+            Self::Private(private) => {
+                show(&format!("kept in {}", private.data_dir().join(ADMIN_TOKEN).display()), secret)
+            }
+        }
     }
 
     /// What stands for the administrator's token in a command.
@@ -105,6 +112,10 @@ impl Database {
             (outcome, Ok(())) => outcome,
         }
     }
+}
+
+fn show(what: &str, secret: &Secret) -> Result<()> {
+    print(&format!("the first administrator's token ({what}), shown this once: {}\n", secret.expose()))
 }
 
 /// Writes a file for its owner alone.

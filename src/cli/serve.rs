@@ -7,6 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::database::{Database, runtime};
 use super::{Result, print};
+use crate::auth::Secret;
 use crate::config::{Flags, Settings};
 use crate::db::Db;
 use crate::listener::{CUT_OFF, Listener};
@@ -65,14 +66,14 @@ async fn serve(
     demo: bool,
     mut stop: Stop,
 ) -> Result<()> {
-    tokio::select! {
+    let first = tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
         ready = prepare(database, demo) => ready?,
-    }
+    };
     let server = Server::start(settings, database.url())?;
     let sightings = server.sightings();
-    let outcome = listen(settings, tls, database, demo, stop, server).await;
+    let outcome = listen(settings, tls, database, (demo, first.as_ref()), stop, server).await;
     record_last(&sightings).await;
     outcome
 }
@@ -90,7 +91,7 @@ async fn listen(
     settings: &Settings,
     tls: Option<Material>,
     database: &Database,
-    demo: bool,
+    (demo, first): (bool, Option<&Secret>),
     mut stop: Stop,
     server: Server,
 ) -> Result<()> {
@@ -98,6 +99,10 @@ async fn listen(
     let mut listener = Listener::start(server, settings, tls).await?;
     let at = listener.at();
     announce(at, watch.is_some(), &database.describe(), demo.then(|| database.token_in_shell()).as_deref());
+    // After the address, which is what a program that starts this looks for.
+    if let Some(secret) = first {
+        database.show_kept(secret)?;
+    }
     loop {
         tokio::select! {
             ended = listener.ended() => return ended,
@@ -140,16 +145,17 @@ async fn unused(port: u16) {
     }
 }
 
-/// Brings the database to where the server can use it.
-async fn prepare(database: &Database, demo: bool) -> Result<()> {
+/// Brings the database to where the server can use it; returns the secret of the first administrator, if there was none.
+async fn prepare(database: &Database, demo: bool) -> Result<Option<Secret>> {
     database.migrate().await?;
-    if let Some(secret) = bootstrap::first_administrator(&Db::new(database.url(), 1)?).await? {
-        database.keep(&secret)?;
+    let first = bootstrap::first_administrator(&Db::new(database.url(), 1)?).await?;
+    if let Some(secret) = &first {
+        database.keep(secret)?;
     }
     if demo {
         crate::demo::load(database.url()).await?;
     }
-    Ok(())
+    Ok(first)
 }
 
 /// Says where the server is; with the demo fleet, also what to try on it with this token.

@@ -1,6 +1,6 @@
 //! What answers when no route does: the same problem document as anywhere else.
 
-use rocket::http::{Header, Status};
+use rocket::http::{Header, Method, Status};
 use rocket::{Catcher, Request, catch, catchers};
 use serde_json::json;
 
@@ -35,8 +35,11 @@ fn allowed_methods(request: &Request<'_>) -> Vec<&'static str> {
     let covering = || request.rocket().routes().filter(|route| matches(route.uri.path(), &path));
     // What has a route of its own is not an object with a key of several parts.
     let is_own = covering().any(|route| !ends_anyhow(route.uri.path()));
+    let is_recorded =
+        path.get(1).and_then(|name| resources::kind(stem(name))).is_some_and(crate::kind::Kind::is_read_only);
     let mut found: Vec<&str> = covering()
         .filter(|route| !(is_own && ends_anyhow(route.uri.path())))
+        .filter(|route| route.method == Method::Get || !(is_recorded && route.uri.path().contains("<kind>")))
         .map(|route| route.method.as_str())
         .collect();
     if found.contains(&"GET") {

@@ -114,7 +114,8 @@ async fn show_one(tx: &Tx, kind: &'static dyn Kind, row: Row, asked: &Query) -> 
 
 #[get("/<kind>/<key..>", rank = 20)]
 async fn find(kind: Result<Named>, key: Result<Key>, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
-    let (Named(kind), Key(key), ask) = (kind?, key?, ask?);
+    let (Named(kind), Key(key)) = object(kind, key)?;
+    let ask = ask?;
     let asked = Query::parse_shape(kind, &ask.pairs)?;
     let condition = natural_key::condition(kind, &key)?;
     let work = async |tx: &Tx| {
@@ -145,7 +146,8 @@ async fn update(
     body: Result<Body>,
     db: &State<Db>,
 ) -> Result<Reply> {
-    write(kind?, Action::Update, Some(key?), ask?, Some(body?), db).await
+    let (kind, key) = object(kind, key)?;
+    write(kind, Action::Update, Some(key), ask?, Some(body?), db).await
 }
 
 #[put("/<kind>/<key..>", data = "<body>", rank = 20)]
@@ -156,7 +158,8 @@ async fn replace(
     body: Result<Body>,
     db: &State<Db>,
 ) -> Result<Reply> {
-    write(kind?, Action::Replace, Some(key?), ask?, Some(body?), db).await
+    let (kind, key) = object(kind, key)?;
+    write(kind, Action::Replace, Some(key), ask?, Some(body?), db).await
 }
 
 #[delete("/<kind>/<key..>", data = "<body>", rank = 20)]
@@ -167,7 +170,23 @@ async fn remove(
     body: Result<FormBody>,
     db: &State<Db>,
 ) -> Result<Reply> {
-    write(kind?, Action::Delete, Some(key?), ask?, body?.0, db).await
+    let (kind, key) = object(kind, key)?;
+    write(kind, Action::Delete, Some(key), ask?, body?.0, db).await
+}
+
+/// The object that an address means: what has a route of its own beside it is none.
+fn object(kind: Result<Named>, key: Result<Key>) -> Result<(Named, Key)> {
+    let (kind, key) = (kind?, key?);
+    let is_own = |parts: &[(&str, &str)]| {
+        key.0.rsplit_once('/').is_some_and(|(_, last)| parts.iter().any(|(name, _)| *name == last))
+    };
+    if is_own(kind.0.actions()) {
+        return Err(Error::MethodNotAllowed("POST".into()));
+    }
+    if is_own(kind.0.forms()) {
+        return Err(Error::MethodNotAllowed("DELETE, PUT".into()));
+    }
+    Ok((kind, key))
 }
 
 /// How often a change is tried that meets others.

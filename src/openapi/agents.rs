@@ -8,7 +8,7 @@ use crate::openapi::{refer, responses};
 pub const PUPPET: (&str, &str) =
     ("puppet", "What Puppet reads: ENC, Hiera, and the path of the Foreman client; and where it reports.");
 /// The tag of Salt's routes.
-pub const SALT: (&str, &str) = ("salt", "What Salt reads: pillar and tops.");
+pub const SALT: (&str, &str) = ("salt", "What Salt reads: pillar and tops; and where it returns what came of it.");
 
 const YAML: &str = "application/yaml";
 const JSON: &str = "application/json";
@@ -36,7 +36,7 @@ pub fn paths() -> Vec<(String, Value)> {
         get["security"] = json!([{"bearer": []}, {"basic": []}, {"certificate": []}]);
         (path.to_owned(), json!({"parameters": in_path(path), "get": get}))
     };
-    all.into_iter().map(item).chain([reports()]).collect()
+    all.into_iter().map(item).chain([reports(), returns()]).collect()
 }
 
 fn reports() -> (String, Value) {
@@ -51,6 +51,21 @@ fn reports() -> (String, Value) {
         "responses": answers,
     });
     ("/puppet/reports".into(), json!({"post": post}))
+}
+
+fn returns() -> (String, Value) {
+    let mut answers = responses::problems(&[400, 401, 403, 404, 413, 429, 503]);
+    answers.insert("204".into(), json!({"description": "They are kept; what came before, already."}));
+    let one = json!({"type": "object", "description": "What a returner is given, or an event of the master's bus with `tag` and `data`."});
+    let schema = json!({"anyOf": [one, {"type": "array", "items": one}]});
+    let post = json!({
+        "operationId": "postSaltReturns", "summary": "What came of runs of states", "tags": [SALT.0],
+        "description": "All are kept, or none. What is of another function than `state.…` is left out.",
+        "security": [{"bearer": []}, {"basic": []}, {"certificate": []}],
+        "requestBody": {"required": true, "content": {JSON: {"schema": schema}}},
+        "responses": answers,
+    });
+    ("/salt/returns".into(), json!({"post": post}))
 }
 
 /// The parameters that stand in a path.

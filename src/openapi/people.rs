@@ -36,6 +36,11 @@ fn page(problems: &[u16], description: &str) -> Map<String, Value> {
     answers
 }
 
+/// On to another page.
+fn elsewhere() -> Value {
+    json!({"description": "On to another page.", "headers": {"Location": refer("headers", "Location")}})
+}
+
 fn next() -> Value {
     json!({"type": "string", "description": "Where to go then: a path of this server."})
 }
@@ -55,7 +60,7 @@ fn form(required: &[&str], properties: &Value) -> Value {
 
 fn log_in() -> Value {
     let mut answers = responses::problems(&[400, 401, 403, 413, 415, 429, 503]);
-    answers.insert("303".into(), refer("responses", "SeeOther"));
+    answers.insert("303".into(), elsewhere());
     let mut operation = operation("logIn", "Log in", answers);
     let text = json!({"type": "string"});
     operation["requestBody"] = form(
@@ -70,7 +75,7 @@ fn log_in() -> Value {
 
 fn openid_start() -> Value {
     let mut answers = responses::problems(&[400, 404, 502]);
-    answers.insert("303".into(), refer("responses", "SeeOther"));
+    answers.insert("303".into(), elsewhere());
     let mut operation = operation("startOpenid", "Log in at the provider of identities (OpenID Connect)", answers);
     operation["parameters"] = json!([{"name": "next", "in": "query", "schema": next()}]);
     operation["description"] = "404 where none is set.".into();
@@ -80,7 +85,7 @@ fn openid_start() -> Value {
 
 fn openid_finish() -> Value {
     let mut answers = responses::problems(&[400, 403, 404, 502, 503]);
-    answers.insert("303".into(), refer("responses", "SeeOther"));
+    answers.insert("303".into(), elsewhere());
     let mut operation = operation("finishOpenid", "To where the provider of identities sends people back", answers);
     let said = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string"}});
     operation["parameters"] = ["code", "state", "error"].map(said).to_vec().into();
@@ -90,7 +95,7 @@ fn openid_finish() -> Value {
 
 fn log_out() -> Value {
     let mut answers = responses::problems(&[400, 403, 413, 415, 503]);
-    answers.insert("303".into(), refer("responses", "SeeOther"));
+    answers.insert("303".into(), elsewhere());
     let mut operation = operation("logOut", "Log out", answers);
     operation["requestBody"] = form(&["_form_token"], &json!({"_form_token": {"type": "string"}}));
     operation["security"] = json!([]);

@@ -1,5 +1,8 @@
-//! The document of a node in the shapes that Salt reads: pillar and tops. It translates; what a node must be is decided
+//! The document of a node in the shapes that Salt reads: pillar and tops; and what Salt returns. It translates; what a node must be is decided
 //! in `render`.
+
+mod returns;
+mod state_return;
 
 use rocket::http::ContentType;
 use rocket::{Route, State, get, routes};
@@ -44,5 +47,5 @@ fn tops_view(tree: &Value) -> Value {
 
 /// The routes under `/`.
 pub fn routes() -> Vec<Route> {
-    routes![pillar, tops]
+    [routes![pillar, tops], returns::routes()].concat()
 }

@@ -9,7 +9,7 @@ use crate::certificates;
 use crate::every_kind::example;
 use crate::harness::{App, TOKEN, rows};
 use crate::openapi::document;
-use crate::reports::REPORT;
+use crate::reports::{REPORT, salt_return};
 use crate::tls::authority::{Authority, Leaf};
 
 const NODE: &str = "hv01.example.com";
@@ -38,19 +38,23 @@ async fn user(app: &App, name: &str, role: Option<&str>) -> String {
 async fn status(app: &App, method: Method, url: &str, secret: &str) -> u16 {
     let bearer = format!("Bearer {secret}");
     let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
-    app.send(method, url, &headers, body(url)).await.status
+    app.send(method, url, &headers, &body(url)).await.status
 }
 
 /// A report is of a node; everything else refuses before it looks at what was sent.
-fn body(url: &str) -> &'static [u8] {
-    if url == "/puppet/reports" { REPORT.as_bytes() } else { b"{}" }
+fn body(url: &str) -> Vec<u8> {
+    match url {
+        "/puppet/reports" => REPORT.into(),
+        "/salt/returns" => salt_return().to_string().into(),
+        _ => b"{}".into(),
+    }
 }
 
 /// The same with this client certificate.
 async fn status_with(app: &App, method: Method, url: &str, leaf: &Leaf) -> u16 {
     let headers = [("Content-Type", "application/json")];
     match method {
-        Method::Post => app.send_body_with(&leaf.certificate, url, &headers, body(url)).await.status,
+        Method::Post => app.send_body_with(&leaf.certificate, url, &headers, &body(url)).await.status,
         _ => app.send_with(&leaf.certificate, method, url, &headers).await.status,
     }
 }

@@ -55,6 +55,16 @@ async fn every_route_says_which_methods_it_has() {
     // It is not an object with the key `1/secret`.
     let answer = app.send(Method::Options, "/v1/tokens/1/secret", &[], b"").await;
     assert_eq!((answer.status, answer.header("Allow")), (405, "POST"));
+    for method in [Method::Get, Method::Put, Method::Patch, Method::Delete] {
+        let answer = app.send(method, "/v1/tokens/1/secret", &[], b"").await;
+        assert_eq!((answer.status, answer.header("Allow")), (405, "POST"), "{method}");
+    }
+    for method in [Method::Get, Method::Patch] {
+        let answer = app.send(method, "/v1/users/1/password", &[], b"").await;
+        assert_eq!((answer.status, answer.header("Allow")), (405, "DELETE, PUT"), "{method}");
+    }
+    let answer = app.send(Method::Options, "/v1/audit-events/1", &[], b"").await;
+    assert_eq!((answer.status, answer.header("Allow")), (405, "GET, HEAD"));
     for method in all {
         for url in ["/v1/unicorns", "/v1/unicorns/1", "/v2", "/nodes", "/v1/nodes.xml"] {
             let answer = app.send(method, url, &[JSON], b"{}").await;

@@ -147,3 +147,53 @@ async fn old_runs_are_forgotten() {
     }
     assert_eq!(runs(&again).await[0]["run"], "7a1e9308-f750-4073-a5a7-24dc9ce60c9d");
 }
+
+/// As a real minion's returner has sent it, for this node.
+pub fn salt_return() -> Value {
+    let samples: Value = serde_json::from_str(include_str!("../../src/salt/return_samples.json")).unwrap();
+    let mut own = samples["minion_returner_arg"].clone();
+    own["id"] = json!(NODE);
+    own
+}
+
+async fn send_returns(app: &App, secret: &str, returns: &Value) -> Answer {
+    let bearer = format!("Bearer {secret}");
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+    app.send(Method::Post, "/salt/returns", &headers, returns.to_string().as_bytes()).await
+}
+
+#[rocket::async_test]
+async fn what_salt_returns_is_kept_once_and_all_of_it_or_nothing() {
+    let app = App::start().await;
+    let own = node(&app, NODE).await;
+    node(&app, "hv02.example.com").await;
+    let of_master = json!({"compiler": {"name": "salt.example.com", "serves": "all"}, "scope": "documents"});
+    let (_, master) = issue(&app, of_master).await;
+    for _ in 0..2 {
+        let answer = send_returns(&app, &own, &salt_return()).await;
+        assert_eq!(answer.status, 204, "{}", answer.text());
+    }
+    let mut second = salt_return();
+    second["id"] = json!("hv02.example.com");
+    assert_eq!(send_returns(&app, &own, &second).await.status, 404, "it is another's");
+    let mut unknown = salt_return();
+    unknown["id"] = json!("hv99.example.com");
+    assert_eq!(send_returns(&app, &master, &json!([second, unknown])).await.status, 404);
+    assert_eq!(runs(&app).await.len(), 1, "all or nothing");
+    let ping = json!({"id": NODE, "jid": "1", "fun": "test.ping", "return": true});
+    assert_eq!(send_returns(&app, &master, &json!([second, ping])).await.status, 204);
+    let found = runs(&app).await;
+    let seen: Vec<_> = found.iter().map(|run| [&run["node"], &run["tool"], &run["status"], &run["failed"]]).collect();
+    let of = |name: &str| [json!(name), json!("salt"), json!("failed"), json!(2)];
+    assert_eq!(seen, [of(NODE).each_ref(), of("hv02.example.com").each_ref()]);
+    for (wrong, reason) in [
+        (json!(7), "is missing"),
+        (json!([{"id": NODE}]), "fun is missing"),
+        (json!({"id": NODE, "jid": "../..", "fun": "state.apply", "return": {}}), "is none"),
+        (json!({"id": NODE, "jid": "1", "fun": "state.apply", "return": null}), "neither states nor an error"),
+    ] {
+        let answer = send_returns(&app, &own, &wrong).await;
+        assert_eq!(answer.status, 400, "{wrong} {}", answer.text());
+        assert!(answer.text().contains(reason), "{reason} {}", answer.text());
+    }
+}

@@ -92,6 +92,16 @@ pub fn page(answer: &Answer, status: u16) -> &str {
     assert!(text.starts_with("<!doctype html>") && text.trim_end().ends_with("</html>"), "{text}");
     // What the policy forbids, a page does not try.
     assert!(answer.header("Content-Security-Policy").contains("default-src 'none'"));
+    for (name, value) in [
+        ("Referrer-Policy", "same-origin"),
+        ("X-Frame-Options", "DENY"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+        ("Cross-Origin-Resource-Policy", "same-origin"),
+    ] {
+        assert_eq!(answer.header(name), value, "{name}");
+    }
+    assert!(answer.header("Permissions-Policy").contains("camera=()"));
     for forbidden in ["<script", "<style", " style=", " onclick", "href=\"javascript:"] {
         assert!(!text.contains(forbidden), "{forbidden} in {text}");
     }

@@ -37,12 +37,10 @@ agents-test: setup-test ## The tests of the Puppet module
 	cargo build --locked
 	$(PYTHON_TEST) -p 'puppet_*test.py'
 
-test-full: setup-test ## Also what takes minutes: puppetserver with real certificates, JRuby, schemathesis
+test-full: setup-test ## Also what takes minutes: puppetserver with real certificates, JRuby
 	scripts/setup-puppet --full
-	scripts/setup-schemathesis
 	cargo build --locked
 	$(PYTHON_TEST) -p 'puppetserver*_test.py'
-	$(SCHEMATHESIS)
 
 bench: ## Measure against nginx and pgbench, side by side
 	scripts/bench

@@ -135,7 +135,8 @@ async fn find(kind: Result<Named>, key: Result<Key>, ask: Result<Ask>, db: &Stat
 
 #[post("/<kind>", data = "<body>", rank = 10)]
 async fn create(kind: Result<Named>, ask: Result<Ask>, body: Result<Body>, db: &State<Db>) -> Result<Reply> {
-    write(kind?, Action::Create, None, ask?, Some(body?), db).await
+    let kind = written(kind?)?;
+    write(kind, Action::Create, None, ask?, Some(body?), db).await
 }
 
 #[patch("/<kind>/<key..>", data = "<body>", rank = 20)]
@@ -147,6 +148,7 @@ async fn update(
     db: &State<Db>,
 ) -> Result<Reply> {
     let (kind, key) = object(kind, key)?;
+    let kind = written(kind)?;
     write(kind, Action::Update, Some(key), ask?, Some(body?), db).await
 }
 
@@ -159,6 +161,7 @@ async fn replace(
     db: &State<Db>,
 ) -> Result<Reply> {
     let (kind, key) = object(kind, key)?;
+    let kind = written(kind)?;
     write(kind, Action::Replace, Some(key), ask?, Some(body?), db).await
 }
 
@@ -171,6 +174,7 @@ async fn remove(
     db: &State<Db>,
 ) -> Result<Reply> {
     let (kind, key) = object(kind, key)?;
+    let kind = written(kind)?;
     write(kind, Action::Delete, Some(key), ask?, body?.0, db).await
 }
 
@@ -187,6 +191,11 @@ fn object(kind: Result<Named>, key: Result<Key>) -> Result<(Named, Key)> {
         return Err(Error::MethodNotAllowed("DELETE, PUT".into()));
     }
     Ok((kind, key))
+}
+
+/// A kind that is written, whatever was sent: what is only recorded is not.
+fn written(kind: Named) -> Result<Named> {
+    if kind.0.is_read_only() { Err(resource::recorded()) } else { Ok(kind) }
 }
 
 /// How often a change is tried that meets others.
@@ -210,9 +219,6 @@ async fn write(
     body: Option<Body>,
     db: &Db,
 ) -> Result<Reply> {
-    if kind.is_read_only() {
-        return Err(resource::recorded());
-    }
     if let Some(body) = &body {
         body.complete(&mut ask)?;
     }

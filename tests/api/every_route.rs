@@ -63,6 +63,10 @@ async fn every_route_says_which_methods_it_has() {
         let answer = app.send(method, "/v1/users/1/password", &[], b"").await;
         assert_eq!((answer.status, answer.header("Allow")), (405, "DELETE, PUT"), "{method}");
     }
+    for (method, url) in [(Method::Patch, "/v1/runs/1"), (Method::Put, "/v1/runs/1"), (Method::Post, "/v1/runs")] {
+        // Whatever was sent: here it is nothing that could be read.
+        assert_eq!(app.send(method, url, &[], b"").await.status, 405, "{method} {url}");
+    }
     let answer = app.send(Method::Options, "/v1/audit-events/1", &[], b"").await;
     assert_eq!((answer.status, answer.header("Allow")), (405, "GET, HEAD"));
     for method in all {

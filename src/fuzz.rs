@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::http::{body, tree};
 use crate::kind::Kind;
-use crate::puppet::report::Report;
+use crate::puppet::report;
 use crate::query::{self, Query};
 use crate::resources::KINDS;
 
@@ -49,7 +49,7 @@ pub fn filters(text: &str) {
 
 /// A report of Puppet. What is taken can be stored.
 pub fn puppet_report(bytes: &[u8]) {
-    let Ok(report) = Report::read(bytes) else { return };
+    let Ok(report) = report::read(bytes) else { return };
     written_again(&report.messages);
     assert!(!report.messages.to_string().contains("\\u0000"));
     assert!(!report.duration_seconds.is_some_and(|seconds| !seconds.is_finite() || seconds < 0.0));

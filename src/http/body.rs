@@ -46,16 +46,21 @@ impl<'r> FromData<'r> for Body {
     }
 }
 
+/// All of a body of somebody who is known: nobody's is not even read.
+///
+/// # Errors
+/// Who it is not, [`Error::TooLarge`], or that it broke off.
+pub async fn bytes(request: &Request<'_>, data: Data<'_>, limit: u64) -> Result<Vec<u8>> {
+    caller::of(request).await?;
+    let read = data.open(limit.bytes()).into_bytes().await;
+    let bytes = read.map_err(|error| Error::Malformed(error.to_string()))?;
+    if bytes.is_complete() { Ok(bytes.into_inner()) } else { Err(Error::TooLarge(limit)) }
+}
+
 impl Body {
     async fn read(request: &Request<'_>, data: Data<'_>) -> Result<Self> {
-        // Nobody's body is not even read.
-        caller::of(request).await?;
         let limit = request.rocket().state::<BodyLimit>().map_or(1 << 20, |limit| limit.0);
-        let read = data.open(limit.bytes()).into_bytes().await;
-        let bytes = read.map_err(|error| Error::Malformed(error.to_string()))?;
-        if !bytes.is_complete() {
-            return Err(Error::TooLarge(limit));
-        }
+        let bytes = bytes(request, data, limit).await?;
         let media = request.content_type().filter(|media| media.top() == "application");
         let sub = media.map(|media| media.sub().as_str().to_ascii_lowercase()).unwrap_or_default();
         let content = match sub.as_str() {

@@ -7,19 +7,23 @@ use rocket::Request;
 use rocket::http::{Method, Status};
 use rocket::mtls::Certificate;
 use rocket::request::{FromRequest, Outcome};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::auth::{Actor, Identities, Secret};
+use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
 use crate::http::ask::CertName;
+use crate::http::format::Format;
+use crate::http::reply::Reply;
 use crate::http::seen::{self, Seen};
 use crate::http::session;
 use crate::policy;
 use crate::render::{Documents, Kept};
 use crate::resource::Resource;
-use crate::resources::Node;
+use crate::resources::{self, NewRun, Node};
 use crate::sightings::{Object, Sighting, Sightings, What};
 use crate::tls::ClientAuthorities;
 
@@ -79,16 +83,24 @@ impl<'r> Caller<'r> {
         Ok(kept)
     }
 
-    /// Whether the caller may report for this node.
+    /// Keeps what an agent reports: all of it, or nothing.
     ///
     /// # Errors
-    /// What is wrong with the name, or with the wish.
-    pub async fn may_report(&self, CertName(name): CertName) -> Result<()> {
-        let matches = async |filter: &str| self.identities.matches(filter, &name).await;
-        let may = policy::report(&self.actor, &name, matches).await;
-        may.inspect_err(|error| self.note_refusal(error, &name))?;
+    /// What is wrong with the name of a node, or with the wish.
+    pub async fn report(&self, runs: &[NewRun], db: &Db) -> Result<Reply> {
+        for run in runs {
+            let matches = async |filter: &str| self.identities.matches(filter, &run.node).await;
+            let may = policy::report(&self.actor, &run.node, matches).await;
+            may.inspect_err(|error| self.note_refusal(error, &run.node))?;
+        }
         // No form of ours sends one.
-        if self.actor.is_confirmed() { Ok(()) } else { Err(Error::Unconfirmed) }
+        if !self.actor.is_confirmed() {
+            return Err(Error::Unconfirmed);
+        }
+        // Whoever reports reads no inventory; that it may report is known by now.
+        let work = async |tx: &Tx| resources::report(tx, runs).await;
+        db.write(Actor::system("reports"), false, work).await?;
+        Ok(Reply::new(204, Format::Json, Value::Null))
     }
 
     /// A node that is not the caller's does not exist for it; but that it has asked is recorded.

@@ -4,16 +4,18 @@
 mod enc;
 mod hiera;
 pub mod report;
-mod reports;
 mod yaml;
 
 use rocket::http::ContentType;
-use rocket::{Route, State, get, routes};
+use rocket::{Route, State, get, post, routes};
 use std::sync::Arc;
 
+use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::http::ask::CertName;
 use crate::http::caller::Caller;
+use crate::http::reply::Reply;
+use crate::http::report_body::ReportBody;
 use crate::render::Documents;
 use crate::render::served::Document;
 
@@ -85,7 +87,16 @@ fn hiera_of_nobody(caller: Result<Caller<'_>>) -> Error {
     caller.map_or_else(|error| error, |_| CertName::missing())
 }
 
+/// A report (`reports = http`), straight from `puppet apply` or from puppetserver for its agents. One that comes again is
+/// answered like the first, and is one.
+#[post("/puppet/reports", data = "<body>")]
+async fn receive(caller: Result<Caller<'_>>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
+    let (caller, ReportBody(bytes)) = (caller?, body?);
+    let run = report::read(&bytes).map_err(|why| Error::Malformed(format!("this is no report of Puppet: {why}")))?;
+    caller.report(&[run], db).await
+}
+
 /// The routes under `/`.
 pub fn routes() -> Vec<Route> {
-    [routes![classify, foreman, hiera_keys, hiera_key, hiera_of_nobody], reports::routes()].concat()
+    routes![classify, foreman, hiera_keys, hiera_key, hiera_of_nobody, receive]
 }

@@ -2,10 +2,11 @@
 //! wrong. It knows neither requests nor tables.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::puppet::yaml::Yaml;
+use crate::resources::{MESSAGES, NewRun, message};
 
 /// How a report begins: the one tag in it.
 const TAG: &str = "!ruby/object:Puppet::Transaction::Report";
@@ -13,79 +14,43 @@ const TAG: &str = "!ruby/object:Puppet::Transaction::Report";
 /// The oldest format (Puppet 3).
 const OLDEST: u32 = 4;
 
-/// How many messages are kept, and how much of each in characters: a run can fail ten thousand times for one reason.
-const MESSAGES: usize = 100;
-const LONGEST: usize = 2000;
-
 /// What is kept of a report.
-#[derive(Debug)]
-pub struct Report {
-    /// The certname of the node.
-    pub host: String,
-    /// By what Puppet knows the run.
-    pub run: Uuid,
-    /// When it began, by the node's clock.
-    pub started_at: DateTime<Utc>,
-    /// How long it took, where it got so far.
-    pub duration_seconds: Option<f64>,
-    /// `changed`, `unchanged` or `failed`.
-    pub status: &'static str,
-    /// `apply`, or `noop` for a rehearsal.
-    pub mode: &'static str,
-    /// The Puppet environment.
-    pub environment: Option<String>,
-    /// Of Puppet.
-    pub version: Option<String>,
-    /// How many resources there were.
-    pub total: i32,
-    /// How many were changed.
-    pub changed: i32,
-    /// How many failed.
-    pub failed: i32,
-    /// How many were not as they should be.
-    pub out_of_sync: i32,
-    /// What went wrong, and warnings: level, source, message.
-    pub messages: Value,
-}
-
-impl Report {
-    /// Reads it.
-    ///
-    /// # Errors
-    /// Why it is no report.
-    pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        let yaml = Yaml::read(bytes, TAG)?;
-        let text = |name: &str| yaml.get(name).and_then(Yaml::text);
-        let needed = |name: &'static str| text(name).ok_or_else(|| format!("{name} is missing"));
-        let format: u32 = needed("report_format")?.parse().map_err(|_| "report_format is no number".to_owned())?;
-        if format < OLDEST {
-            return Err(format!("report_format {format} is older than {OLDEST}"));
-        }
-        let counted = |name: &str| metric(&yaml, "resources", name).map_or(Ok(0), str::parse);
-        let count = |name: &'static str| counted(name).map_err(|_| format!("the metric {name} is no number"));
-        Ok(Self {
-            host: needed("host")?.to_owned(),
-            run: needed("transaction_uuid")?.parse().map_err(|_| "transaction_uuid is no UUID".to_owned())?,
-            started_at: time(needed("time")?)?,
-            duration_seconds: metric(&yaml, "time", "total")
-                .and_then(|total| total.parse().ok())
-                .filter(|n: &f64| *n >= 0.0 && n.is_finite()),
-            status: match needed("status")? {
-                "changed" => "changed",
-                "unchanged" => "unchanged",
-                "failed" => "failed",
-                other => return Err(format!("status {other:?} is none")),
-            },
-            mode: if text("noop") == Some("true") { "noop" } else { "apply" },
-            environment: text("environment").map(str::to_owned),
-            version: text("puppet_version").map(str::to_owned),
-            total: count("total")?,
-            changed: count("changed")?,
-            failed: count("failed")?,
-            out_of_sync: count("out_of_sync")?,
-            messages: messages(&yaml),
-        })
+///
+/// # Errors
+/// Why it is none.
+pub fn read(bytes: &[u8]) -> Result<NewRun, String> {
+    let yaml = Yaml::read(bytes, TAG)?;
+    let text = |name: &str| yaml.get(name).and_then(Yaml::text);
+    let needed = |name: &'static str| text(name).ok_or_else(|| format!("{name} is missing"));
+    let format: u32 = needed("report_format")?.parse().map_err(|_| "report_format is no number".to_owned())?;
+    if format < OLDEST {
+        return Err(format!("report_format {format} is older than {OLDEST}"));
     }
+    let run: Uuid = needed("transaction_uuid")?.parse().map_err(|_| "transaction_uuid is no UUID".to_owned())?;
+    let counted = |name: &str| metric(&yaml, "resources", name).map_or(Ok(0), str::parse);
+    let count = |name: &'static str| counted(name).map_err(|_| format!("the metric {name} is no number"));
+    let seconds = metric(&yaml, "time", "total").and_then(|total| total.parse().ok());
+    Ok(NewRun {
+        node: needed("host")?.to_owned(),
+        tool: "puppet",
+        run: run.to_string(),
+        started_at: time(needed("time")?)?,
+        duration_seconds: seconds.filter(|seconds: &f64| *seconds >= 0.0 && seconds.is_finite()),
+        status: match needed("status")? {
+            "changed" => "changed",
+            "unchanged" => "unchanged",
+            "failed" => "failed",
+            other => return Err(format!("status {other:?} is none")),
+        },
+        mode: if text("noop") == Some("true") { "noop" } else { "apply" },
+        environment: text("environment").map(str::to_owned),
+        version: text("puppet_version").map(str::to_owned),
+        total: count("total")?,
+        changed: count("changed")?,
+        failed: count("failed")?,
+        out_of_sync: count("out_of_sync")?,
+        messages: messages(&yaml),
+    })
 }
 
 fn time(text: &str) -> Result<DateTime<Utc>, String> {
@@ -101,8 +66,7 @@ fn metric<'y>(report: &'y Yaml, group: &str, name: &str) -> Option<&'y str> {
     found?.items().get(2)?.text()
 }
 
-/// The log from warnings on, and the events of resources that failed; the worst first. What a resource's content was or
-/// becomes is in neither.
+/// The log from warnings on, the worst first: a resource that failed says so there. What it was and becomes is not in it.
 fn messages(report: &Yaml) -> Value {
     let logs = report.get("logs").map(Yaml::items).unwrap_or_default();
     let mut found: Vec<(usize, Value)> = logs
@@ -111,8 +75,7 @@ fn messages(report: &Yaml) -> Value {
             let text = |name| log.get(name).and_then(Yaml::text);
             let level = text("level")?;
             let rank = ["emerg", "alert", "crit", "err", "warning"].iter().position(|worse| *worse == level)?;
-            let source = text("source").map(short);
-            Some((rank, json!({"level": level, "source": source, "message": short(text("message")?)})))
+            Some((rank, message(level, text("source"), text("message")?)))
         })
         .collect();
     found.sort_by_key(|(rank, _)| *rank);
@@ -120,23 +83,19 @@ fn messages(report: &Yaml) -> Value {
     found.into_iter().map(|(_, message)| message).collect()
 }
 
-/// What cannot be stored is left out.
-fn short(text: &str) -> String {
-    text.chars().filter(|c| *c != '\0').take(LONGEST).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     /// As a real puppet has sent it.
-    pub const REAL: &str = include_str!("report_sample.yaml");
+    const REAL: &str = include_str!("../../tests/samples/puppet-report.yaml");
 
     #[test]
     fn a_real_report_is_read() {
-        let report = Report::read(REAL.as_bytes()).expect("a report");
-        assert_eq!(report.host, "hv01.example.com");
-        assert_eq!(report.run.to_string(), "7a1e9308-f750-4073-a5a7-24dc9ce60c9c");
+        let report = read(REAL.as_bytes()).expect("a report");
+        assert_eq!(report.node, "hv01.example.com");
+        assert_eq!(report.run, "7a1e9308-f750-4073-a5a7-24dc9ce60c9c");
         assert_eq!(report.started_at.to_rfc3339(), "2026-11-20T22:19:29.725030036+00:00");
         assert_eq!((report.status, report.mode), ("changed", "apply"));
         assert_eq!((report.total, report.changed, report.failed, report.out_of_sync), (8, 1, 0, 1));
@@ -161,7 +120,7 @@ mod tests {
             ("report_format: 12", "report_format: [12]", "report_format is missing"),
             ("!ruby/object:Puppet::Transaction::Report", "!ruby/object:Kernel", "does not begin with"),
         ] {
-            let refused = Report::read(REAL.replacen(from, to, 1).as_bytes()).err();
+            let refused = read(REAL.replacen(from, to, 1).as_bytes()).err();
             assert!(refused.as_ref().is_some_and(|told| told.contains(reason)), "{reason}: {refused:?}");
         }
     }

@@ -54,7 +54,7 @@ pub use self::{
     node::Node,
     node_state::NodeState,
     organization::Organization,
-    run::{NewRun, Run, forget_old_runs, report},
+    run::{MESSAGES, NewRun, Run, forget_old_runs, message, report},
     snapshot::Snapshot,
     storage_type::StorageType,
     team::Team,

@@ -1,17 +1,21 @@
 //! The document of a node in the shapes that Salt reads: pillar and tops; and what Salt returns. It translates; what a node must be is decided
 //! in `render`.
 
-mod returns;
 mod state_return;
 
+use chrono::Utc;
 use rocket::http::ContentType;
-use rocket::{Route, State, get, routes};
+use rocket::{Route, State, get, post, routes};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::db::Db;
+use crate::error::{Error, Result};
 use crate::http::ask::CertName;
 use crate::http::caller::Caller;
+use crate::http::reply::Reply;
+use crate::http::report_body::ReportBody;
+use crate::http::tree;
 use crate::render::Documents;
 use crate::render::classes::classes;
 use crate::render::served::Document;
@@ -45,7 +49,17 @@ fn tops_view(tree: &Value) -> Value {
     json!({"environment": "base", "classes": classes})
 }
 
+/// What came of runs, from a master for its minions or from a minion itself: all of it is kept, or nothing.
+#[post("/salt/returns", data = "<body>")]
+async fn receive(caller: Result<Caller<'_>>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
+    let (caller, ReportBody(bytes)) = (caller?, body?);
+    let tree = tree::from_json(&bytes).map_err(Error::Malformed)?;
+    let runs = state_return::read(&tree, Utc::now());
+    let runs = runs.map_err(|why| Error::Malformed(format!("this is no return of Salt: {why}")))?;
+    caller.report(&runs, db).await
+}
+
 /// The routes under `/`.
 pub fn routes() -> Vec<Route> {
-    [routes![pillar, tops], returns::routes()].concat()
+    routes![pillar, tops, receive]
 }

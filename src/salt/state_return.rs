@@ -5,143 +5,97 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-/// How many messages are kept, and how much of each in characters.
-const MESSAGES: usize = 100;
-const LONGEST: usize = 2000;
+use crate::resources::{MESSAGES, NewRun, message};
 
-/// What is kept of a return.
-#[derive(Debug)]
-pub struct StateReturn {
-    /// The minion.
-    pub id: String,
-    /// The job.
-    pub jid: String,
-    /// When it came to the master, if that is known.
-    pub at: Option<DateTime<Utc>>,
-    /// How long its states took together.
-    pub duration_seconds: Option<f64>,
-    /// `changed`, `unchanged` or `failed`.
-    pub status: &'static str,
-    /// `apply`, or `noop` for a rehearsal.
-    pub mode: &'static str,
-    /// How many states there were.
-    pub total: i32,
-    /// How many changed something.
-    pub changed: i32,
-    /// How many failed.
-    pub failed: i32,
-    /// How many would change something, or did.
-    pub out_of_sync: i32,
-    /// What went wrong: level, source, message.
-    pub messages: Value,
+/// A state that failed has no level of its own: this is Puppet's word.
+const ERROR: &str = "err";
+
+/// What is kept of all that stand here: a return, an event, or a list of either. What is of no run of states is left out. A
+/// returner does not say when it was: then it was now.
+///
+/// # Errors
+/// Why it is none.
+pub fn read(tree: &Value, now: DateTime<Utc>) -> Result<Vec<NewRun>, String> {
+    let all = tree.as_array().map_or(std::slice::from_ref(tree), Vec::as_slice);
+    let data = |item: &'_ Value| item.get("tag").and(item.get("data")).unwrap_or(item).clone();
+    all.iter().filter_map(|item| read_one(&data(item), now).transpose()).collect()
 }
 
-impl StateReturn {
-    /// All that stand here: a return, an event, or a list of either. What is not of a run of states is left out.
-    ///
-    /// # Errors
-    /// Why it is none.
-    pub fn read(tree: &Value) -> Result<Vec<Self>, String> {
-        let all = tree.as_array().map_or(std::slice::from_ref(tree), Vec::as_slice);
-        let read =
-            |item: &Value| Self::read_one(item.get("data").filter(|_| item.get("tag").is_some()).unwrap_or(item));
-        all.iter().filter_map(|item| read(item).transpose()).collect()
+fn read_one(data: &Value, now: DateTime<Utc>) -> Result<Option<NewRun>, String> {
+    let text = |name: &str| data[name].as_str();
+    let needed = |name: &'static str| text(name).ok_or_else(|| format!("{name} is missing, or no text"));
+    if !needed("fun")?.starts_with("state.") {
+        return Ok(None);
     }
-
-    fn read_one(data: &Value) -> Result<Option<Self>, String> {
-        let text = |name: &str| data[name].as_str();
-        let needed = |name: &'static str| text(name).ok_or_else(|| format!("{name} is missing, or no text"));
-        if !needed("fun")?.starts_with("state.") {
-            return Ok(None);
-        }
-        let (id, jid) = (needed("id")?.to_owned(), needed("jid")?.to_owned());
-        if !(1..=64).contains(&jid.len()) || !jid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            return Err(format!("the jid {jid:?} is none"));
-        }
-        let at = match text("_stamp") {
-            None => None,
-            Some(stamp) => Some(time(stamp)?),
-        };
-        let mut read = match &data["return"] {
-            Value::Object(states) => Self::of_states(states.values()),
-            Value::Array(lines) => Self::of_errors(lines.iter().filter_map(Value::as_str)),
-            Value::String(line) => Self::of_errors([line.as_str()].into_iter()),
-            _ => return Err("return is neither states nor an error".into()),
-        };
-        // `success` is sometimes true after a failure; this is not.
-        if data["retcode"].as_i64().is_some_and(|code| code != 0) && read.mode == "apply" {
-            read.status = "failed";
-        }
-        Ok(Some(Self { id, jid, at, ..read }))
+    let (id, jid) = (needed("id")?.to_owned(), needed("jid")?.to_owned());
+    if !(1..=64).contains(&jid.len()) || !jid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Err(format!("the jid {jid:?} is none"));
     }
-
-    fn of_states<'v>(states: impl Iterator<Item = &'v Value>) -> Self {
-        let mut states: Vec<&Value> = states.collect();
-        states.sort_by_key(|state| state["__run_num__"].as_i64());
-        let count = |wanted: &dyn Fn(&Value) -> bool| {
-            i32::try_from(states.iter().filter(|state| wanted(state)).count()).unwrap_or(i32::MAX)
-        };
-        let does_something = |state: &Value| state["changes"].as_object().is_some_and(|changes| !changes.is_empty());
-        let failed = count(&|state| state["result"] == false);
-        let would = count(&|state| state["result"].is_null());
-        let changed = count(&|state| state["result"] == true && does_something(state));
-        let milliseconds: f64 = states.iter().filter_map(|state| state["duration"].as_f64()).sum();
-        let wrong = states.iter().filter(|state| state["result"] == false).map(|state| {
-            let part = |name: &str| state[name].as_str().unwrap_or_default();
-            message(Some(format!("{}: {}", part("__sls__"), part("__id__"))), part("comment"))
-        });
-        Self {
-            duration_seconds: Some(milliseconds / 1000.0).filter(|seconds| seconds.is_finite() && *seconds >= 0.0),
-            status: if failed > 0 {
-                "failed"
-            } else if changed > 0 {
-                "changed"
-            } else {
-                "unchanged"
-            },
-            mode: if would > 0 { "noop" } else { "apply" },
-            total: i32::try_from(states.len()).unwrap_or(i32::MAX),
-            changed,
-            failed,
-            out_of_sync: changed.saturating_add(would),
-            messages: wrong.take(MESSAGES).collect(),
-            ..Self::nothing()
-        }
+    let nothing = NewRun {
+        node: id,
+        tool: "salt",
+        run: jid,
+        started_at: text("_stamp").map_or(Ok(now), time)?,
+        duration_seconds: None,
+        status: "unchanged",
+        mode: "apply",
+        environment: None,
+        version: None,
+        total: 0,
+        changed: 0,
+        failed: 0,
+        out_of_sync: 0,
+        messages: json!([]),
+    };
+    let mut run = match &data["return"] {
+        Value::Object(states) => of_states(states.values(), nothing),
+        Value::Array(lines) => of_errors(lines.iter().filter_map(Value::as_str), nothing),
+        Value::String(line) => of_errors([line.as_str()].into_iter(), nothing),
+        _ => return Err("return is neither states nor an error".into()),
+    };
+    // `success` is sometimes true after a failure; this is not.
+    if data["retcode"].as_i64().is_some_and(|code| code != 0) && run.mode == "apply" {
+        run.status = "failed";
     }
+    Ok(Some(run))
+}
 
-    /// It did not come to states: the pillar or a file could not be rendered.
-    fn of_errors<'v>(lines: impl Iterator<Item = &'v str>) -> Self {
-        Self {
-            status: "failed",
-            messages: lines.take(MESSAGES).map(|line| message(None, line)).collect(),
-            ..Self::nothing()
-        }
-    }
-
-    fn nothing() -> Self {
-        Self {
-            id: String::new(),
-            jid: String::new(),
-            at: None,
-            duration_seconds: None,
-            status: "unchanged",
-            mode: "apply",
-            total: 0,
-            changed: 0,
-            failed: 0,
-            out_of_sync: 0,
-            messages: json!([]),
-        }
+fn of_states<'v>(states: impl Iterator<Item = &'v Value>, nothing: NewRun) -> NewRun {
+    let mut states: Vec<&Value> = states.collect();
+    states.sort_by_key(|state| state["__run_num__"].as_i64());
+    let count = |wanted: &dyn Fn(&Value) -> bool| {
+        i32::try_from(states.iter().filter(|state| wanted(state)).count()).unwrap_or(i32::MAX)
+    };
+    let does_something = |state: &Value| state["changes"].as_object().is_some_and(|changes| !changes.is_empty());
+    let failed = count(&|state| state["result"] == false);
+    let would = count(&|state| state["result"].is_null());
+    let changed = count(&|state| state["result"] == true && does_something(state));
+    let milliseconds: f64 = states.iter().filter_map(|state| state["duration"].as_f64()).sum();
+    let wrong = states.iter().filter(|state| state["result"] == false).map(|state| {
+        let part = |name: &str| state[name].as_str().unwrap_or_default();
+        message(ERROR, Some(&format!("{}: {}", part("__sls__"), part("__id__"))), part("comment"))
+    });
+    NewRun {
+        duration_seconds: Some(milliseconds / 1000.0).filter(|seconds| seconds.is_finite() && *seconds >= 0.0),
+        status: match (failed, changed) {
+            (1.., _) => "failed",
+            (_, 1..) => "changed",
+            _ => "unchanged",
+        },
+        mode: if would > 0 { "noop" } else { "apply" },
+        total: i32::try_from(states.len()).unwrap_or(i32::MAX),
+        changed,
+        failed,
+        out_of_sync: changed.saturating_add(would),
+        messages: wrong.take(MESSAGES).collect(),
+        ..nothing
     }
 }
 
-fn message(source: Option<String>, text: &str) -> Value {
-    json!({"level": "err", "source": source.map(|source| short(&source)), "message": short(text)})
-}
-
-/// What cannot be stored is left out.
-fn short(text: &str) -> String {
-    text.chars().filter(|c| *c != '\0').take(LONGEST).collect()
+/// It did not come to states: the pillar or a file could not be rendered.
+fn of_errors<'v>(lines: impl Iterator<Item = &'v str>, nothing: NewRun) -> NewRun {
+    let messages = lines.take(MESSAGES).map(|line| message(ERROR, None, line)).collect();
+    NewRun { status: "failed", messages, ..nothing }
 }
 
 /// In UTC, with or without saying so.
@@ -154,9 +108,11 @@ fn time(stamp: &str) -> Result<DateTime<Utc>, String> {
 mod tests {
     use super::*;
 
+    const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
     /// As real minions and masters have sent them.
     fn sample(name: &str) -> Value {
-        let samples: Value = serde_json::from_str(include_str!("return_samples.json")).expect("JSON");
+        let samples: Value = serde_json::from_str(include_str!("../../tests/samples/salt-returns.json")).expect("JSON");
         samples[name].clone()
     }
 
@@ -164,10 +120,10 @@ mod tests {
     fn a_return_is_the_same_from_a_returner_and_from_the_bus() {
         let (event, own) = (sample("event_return_event"), sample("minion_returner_arg"));
         for tree in [&event, &own, &json!([event]), &json!([own])] {
-            let read = StateReturn::read(tree).expect("a return");
+            let read = read(tree, NOW).expect("a return");
             assert_eq!(read.len(), 1);
             let read = &read[0];
-            assert_eq!((read.id.as_str(), read.jid.as_str()), ("hv01.example.net", "20261120222024650959"));
+            assert_eq!((read.node.as_str(), read.run.as_str()), ("hv01.example.net", "20261120222024650959"));
             assert_eq!((read.status, read.mode), ("failed", "apply"));
             assert_eq!((read.total, read.changed, read.failed, read.out_of_sync), (4, 0, 2, 0));
             assert_eq!(
@@ -176,8 +132,8 @@ mod tests {
             );
             assert!(read.duration_seconds.is_some_and(|seconds| (0.01..1.0).contains(&seconds)));
         }
-        let at = StateReturn::read(&event).expect("a return")[0].at.map(|at| at.to_rfc3339());
-        assert_eq!(at.as_deref(), Some("2026-11-20T22:20:25.580868+00:00"));
+        let started_at = read(&event, NOW).expect("a return")[0].started_at.to_rfc3339();
+        assert_eq!(started_at, "2026-11-20T22:20:25.580868+00:00");
     }
 
     #[test]
@@ -188,31 +144,31 @@ mod tests {
             own
         };
         for value in [json!(["Pillar failed to render"]), json!("Pillar failed to render")] {
-            let read = StateReturn::read(&with(value)).expect("a return");
+            let read = read(&with(value), NOW).expect("a return");
             assert_eq!((read[0].status, read[0].total), ("failed", 0));
             assert_eq!(read[0].messages[0]["message"], "Pillar failed to render");
         }
         let mut own = with(json!({"a": {"result": null, "changes": {"a": 1}}, "b": {"result": true, "changes": {}}}));
         own["retcode"] = json!(0);
-        let read = StateReturn::read(&own).expect("a return");
+        let read = read(&own, NOW).expect("a return");
         assert_eq!((read[0].status, read[0].mode, read[0].out_of_sync), ("unchanged", "noop", 1));
     }
 
     #[test]
     fn what_is_no_return_is_refused_and_what_is_of_no_states_left_out() {
-        assert!(StateReturn::read(&json!([])).is_ok_and(|none| none.is_empty()));
+        assert!(read(&json!([]), NOW).is_ok_and(|none| none.is_empty()));
         let ping = json!({"id": "a", "jid": "1", "fun": "test.ping", "return": true});
-        assert!(StateReturn::read(&ping).is_ok_and(|none| none.is_empty()));
+        assert!(read(&ping, NOW).is_ok_and(|none| none.is_empty()));
         for (name, value) in
             [("id", Value::Null), ("jid", json!(7)), ("jid", json!("../x")), ("fun", Value::Null), ("return", json!(7))]
         {
             let mut wrong = sample("minion_returner_arg");
             wrong[name] = value;
-            assert!(StateReturn::read(&wrong).is_err(), "{name}");
+            assert!(read(&wrong, NOW).is_err(), "{name}");
         }
         let mut wrong = sample("event_return_event");
         wrong["data"]["_stamp"] = json!("yesterday");
-        assert!(StateReturn::read(&wrong).is_err());
-        assert!(StateReturn::read(&json!("x")).is_err() && StateReturn::read(&json!([[]])).is_err());
+        assert!(read(&wrong, NOW).is_err());
+        assert!(read(&json!("x"), NOW).is_err() && read(&json!([[]]), NOW).is_err());
     }
 }

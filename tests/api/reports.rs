@@ -9,7 +9,7 @@ use crate::harness::{Answer, App, rows, sql};
 use crate::tls::authority::Authority;
 
 /// As a real puppet has sent it, for `hv01.example.com`.
-pub const REPORT: &str = include_str!("../../src/puppet/report_sample.yaml");
+pub const REPORT: &str = include_str!("../samples/puppet-report.yaml");
 const RUN: &str = "7a1e9308-f750-4073-a5a7-24dc9ce60c9c";
 const NODE: &str = "hv01.example.com";
 
@@ -150,7 +150,7 @@ async fn old_runs_are_forgotten() {
 
 /// As a real minion's returner has sent it, for this node.
 pub fn salt_return() -> Value {
-    let samples: Value = serde_json::from_str(include_str!("../../src/salt/return_samples.json")).unwrap();
+    let samples: Value = serde_json::from_str(include_str!("../samples/salt-returns.json")).unwrap();
     let mut own = samples["minion_returner_arg"].clone();
     own["id"] = json!(NODE);
     own

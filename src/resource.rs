@@ -47,8 +47,8 @@ pub trait Resource: Serialize + Send + Sync + Sized + 'static {
     /// What can be done with one besides the verbs: the last part of the address that it is posted to, and what its
     /// button says.
     const ACTIONS: &'static [(&'static str, &'static str)] = &[];
-    /// What can be set of one besides its fields: the last part of the address that it is put to (or deleted from), which
-    /// is that of its form after `/forms/<kind>`, and what the button says.
+    /// What can be set of one besides its fields, by a form of its own: the last part of the address that it is put to,
+    /// and of its form's after `/forms/<kind>`; and what the button says.
     const FORMS: &'static [(&'static str, &'static str)] = &[];
     /// Whether nobody changes it through the API: what is recorded, and not what is wanted.
     const READ_ONLY: bool = false;

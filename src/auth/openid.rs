@@ -10,14 +10,15 @@ use reqwest::{Client, redirect};
 use std::path::Path;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
+use tokio::sync::RwLock;
 
 use crate::config::Settings;
 use crate::db::Failure;
 use crate::error::{Error, Result};
+use crate::tls::cryptography;
 
 /// Where the provider sends people back to.
-pub const CALLBACK: &str = "/login/openid/callback";
+const CALLBACK: &str = "/login/openid/callback";
 
 /// How long the provider may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,7 +34,7 @@ pub struct OpenId {
     client_secret: ClientSecret,
     redirect: RedirectUrl,
     http: Http,
-    provider: Mutex<Option<(Instant, CoreProviderMetadata)>>,
+    provider: RwLock<Option<(Instant, CoreProviderMetadata)>>,
 }
 
 /// What must be known again when somebody comes back. It is the browser's to keep.
@@ -60,9 +61,7 @@ impl OpenId {
         ) else {
             return Ok(None);
         };
-        if rustls::crypto::ring::default_provider().install_default().is_err() {
-            tracing::debug!("a cryptography provider is already installed");
-        }
+        cryptography::choose();
         // A provider that leads elsewhere is not followed: it could lead to what only this server reaches.
         let http = Client::builder().redirect(redirect::Policy::none()).timeout(PATIENCE).build()?;
         Ok(Some(Self {
@@ -71,7 +70,7 @@ impl OpenId {
             client_secret: ClientSecret::new(read_secret(secret)?),
             redirect: RedirectUrl::new(format!("{here}{CALLBACK}"))?,
             http: Http(http),
-            provider: Mutex::default(),
+            provider: RwLock::default(),
         }))
     }
 
@@ -119,14 +118,14 @@ impl OpenId {
 
     /// Its addresses and keys, asked for once in a while.
     async fn provider(&self) -> Result<CoreProviderMetadata> {
-        let mut known = self.provider.lock().await;
-        if let Some((since, metadata)) = &*known
+        if let Some((since, metadata)) = &*self.provider.read().await
             && since.elapsed() < BELIEVED
         {
             return Ok(metadata.clone());
         }
+        // Nobody waits for the question of another: while the provider is away, each would wait in turn.
         let metadata = CoreProviderMetadata::discover_async(self.issuer.clone(), &self.http).await.map_err(provider)?;
-        *known = Some((Instant::now(), metadata.clone()));
+        *self.provider.write().await = Some((Instant::now(), metadata.clone()));
         Ok(metadata)
     }
 }

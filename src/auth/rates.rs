@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 /// How many seconds' worth of requests may come at once.
 const BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(4);
 
-/// How many times as much those with a role get: their programs bring whole fleets.
+/// How many times as much those with a role get, whose programs bring whole fleets, and compilers, which report for them.
 const STAFF: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 
 /// How many are counted before those without a recent request are forgotten.
@@ -48,7 +48,9 @@ impl Rates {
     pub fn take(&self, actor: &Actor) -> Result<()> {
         let Some(limits) = &self.0 else { return Ok(()) };
         let limiter = match actor.authority() {
-            Authority::Administrator | Authority::Operator | Authority::Auditor => &limits.staff,
+            Authority::Administrator | Authority::Operator | Authority::Auditor | Authority::Compiler(_) => {
+                &limits.staff
+            }
             _ => &limits.others,
         };
         one_of(limiter, &actor.name().to_owned(), "you have sent too many requests")

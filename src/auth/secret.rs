@@ -4,11 +4,10 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
-use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 use sha2::{Digest, Sha256};
 
-use crate::auth::session;
+use crate::auth::{random, session};
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::etag::hex;
@@ -24,8 +23,7 @@ pub struct Secret(SecretString);
 impl Secret {
     /// A new one.
     fn random() -> Result<Self> {
-        let mut bytes = Zeroizing::new([0; 36]);
-        SystemRandom::new().fill(&mut *bytes).map_err(|_| Error::Internal("the system has no random bytes".into()))?;
+        let bytes = random::bytes::<36>()?;
         let (prefix, rest) = bytes.split_at(4);
         let rest = Zeroizing::new(BASE64.encode(rest));
         Ok(Self(format!("{MARK}{}_{}", hex(prefix), *rest).into()))

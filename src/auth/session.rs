@@ -6,14 +6,14 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
 use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::auth::random;
 use crate::db::Tx;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::etag::hex;
 use crate::sql::{Sql, Statement};
 
@@ -39,9 +39,7 @@ impl SessionSecret {
     /// # Errors
     /// [`Error::Internal`] when the system has no random bytes.
     pub fn random() -> Result<Self> {
-        let mut bytes = [0; 32];
-        SystemRandom::new().fill(&mut bytes).map_err(|_| Error::Internal("the system has no random bytes".into()))?;
-        Ok(Self(BASE64.encode(bytes).into()))
+        Ok(Self(BASE64.encode(*random::bytes::<32>()?).into()))
     }
 
     /// What a browser has sent, if it can be one.

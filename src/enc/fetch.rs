@@ -5,7 +5,6 @@
 
 use std::error::Error as _;
 use std::path::Path;
-use std::sync::Once;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
@@ -13,6 +12,7 @@ use reqwest::{Certificate, Client, Identity, Response, StatusCode, Url, redirect
 use secrecy::{ExposeSecret, SecretSlice, zeroize::Zeroizing};
 
 use super::settings::Settings;
+use crate::tls::cryptography;
 
 /// More than any node's classes and parameters; what is longer is not what was asked for.
 const LARGEST_ANSWER: usize = 16 << 20;
@@ -57,13 +57,7 @@ pub fn ask(settings: &Settings, url: Url, etag: Option<&str>) -> Result<Reply, F
 }
 
 fn client(settings: &Settings) -> Result<Client, String> {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        if rustls::crypto::ring::default_provider().install_default().is_err() {
-            // Something else in this process has chosen one already, and any will do.
-            tracing::debug!("a cryptography provider is already installed");
-        }
-    });
+    cryptography::choose();
     // No proxy: a document must not depend on what the caller's environment says about the web.
     let mut builder = Client::builder()
         .no_proxy()

@@ -4,14 +4,13 @@ use rocket::http::uri::{Segments, fmt::Path};
 use rocket::http::{Method, Status};
 use rocket::request::{FromParam, FromRequest, FromSegments, Outcome, Request};
 use serde_json::Value;
-use std::sync::Arc;
 
-use crate::auth::{Actor, Origin, Rates};
+use crate::auth::{Actor, Origin};
 use crate::error::{Error, Result};
 use crate::etag::Preconditions;
 use crate::http::caller;
 use crate::http::format::{Format, stem};
-use crate::http::request_id::RequestId;
+use crate::http::seen;
 use crate::value_type::Type;
 use crate::{kind::Kind, policy, query, resource, resources};
 
@@ -151,18 +150,12 @@ impl Ask {
         // Of a read it is the representation that is compared, once it is there.
         let writes = !matches!(request.method(), Method::Get | Method::Head);
         let actor = caller::of(request).await?;
-        // Everything but documents comes by here.
-        if let Some(rates) = request.rocket().state::<Arc<Rates>>() {
-            rates.take(&actor)?;
-        }
+        // Everything but documents and reports comes by here.
+        caller::rates(request)?.take(&actor)?;
         policy::enter(&actor)?;
-        let actor = actor.within(Origin {
-            address: request.remote().map(|remote| remote.ip()),
-            request: RequestId::of(request).to_owned(),
-            message: header("X-Change-Message").map(message).transpose()?.flatten(),
-        });
+        let why = header("X-Change-Message").map(message).transpose()?.flatten();
         Ok(Self {
-            actor,
+            actor: actor.within(seen::origin(request, why)),
             format: Format::of(request)?,
             path: request.uri().path().to_string(),
             pairs,

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::auth::{Actor, Identities, Secret};
+use crate::auth::{Actor, Identities, Rates, Secret};
 use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
 use crate::http::ask::CertName;
@@ -34,6 +34,7 @@ pub struct Caller<'r> {
     seen: &'r Seen,
     sightings: &'r Arc<Sightings>,
     address: Option<IpAddr>,
+    rates: &'r Rates,
 }
 
 #[rocket::async_trait]
@@ -56,6 +57,7 @@ impl<'r> Caller<'r> {
             seen: Seen::of(request),
             sightings: sightings.ok_or_else(|| Error::Internal("nothing is recorded".into()))?,
             address: seen::address(request),
+            rates: rates(request)?,
         })
     }
 
@@ -88,6 +90,7 @@ impl<'r> Caller<'r> {
     /// # Errors
     /// What is wrong with the name of a node, or with the wish.
     pub async fn report(&self, runs: &[NewRun], db: &Db) -> Result<Reply> {
+        self.rates.take(&self.actor)?;
         for run in runs {
             let matches = async |filter: &str| self.identities.matches(filter, &run.node).await;
             let may = policy::report(&self.actor, &run.node, matches).await;
@@ -140,6 +143,15 @@ async fn identify(request: &Request<'_>) -> Result<Actor> {
     refuse_other_pages(request)?;
     let unknown = || Error::Certificate(format!("{certname:?} is the certname of no node and of no compiler"));
     identities.of_certificate(&certname).await?.ok_or_else(unknown)
+}
+
+/// How much everybody may ask.
+///
+/// # Errors
+/// [`Error::Internal`]: there is a fault in how the server was put together.
+pub fn rates<'r>(request: &'r Request<'_>) -> Result<&'r Rates> {
+    let rates = request.rocket().state::<Arc<Rates>>().map(AsRef::as_ref);
+    rates.ok_or_else(|| Error::Internal("nobody has said how much one may ask".into()))
 }
 
 /// Whose secrets are known.

@@ -1,8 +1,10 @@
 //! What answers when no route does: the same problem document as anywhere else.
 
 use rocket::http::{Header, Method, Status};
-use rocket::{Catcher, Request, catch, catchers};
+use rocket::request::{FromRequest, Outcome};
+use rocket::{Catcher, Request, Route, catch, catchers};
 use serde_json::json;
+use std::convert::Infallible;
 
 use crate::error::Error;
 use crate::http::format::{Format, stem};
@@ -29,11 +31,34 @@ fn other(status: Status, request: &Request<'_>) -> Reply {
     Reply { headers, ..Reply::new(status.code, format, body) }
 }
 
+/// That the path names an object, whose key may have several parts. Where another route has this very path for its own, with
+/// other methods, there is no such object to be found: its methods are told.
+pub struct PlainObject;
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for PlainObject {
+    type Error = Infallible;
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Infallible> {
+        let path = parts(request);
+        // `/v1/<kind>/<key>` and nothing after it has none.
+        let is_own = path.len() > 3 && covering(request, &path).any(|route| !ends_anyhow(route.uri.path()));
+        if is_own { Outcome::Forward(Status::NotFound) } else { Outcome::Success(Self) }
+    }
+}
+
+fn parts<'r>(request: &'r Request<'_>) -> Vec<&'r str> {
+    request.uri().path().as_str().split('/').filter(|part| !part.is_empty()).collect()
+}
+
+/// The routes that have this path, with whichever method.
+fn covering<'r>(request: &'r Request<'_>, path: &[&str]) -> impl Iterator<Item = &'r Route> {
+    request.rocket().routes().filter(move |route| matches(route.uri.path(), path))
+}
+
 /// The methods that some route has for this path.
 fn allowed_methods(request: &Request<'_>) -> Vec<&'static str> {
-    let path: Vec<&str> = request.uri().path().as_str().split('/').filter(|part| !part.is_empty()).collect();
-    let covering = || request.rocket().routes().filter(|route| matches(route.uri.path(), &path));
-    // What has a route of its own is not an object with a key of several parts.
+    let path = parts(request);
+    let covering = || covering(request, &path);
     let is_own = covering().any(|route| !ends_anyhow(route.uri.path()));
     let is_recorded =
         path.get(1).and_then(|name| resources::kind(stem(name))).is_some_and(crate::kind::Kind::is_read_only);

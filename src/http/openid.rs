@@ -6,11 +6,12 @@ use rocket::http::Header;
 use rocket::request::{FromRequest, Outcome, Request};
 use rocket::{FromForm, Route, get, routes};
 use std::convert::Infallible;
+use std::sync::Arc;
 
-use crate::auth::Pending;
+use crate::auth::{OpenId, Pending};
 use crate::error::{Error, Result};
 use crate::http::reply::Reply;
-use crate::http::session::{Visitor, here_or_home, lead};
+use crate::http::session::{Visitor, here_or_home};
 
 /// What the browser keeps while somebody is at the provider.
 const PENDING: &str = "virtapi_openid";
@@ -41,13 +42,19 @@ fn read(text: &str) -> Option<(Pending, String)> {
     Some((Pending { state, nonce, verifier }, next))
 }
 
+fn provider(visitor: &Visitor<'_>) -> Result<Arc<OpenId>> {
+    visitor.openid.clone().ok_or(Error::NotFound)
+}
+
 /// To the provider.
 #[get("/login/openid?<next>")]
 async fn start(next: Option<&str>, visitor: Result<Visitor<'_>>) -> Result<Reply> {
     let visitor = visitor?;
-    let (url, pending) = visitor.openid()?.start().await?;
+    let (url, pending) = provider(&visitor)?.start().await?;
     let kept = write(&pending, here_or_home(next.unwrap_or("/")));
-    Ok(lead(&url, vec![visitor.cookies.keep(PENDING, kept, KEPT), Header::new("Cache-Control", "no-store")]))
+    let mut reply = Reply::see_other(url);
+    reply.headers.extend([visitor.cookies.keep(PENDING, kept, KEPT), Header::new("Cache-Control", "no-store")]);
+    Ok(reply)
 }
 
 /// What the provider says in the address to which it sends somebody back.
@@ -65,7 +72,7 @@ const REFUSED: &str = "The provider of identities has not let you in.";
 #[get("/login/openid/callback?<said..>")]
 async fn finish(said: Said<'_>, kept: Kept, visitor: Result<Visitor<'_>>) -> Result<Reply> {
     let visitor = visitor?;
-    let openid = visitor.openid()?;
+    let openid = provider(&visitor)?;
     // Nobody is to be logged in with a code that somebody else has got (RFC 6749, section 10.12).
     let Some((pending, next)) = kept.0.filter(|(pending, _)| said.state == Some(pending.state.as_str())) else {
         return visitor.page(403, "/", "", Some(STALE.into()));
@@ -87,11 +94,4 @@ async fn finish(said: Said<'_>, kept: Kept, visitor: Result<Visitor<'_>>) -> Res
 /// The routes under `/`.
 pub fn routes() -> Vec<Route> {
     routes![start, finish]
-}
-
-impl Visitor<'_> {
-    /// The provider of identities.
-    fn openid(&self) -> Result<std::sync::Arc<crate::auth::OpenId>> {
-        self.openid.clone().ok_or(Error::NotFound)
-    }
 }

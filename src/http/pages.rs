@@ -1,11 +1,10 @@
 //! The routes that only people use: forms, the search, the files that pages load. What a form sends goes to the
 //! resource's own address; only the form that narrows a list comes here, to lose what was left empty.
 
-use rocket::http::{ContentType, Header, Status};
+use rocket::http::{ContentType, Status};
 use rocket::request::Request;
 use rocket::response::{Responder, Response, Result as Answer};
 use rocket::{Route, State, get, routes};
-use serde_json::Value;
 use std::io::Cursor;
 
 use crate::auth::Actor;
@@ -18,7 +17,6 @@ use crate::html::history::History;
 use crate::html::layout::collection;
 use crate::html::{self, delete::Delete, filter, form::Form, search::Search};
 use crate::http::ask::{Ask, Key, Named};
-use crate::http::format::Format;
 use crate::http::reply::Reply;
 use crate::kind::Kind;
 use crate::query::Query;
@@ -70,9 +68,7 @@ async fn request_history(request: &str, ask: Result<Ask>, db: &State<Db>) -> Res
 #[get("/forms/<kind>/filter")]
 fn narrow(kind: Result<Named>, ask: Result<Ask>) -> Result<Reply> {
     let (Named(kind), ask) = (kind?, ask?);
-    let list = html::address(&collection(kind), &filter::meaning(kind, &ask.pairs));
-    let headers = vec![Header::new("Location", list)];
-    Ok(Reply { headers, ..Reply::new(303, Format::Html, Value::Null) })
+    Ok(Reply::see_other(html::address(&collection(kind), &filter::meaning(kind, &ask.pairs))))
 }
 
 /// All collections at once.

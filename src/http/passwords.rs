@@ -1,6 +1,5 @@
 //! An administrator gives somebody a password, or takes it away.
 
-use rocket::http::Header;
 use rocket::{Route, State, delete, get, put, routes};
 use serde_json::Value;
 
@@ -81,9 +80,7 @@ async fn form(key: &str, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
 
 fn done(ask: &Ask, to: String) -> Reply {
     match ask.format {
-        Format::Html => {
-            Reply { headers: vec![Header::new("Location", to)], ..Reply::new(303, Format::Html, Value::Null) }
-        }
+        Format::Html => Reply::see_other(to),
         format => Reply::new(204, format, Value::Null),
     }
 }

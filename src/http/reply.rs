@@ -4,6 +4,7 @@ use rocket::http::{ContentType, Header, Method, Status};
 use rocket::request::Request;
 use rocket::response::{Responder, Response, Result as Answer};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use crate::column::{Column, text};
@@ -44,6 +45,11 @@ impl Reply {
     /// A page, for people only.
     pub fn page(status: u16, view: &impl askama::Template) -> Result<Self, Error> {
         Ok(Self { page: Some(html::render(view)?), ..Self::new(status, Format::Html, Value::Null) })
+    }
+
+    /// On to another page.
+    pub fn see_other(to: impl Into<Cow<'static, str>>) -> Self {
+        Self { headers: vec![Header::new("Location", to)], ..Self::new(303, Format::Html, Value::Null) }
     }
 
     /// A table; of an answer that is none, the fields of one object.

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::html::{self, detail::Detail, list::List, overview::Overview};
 use crate::http::ask::{Ask, Key, Named};
 use crate::http::body::{Body, FormBody};
+use crate::http::fallback::PlainObject;
 use crate::http::format::Format;
 use crate::http::reply::Reply;
 use crate::http::{idempotency, pages};
@@ -113,9 +114,14 @@ async fn show_one(tx: &Tx, kind: &'static dyn Kind, row: Row, asked: &Query) -> 
 }
 
 #[get("/<kind>/<key..>", rank = 20)]
-async fn find(kind: Result<Named>, key: Result<Key>, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
-    let (Named(kind), Key(key)) = object(kind, key)?;
-    let ask = ask?;
+async fn find(
+    kind: Result<Named>,
+    key: Result<Key>,
+    _plain: PlainObject,
+    ask: Result<Ask>,
+    db: &State<Db>,
+) -> Result<Reply> {
+    let (Named(kind), Key(key), ask) = (kind?, key?, ask?);
     let asked = Query::parse_shape(kind, &ask.pairs)?;
     let condition = natural_key::condition(kind, &key)?;
     let work = async |tx: &Tx| {
@@ -143,12 +149,12 @@ async fn create(kind: Result<Named>, ask: Result<Ask>, body: Result<Body>, db: &
 async fn update(
     kind: Result<Named>,
     key: Result<Key>,
+    _plain: PlainObject,
     ask: Result<Ask>,
     body: Result<Body>,
     db: &State<Db>,
 ) -> Result<Reply> {
-    let (kind, key) = object(kind, key)?;
-    let kind = written(kind)?;
+    let (kind, key) = (written(kind?)?, key?);
     write(kind, Action::Update, Some(key), ask?, Some(body?), db).await
 }
 
@@ -156,12 +162,12 @@ async fn update(
 async fn replace(
     kind: Result<Named>,
     key: Result<Key>,
+    _plain: PlainObject,
     ask: Result<Ask>,
     body: Result<Body>,
     db: &State<Db>,
 ) -> Result<Reply> {
-    let (kind, key) = object(kind, key)?;
-    let kind = written(kind)?;
+    let (kind, key) = (written(kind?)?, key?);
     write(kind, Action::Replace, Some(key), ask?, Some(body?), db).await
 }
 
@@ -169,28 +175,13 @@ async fn replace(
 async fn remove(
     kind: Result<Named>,
     key: Result<Key>,
+    _plain: PlainObject,
     ask: Result<Ask>,
     body: Result<FormBody>,
     db: &State<Db>,
 ) -> Result<Reply> {
-    let (kind, key) = object(kind, key)?;
-    let kind = written(kind)?;
+    let (kind, key) = (written(kind?)?, key?);
     write(kind, Action::Delete, Some(key), ask?, body?.0, db).await
-}
-
-/// The object that an address means: what has a route of its own beside it is none.
-fn object(kind: Result<Named>, key: Result<Key>) -> Result<(Named, Key)> {
-    let (kind, key) = (kind?, key?);
-    let is_own = |parts: &[(&str, &str)]| {
-        key.0.rsplit_once('/').is_some_and(|(_, last)| parts.iter().any(|(name, _)| *name == last))
-    };
-    if is_own(kind.0.actions()) {
-        return Err(Error::MethodNotAllowed("POST".into()));
-    }
-    if is_own(kind.0.forms()) {
-        return Err(Error::MethodNotAllowed("DELETE, PUT".into()));
-    }
-    Ok((kind, key))
 }
 
 /// A kind that is written, whatever was sent: what is only recorded is not.
@@ -242,14 +233,13 @@ async fn write_once(
     let claim = idempotency::Claim::of(&ask, action, kind, &digest)?;
     let wish = Wish::read(kind, action, key.as_ref(), &ask, body)?;
     let answer = grant(&wish, claim.as_ref(), &ask, db).await?;
-    let location = Header::new("Location", answer.location.clone());
-    let (status, headers) = match ask.format {
-        Format::Html if ask.dry_run => (answer.status, vec![]),
-        Format::Html => return Ok(Reply { headers: vec![location], ..Reply::new(303, ask.format, Value::Null) }),
-        _ if answer.status == 201 => (201, vec![location]),
-        _ => (answer.status, vec![]),
+    let headers = match ask.format {
+        Format::Html if !ask.dry_run => return Ok(Reply::see_other(answer.location)),
+        Format::Html => vec![],
+        _ if answer.status == 201 => vec![Header::new("Location", answer.location)],
+        _ => vec![],
     };
-    Ok(Reply { kind: Some(kind), tag: answer.tag, headers, ..Reply::new(status, ask.format, answer.body) })
+    Ok(Reply { kind: Some(kind), tag: answer.tag, headers, ..Reply::new(answer.status, ask.format, answer.body) })
 }
 
 /// In one transaction. Of changes that wait for each other Postgres gives one up, which is then done again.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::auth::Actor;
+use crate::auth::{Actor, Origin};
 use crate::http::request_id::RequestId;
 use crate::sightings::{Object, Sighting, What};
 
@@ -66,4 +66,9 @@ impl Seen {
 /// Where it comes from. Not the address that a header claims: anybody can send that.
 pub fn address(request: &Request<'_>) -> Option<IpAddr> {
     request.remote().map(|remote| remote.ip())
+}
+
+/// In which request somebody does something, and why, if that was said.
+pub fn origin(request: &Request<'_>, message: Option<String>) -> Origin {
+    Origin { address: address(request), request: RequestId::of(request).to_owned(), message }
 }

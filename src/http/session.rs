@@ -6,7 +6,6 @@ use rocket::http::{Cookie, Header, SameSite, Status};
 use rocket::request::{FromRequest, Outcome, Request};
 use rocket::time::Duration;
 use rocket::{FromForm, Route, get, post, routes};
-use serde_json::Value;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,9 +14,7 @@ use crate::auth::{Identities, OpenId, Origin, Password, SessionSecret};
 use crate::error::{Error, Result};
 use crate::html::login::Login;
 use crate::http::caller;
-use crate::http::format::Format;
 use crate::http::reply::Reply;
-use crate::http::request_id::RequestId;
 use crate::http::seen::{self, Seen};
 
 /// What a browser sends once somebody has logged in.
@@ -117,7 +114,7 @@ pub struct Visitor<'r> {
 impl<'r> FromRequest<'r> for Visitor<'r> {
     type Error = Error;
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Error> {
-        match caller::refuse_other_pages(request).and_then(|()| Self::of(request)) {
+        match Self::read(request) {
             Ok(visitor) => Outcome::Success(visitor),
             Err(error) => Outcome::Error((Status::new(error.status()), error)),
         }
@@ -125,16 +122,19 @@ impl<'r> FromRequest<'r> for Visitor<'r> {
 }
 
 impl<'r> Visitor<'r> {
+    fn read(request: &'r Request<'_>) -> Result<Self> {
+        caller::refuse_other_pages(request)?;
+        // A password costs a lot of arithmetic, and a provider of identities a request of ours.
+        caller::rates(request)?.take_from(seen::address(request))?;
+        Self::of(request)
+    }
+
     fn of(request: &'r Request<'_>) -> Result<Self> {
         let none = || Error::Internal("nobody has said how cookies are set".into());
         let cookies = *request.rocket().state::<Cookies>().ok_or_else(none)?;
         Ok(Self {
             identities: caller::identities(request)?.clone(),
-            origin: Origin {
-                address: seen::address(request),
-                request: RequestId::of(request).to_owned(),
-                message: None,
-            },
+            origin: seen::origin(request, None),
             seen: Seen::of(request),
             openid: request.rocket().state::<Arc<OpenId>>().cloned(),
             session: cookies.read(request, SESSION),
@@ -158,7 +158,9 @@ impl<'r> Visitor<'r> {
         if let Some(former) = &self.session {
             self.identities.log_out(former, self.origin.address).await?;
         }
-        Ok(lead(next, vec![self.cookies.set(SESSION, secret), self.cookies.remove(kept)]))
+        let mut reply = Reply::see_other(next.to_owned());
+        reply.headers.extend([self.cookies.set(SESSION, secret), self.cookies.remove(kept)]);
+        Ok(reply)
     }
 
     /// The login page, which leads back to where somebody wanted to go.
@@ -254,17 +256,13 @@ async fn log_out(leave: Result<Form<Leave<'_>>, Errors<'_>>, visitor: Result<Vis
         }
         visitor.identities.log_out(secret, visitor.origin.address).await?;
     }
-    Ok(lead("/login", vec![visitor.cookies.remove(SESSION)]))
+    let mut reply = Reply::see_other("/login");
+    reply.headers.push(visitor.cookies.remove(SESSION));
+    Ok(reply)
 }
 
 fn not_the_form() -> Error {
     Error::Malformed("this takes what its page's form sends, and nothing else".into())
-}
-
-/// On to another page.
-pub fn lead(to: &str, mut headers: Vec<Header<'static>>) -> Reply {
-    headers.push(Header::new("Location", to.to_owned()));
-    Reply { headers, ..Reply::new(303, Format::Html, Value::Null) }
 }
 
 /// The routes under `/`.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use virtapi::config::Settings;
 
 use crate::harness::{App, database};
+use crate::reports::REPORT;
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
@@ -76,6 +77,48 @@ async fn what_is_refused_is_not_done() {
         assert!(made < MANY, "nobody is limited");
     }
     assert_eq!(app.get("/v1/environments?count=exact").await.is(Status::Ok)["total"], made);
+}
+
+#[rocket::async_test]
+async fn an_address_that_tries_to_log_in_too_often_waits() {
+    let app = app().await;
+    for url in ["/login", "/login/openid"] {
+        let from = format!("192.0.2.{}", url.len());
+        let open = async |from: &str| app.send_from(from, Method::Get, url, &[]).await;
+        let first = open(&from).await;
+        assert!(matches!(first, 200 | 404), "{url}: {first}");
+        let mut answered = 1;
+        while open(&from).await == first {
+            answered += 1;
+            assert!(answered < MANY, "{url}: nobody is limited");
+        }
+        assert_eq!(open(&from).await, 429, "{url}");
+        assert_eq!(open("192.0.2.99").await, first, "{url}");
+    }
+    // What is refused asks for no password: the page that asks for one costs nothing.
+    assert_eq!(app.send_from("192.0.2.6", Method::Get, "/v1/vlans", &[("Accept", "text/html")]).await, 401);
+}
+
+#[rocket::async_test]
+async fn a_node_that_reports_too_often_waits_and_a_compiler_for_long_does_not() {
+    let app = app().await;
+    app.post("/v1/nodes", json!({"fqdn": "hv01.example.com", "state": "running"})).await.is(Status::Created);
+    let node = token(&app, "node", json!("hv01.example.com")).await;
+    let compiler = token(&app, "compiler", json!({"name": "puppet.example.com", "serves": "all"})).await;
+    let report = async |token: &str| {
+        let headers = [("Authorization", token), ("Content-Type", "application/x-yaml")];
+        app.send(Method::Post, "/puppet/reports", &headers, REPORT.as_bytes()).await.status
+    };
+    let mut taken = 0;
+    while report(&node).await == 204 {
+        taken += 1;
+        assert!(taken < MANY, "nobody is limited");
+    }
+    assert!(taken >= 5, "{taken}");
+    assert_eq!(report(&node).await, 429);
+    for _ in 0..40 {
+        assert_eq!(report(&compiler).await, 204);
+    }
 }
 
 #[rocket::async_test]

@@ -1,5 +1,5 @@
-//! The record of a change: for each object that it touched, what it was and what it became. It is kept beside the work of
-//! one transaction and written at its end, so that there is no change without its record, and no record without its
+//! The record of a change: for each object that it touched, what it was and what it became. It is kept beside the work
+//! of one transaction and written at its end, so that there is no change without its record, and no record without its
 //! change. It knows kinds and actors, and neither requests nor how a record is read.
 
 use serde_json::Value;
@@ -182,8 +182,8 @@ async fn rows(tx: &Tx, kind: &'static dyn Kind, ids: &[i64]) -> Result<Vec<Vec<R
     Ok(found)
 }
 
-/// The fields in which an object differs from what it was, with both values. When it was changed, and which generation it
-/// has, is no difference of its own.
+/// The fields in which an object differs from what it was, with both values. When it was changed, and which generation
+/// it has, is no difference of its own.
 #[must_use]
 pub fn differences<'v>(before: Option<&'v Value>, after: Option<&'v Value>) -> Vec<(&'v str, &'v Value, &'v Value)> {
     let fields = |value: Option<&'v Value>| value.and_then(Value::as_object).into_iter().flatten();

@@ -1,5 +1,5 @@
-//! What somebody is known by is set here, beside `change::apply`, for it is a field of no object: the secret of a token, the
-//! password of a person. That it was set is recorded; what it is, is not.
+//! What somebody is known by is set here, beside `change::apply`, for it is a field of no object: the secret of a
+//! token, the password of a person. That it was set is recorded; what it is, is not.
 
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
@@ -38,8 +38,8 @@ pub async fn user(tx: &Tx, key: &str) -> Result<(i64, String)> {
     Ok((row.id(), text(&row["name"])))
 }
 
-/// What is kept of a user's password is this from now on; nothing, for one who has no password any more. All its sessions
-/// end but the one that is named.
+/// What is kept of a user's password is this from now on; nothing, for one who has no password any more. All its
+/// sessions end but the one that is named.
 ///
 /// # Errors
 /// Not found, [`Error::Forbidden`], [`Error::Invalid`] for a program's account, or [`Error::Away`].

@@ -119,7 +119,8 @@ impl Db {
     /// The one transaction of a request that writes: committed when all went well, unless it is only a rehearsal.
     ///
     /// # Errors
-    /// [`Error::Unconfirmed`], [`Error::Away`], or what the work fails with. After an [`Error::Deadlock`] it can be done again at once.
+    /// [`Error::Unconfirmed`], [`Error::Away`], or what the work fails with. After an [`Error::Deadlock`] it can be done
+    /// again at once.
     pub async fn write<T>(&self, actor: Actor, dry_run: bool, work: impl AsyncFnOnce(&Tx) -> Result<T>) -> Result<T> {
         // Here, for no write goes another way.
         if !actor.is_confirmed() {
@@ -148,8 +149,8 @@ impl Tx {
         &self.conn
     }
 
-    /// Does what the server does on its own account while it acts for a customer: it sees everything, and nothing of what
-    /// it sees may be answered. No other statement may be under way.
+    /// Does what the server does on its own account while it acts for a customer: it sees everything, and nothing of
+    /// what it sees may be answered. No other statement may be under way.
     ///
     /// # Errors
     /// What the work fails with, or [`Error::Away`].

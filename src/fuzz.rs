@@ -1,5 +1,5 @@
-//! What `fuzz/` feeds with what a stranger might send: the readers of bodies, of filters and of reports, each with what must hold
-//! of whatever it takes. For `fuzz/` alone; it knows no database, so what is read is checked and not kept.
+//! What `fuzz/` feeds with what a stranger might send: the readers of bodies, of filters and of reports, each with what
+//! must hold of whatever it takes. For `fuzz/` alone; it knows no database, so what is read is checked and not kept.
 
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
-//! Listens on one port, with one instance of Rocket after the other: Rocket keeps the certificate that it began with, so
-//! another certificate needs another instance. It takes the port over as soon as the one before has let go of it; what is
-//! under way there is finished, or cut off when its grace period ends.
+//! Listens on one port, with one instance of Rocket after the other: Rocket keeps the certificate that it began with,
+//! so another certificate needs another instance. It takes the port over as soon as the one before has let go of it;
+//! what is under way there is finished, or cut off when its grace period ends.
 
 use rocket::error::ErrorKind;
 use rocket::fairing::AdHoc;
@@ -163,8 +163,8 @@ impl Ready {
     }
 }
 
-/// Runs until it is stopped. Rocket is told to stop by the task that runs it: told by another one between two of its own
-/// steps, it takes its listener's end for a failure, and cuts off what is under way.
+/// Runs until it is stopped. Rocket is told to stop by the task that runs it: told by another one between two of its
+/// own steps, it takes its listener's end for a failure, and cuts off what is under way.
 async fn run(rocket: Rocket<Ignite>, stop: Arc<Notify>) -> Ended {
     let shutdown = rocket.shutdown();
     let mut running = pin!(rocket.launch());

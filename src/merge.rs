@@ -54,8 +54,8 @@ fn writable(kind: &dyn Kind, row: &Row) -> Value {
     columns.map(|column| (column.name.to_owned(), refs::ids_of(column, &row[column.name]))).collect()
 }
 
-/// A client may send back what the server sets. In a patch it must be as it is; a replace is a whole object that was read
-/// some time ago, and a generation that has grown since is no reason to refuse it.
+/// A client may send back what the server sets. In a patch it must be as it is; a replace is a whole object that was
+/// read some time ago, and a generation that has grown since is no reason to refuse it.
 fn without_server_fields(kind: &dyn Kind, row: &Row, action: Action, mut body: Value) -> Value {
     let is_left = |column: &Column, value: &Value| {
         column.writable || *value != row[column.name] && (action == Action::Update || column.name == Column::ID.name)

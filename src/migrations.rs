@@ -1,5 +1,5 @@
-//! Brings the schema up to date, for its owner; tells anybody else whether it is. It knows no table but the one in which
-//! diesel notes what was done.
+//! Brings the schema up to date, for its owner; tells anybody else whether it is. It knows no table but the one in
+//! which diesel notes what was done.
 
 use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
@@ -33,8 +33,8 @@ struct Done {
     version: String,
 }
 
-/// Brings the schema up to date; replicas that start together wait for each other. Whoever connects and is not its owner
-/// finds it so, or is told what to do. Needs the multi-thread runtime.
+/// Brings the schema up to date; replicas that start together wait for each other. Whoever connects and is not its
+/// owner finds it so, or is told what to do. Needs the multi-thread runtime.
 ///
 /// # Errors
 /// When the database is away, a migration does not apply, or another login has to do something first.

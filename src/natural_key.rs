@@ -1,5 +1,5 @@
-//! Natural keys: how an object is named by what people know. A key has one column or two (`node/name`); a column that is
-//! a reference stands for the natural key of what it refers to. This file knows columns, and no particular kind.
+//! Natural keys: how an object is named by what people know. A key has one column or two (`node/name`); a column that
+//! is a reference stands for the natural key of what it refers to. This file knows columns, and no particular kind.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! A filter of nodes, kept as text: what stands behind the `?` of `/v1/nodes` and narrows it. It knows how one is read and
-//! what it matches, and not whose it is.
+//! A filter of nodes, kept as text: what stands behind the `?` of `/v1/nodes` and narrows it. It knows how one is read
+//! and what it matches, and not whose it is.
 
 use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;

@@ -84,8 +84,8 @@ pub fn writes(actor: &Actor, kind: &dyn Kind) -> bool {
     !kind.is_read_only() && write(actor, kind).is_ok()
 }
 
-/// Whether the actor may read the documents of this node. A node that is not the actor's does not exist for it. Whether a
-/// filter matches this node is asked only when the answer depends on it.
+/// Whether the actor may read the documents of this node. A node that is not the actor's does not exist for it. Whether
+/// a filter matches this node is asked only when the answer depends on it.
 ///
 /// # Errors
 /// [`Error::Forbidden`] for who reads no documents at all, else not found; or why the question has no answer.
@@ -124,8 +124,8 @@ mod tests {
     use super::*;
     use crate::resources::{Environment, Node, Token, Vm};
 
-    /// Every authority and scope: what of read of a node, of a VM, of a token; write of a node, of a VM, of an environment,
-    /// of a token; document of `a`, document of `b`.
+    /// Every authority and scope: what of read of a node, of a VM, of a token; write of a node, of a VM, of an
+    /// environment, of a token; document of `a`, document of `b`.
     #[rocket::async_test]
     async fn who_may_do_what() {
         use Authority::{Administrator, Auditor, Compiler, Customer, Node as OfNode, Nothing, Operator, System};

@@ -1,5 +1,5 @@
-//! A row of a table: what each of its columns holds. References are ids, and lists are null until they are filled. It is
-//! made from the struct that diesel reads, whose fields are in the order of the columns, so that no name is copied.
+//! A row of a table: what each of its columns holds. References are ids, and lists are null until they are filled. It
+//! is made from the struct that diesel reads, whose fields are in the order of the columns, so that no name is copied.
 
 use serde::Serialize;
 use serde::ser::{Error as _, Impossible, SerializeStruct, Serializer};

@@ -1,7 +1,7 @@
 //! Where log lines go: to standard error, as text or JSON. Set up once per process, before anything is logged.
 //!
-//! Rocket's own log costs a third of the throughput, and what a request did is logged by our own fairings: of what Rocket
-//! says, only why TLS did not come about is taken, for nothing else says it.
+//! Rocket's own log costs a third of the throughput, and what a request did is logged by our own fairings: of what
+//! Rocket says, only why TLS did not come about is taken, for nothing else says it.
 
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::SetGlobalDefaultError;
@@ -18,8 +18,8 @@ pub fn init(settings: &Settings) -> Result<(), SetGlobalDefaultError> {
         .with_target(false)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr);
-    // Not `init`: that would also bridge the `log` crate, and format lines that nobody reads. But without a logger there
-    // Rocket would set its own, and that one speaks up whenever a listener takes the place of another.
+    // Not `init`: that would also bridge the `log` crate, and format lines that nobody reads. But without a logger
+    // there Rocket would set its own, and that one speaks up whenever a listener takes the place of another.
     if log::set_logger(&Handshakes).is_ok() {
         log::set_max_level(log::LevelFilter::Warn);
     }

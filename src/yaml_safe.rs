@@ -1,6 +1,6 @@
-//! JSON text that every YAML 1.1 reader (Psych, `SnakeYAML`, `PyYAML`) reads back as the same values. JSON is nearly that
-//! by itself: every string and key is quoted. What remains: characters that YAML cannot hold raw are escaped, and a
-//! float has a dot and a signed exponent, or it is read as a string.
+//! JSON text that every YAML 1.1 reader (Psych, `SnakeYAML`, `PyYAML`) reads back as the same values. JSON is nearly
+//! that by itself: every string and key is quoted. What remains: characters that YAML cannot hold raw are escaped, and
+//! a float has a dot and a signed exponent, or it is read as a string.
 
 use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter};

@@ -1,6 +1,6 @@
-//! From what was shown, a secret, a session's or the name in a certificate, to the actor whose it is. What was found is believed for
-//! a second, so that to be known costs a busy agent nothing; a token that is revoked, a user who is disabled, or a node
-//! that is deleted, is refused after that second everywhere.
+//! From what was shown, a secret, a session's or the name in a certificate, to the actor whose it is. What was found is
+//! believed for a second, so that to be known costs a busy agent nothing; a token that is revoked, a user who is
+//! disabled, or a node that is deleted, is refused after that second everywhere.
 
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use diesel_async::RunQueryDsl;
@@ -67,8 +67,8 @@ type Row = (
     Vec<String>,
 );
 
-/// A user, its role, and its id if it is in an organization; a node; a compiler, what it serves, its filter, and the nodes
-/// that are listed for it.
+/// A user, its role, and its id if it is in an organization; a node; a compiler, what it serves, its filter, and the
+/// nodes that are listed for it.
 const HOLDER: &str = "u.name::text, u.role, CASE WHEN EXISTS (SELECT FROM memberships WHERE user_id = u.id)
         OR EXISTS (SELECT FROM team_users WHERE user_id = u.id) THEN u.id END, n.fqdn, c.name::text, c.serves, c.node_filter,
     ARRAY(SELECT fqdn FROM compiler_nodes l JOIN nodes m ON m.id = l.node_id WHERE l.compiler_id = c.id)";
@@ -196,7 +196,8 @@ pub(super) async fn find_by_secret(tx: &Tx, digest: &[u8; 32], from: Option<IpAd
     actor(row).map(Some)
 }
 
-/// The condition that a token, if there is one, is taken from here; without an address, only what is taken from everywhere.
+/// The condition that a token, if there is one, is taken from here; without an address, only what is taken from
+/// everywhere.
 fn taken_from(sql: Sql, from: Option<IpAddr>) -> Sql {
     let sql = sql.text(" AND (t.source_network IS NULL");
     match from {

@@ -1,5 +1,5 @@
-//! Somebody logs in: from a name and a password, or a token in its place, to a session. Attempts are counted before they
-//! are looked at, so that many at once are no more than one after the other.
+//! Somebody logs in: from a name and a password, or a token in its place, to a session. Attempts are counted before
+//! they are looked at, so that many at once are no more than one after the other.
 
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
@@ -26,8 +26,8 @@ pub struct Found {
 }
 
 impl Identities {
-    /// A session for who has this name and password; the secret of a token does for both. Nothing is told about why not:
-    /// whether there is such a user, whether it has a password, or whether that is locked.
+    /// A session for who has this name and password; the secret of a token does for both. Nothing is told about why
+    /// not: whether there is such a user, whether it has a password, or whether that is locked.
     ///
     /// # Errors
     /// [`Error::TooMany`] for an address that has tried too often, [`Error::Away`].

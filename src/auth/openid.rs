@@ -1,5 +1,6 @@
-//! Somebody logs in at a provider of identities: OpenID Connect Core 1.0, the authorization code flow with PKCE (RFC 7636).
-//! It knows the provider, and neither cookies nor users: what comes out is the provider's name for somebody, its `sub`.
+//! Somebody logs in at a provider of identities: OpenID Connect Core 1.0, the authorization code flow with PKCE (RFC
+//! 7636). It knows the provider, and neither cookies nor users: what comes out is the provider's name for somebody, its
+//! `sub`.
 
 use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata};
 use openidconnect::{

@@ -1,5 +1,6 @@
-//! How many requests somebody gets answered. What is asked of the database costs the others their answers, so each identity
-//! has its share, and so has each address where nobody has to say who it is. It knows actors and addresses, no requests.
+//! How many requests somebody gets answered. What is asked of the database costs the others their answers, so each
+//! identity has its share, and so has each address where nobody has to say who it is. It knows actors and addresses, no
+//! requests.
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -14,7 +15,8 @@ use crate::error::{Error, Result};
 /// How many seconds' worth of requests may come at once.
 const BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(4);
 
-/// How many times as much those with a role get, whose programs bring whole fleets, and compilers, which report for them.
+/// How many times as much those with a role get, whose programs bring whole fleets, and compilers, which report for
+/// them.
 const STAFF: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 
 /// How many are counted before those without a recent request are forgotten.

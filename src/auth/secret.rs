@@ -1,5 +1,5 @@
-//! The secret of a token: `virtapi_<prefix>_<43 characters>`. It has 256 random bits, so a fast digest of it is all that
-//! is kept, and nobody can try secrets out. It is shown once, when it is issued.
+//! The secret of a token: `virtapi_<prefix>_<43 characters>`. It has 256 random bits, so a fast digest of it is all
+//! that is kept, and nobody can try secrets out. It is shown once, when it is issued.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use diesel::sql_types::{BigInt, Text};
@@ -54,7 +54,8 @@ impl Secret {
     }
 }
 
-/// A new secret for a token. The one before, if there was one, is refused from now on, and sessions that began with it end.
+/// A new secret for a token. The one before, if there was one, is refused from now on, and sessions that began with it
+/// end.
 ///
 /// # Errors
 /// Not found, or [`Error::Away`].

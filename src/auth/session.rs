@@ -1,6 +1,6 @@
-//! What a browser is known by after somebody has logged in: a secret in a cookie, of which a digest is kept. With it goes a
-//! second word that the forms of our pages hold, and the pages of others cannot know (CSRF). It knows no cookie and no
-//! request.
+//! What a browser is known by after somebody has logged in: a secret in a cookie, of which a digest is kept. With it
+//! goes a second word that the forms of our pages hold, and the pages of others cannot know (CSRF). It knows no cookie
+//! and no request.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use diesel::sql_types::Text;
@@ -37,7 +37,7 @@ impl SessionSecret {
     /// A new one.
     ///
     /// # Errors
-    /// [`Error::Internal`] when the system has no random bytes.
+    /// [`Error::Internal`](crate::error::Error::Internal) when the system has no random bytes.
     pub fn random() -> Result<Self> {
         Ok(Self(BASE64.encode(*random::bytes::<32>()?).into()))
     }
@@ -90,7 +90,7 @@ impl FormToken {
 /// Begins a session of a user, who has shown a token or something else.
 ///
 /// # Errors
-/// [`Error::Away`].
+/// [`Error::Away`](crate::error::Error::Away).
 pub async fn open(
     tx: &Tx,
     user: i64,
@@ -115,7 +115,7 @@ pub async fn open(
 /// Ends a session.
 ///
 /// # Errors
-/// [`Error::Away`].
+/// [`Error::Away`](crate::error::Error::Away).
 pub async fn end(tx: &Tx, secret: &SessionSecret) -> Result<()> {
     let sql = Sql::new("DELETE FROM sessions WHERE digest = decode(").one(hex(&secret.digest()), "text");
     Statement::<Text>::from(sql.text(", 'hex')")).execute(&mut tx.conn()).await?;
@@ -125,7 +125,7 @@ pub async fn end(tx: &Tx, secret: &SessionSecret) -> Result<()> {
 /// Ends the sessions of a user, but for one.
 ///
 /// # Errors
-/// [`Error::Away`].
+/// [`Error::Away`](crate::error::Error::Away).
 pub async fn end_all(tx: &Tx, user: i64, but: Option<&SessionSecret>) -> Result<()> {
     let mut sql = Sql::new("DELETE FROM sessions WHERE user_id = ").one(user.to_string(), "int8");
     if let Some(secret) = but {
@@ -138,7 +138,7 @@ pub async fn end_all(tx: &Tx, user: i64, but: Option<&SessionSecret>) -> Result<
 /// Ends the sessions that began with a token.
 ///
 /// # Errors
-/// [`Error::Away`].
+/// [`Error::Away`](crate::error::Error::Away).
 pub async fn end_all_of_token(tx: &Tx, token: i64) -> Result<()> {
     let sql = Sql::new("DELETE FROM sessions WHERE token_id = ").one(token.to_string(), "int8");
     Statement::<Text>::from(sql).execute(&mut tx.conn()).await?;
@@ -148,7 +148,7 @@ pub async fn end_all_of_token(tx: &Tx, token: i64) -> Result<()> {
 /// Forgets the sessions that nobody can use any more; returns how many.
 ///
 /// # Errors
-/// [`Error::Away`].
+/// [`Error::Away`](crate::error::Error::Away).
 pub async fn forget_old(tx: &Tx, limits: SessionLimits) -> Result<usize> {
     let sql = Sql::new("DELETE FROM sessions WHERE expires_at < now() OR last_used_at < now() - ");
     let sql = sql.one(format!("{} seconds", limits.idle.as_secs()), "interval");

@@ -57,8 +57,8 @@ impl Database {
         crate::migrations::migrate(self.url()).await
     }
 
-    /// Hands the first administrator's secret over, before anything can go wrong: beside a private Postgres it is kept in a
-    /// file, else it is shown this once.
+    /// Hands the first administrator's secret over, before anything can go wrong: beside a private Postgres it is kept
+    /// in a file, else it is shown this once.
     pub fn keep(&self, secret: &Secret) -> Result<()> {
         let Self::Private(private) = self else { return show("$TOKEN in what there is to try", secret) };
         let path = private.data_dir().join(ADMIN_TOKEN);

@@ -145,7 +145,8 @@ async fn unused(port: u16) {
     }
 }
 
-/// Brings the database to where the server can use it; returns the secret of the first administrator, if there was none.
+/// Brings the database to where the server can use it; returns the secret of the first administrator, if there was
+/// none.
 async fn prepare(database: &Database, demo: bool) -> Result<Option<Secret>> {
     database.migrate().await?;
     let first = bootstrap::first_administrator(&Db::new(database.url(), 1)?).await?;

@@ -1,6 +1,6 @@
-//! Who sends a request: by a token, as `Authorization: Bearer …`, as `Token …`, or as the password of `Basic`, for some
-//! agents can send nothing else; by the session of somebody who has logged in; or by the client certificate of its
-//! connection.
+//! Who sends a request, and what agents may ask and tell. Somebody is known by a token, as `Authorization: Bearer …`, as
+//! `Token …`, or as the password of `Basic`, for some agents can send nothing else; by the session of somebody who has
+//! logged in; or by the client certificate of the connection.
 
 use base64::{Engine, prelude::BASE64_STANDARD as BASE64};
 use rocket::Request;
@@ -114,8 +114,8 @@ impl<'r> Caller<'r> {
     }
 }
 
-/// Who sends this request. A token is sent on purpose, so it counts more than what a browser sends of its own accord: the
-/// cookie of a session, and the certificate of the connection.
+/// Who sends this request. A token is sent on purpose, so it counts more than what a browser sends of its own accord:
+/// the cookie of a session, and the certificate of the connection.
 ///
 /// # Errors
 /// [`Error::Unauthorized`] and [`Error::Certificate`] for nobody, [`Error::Forbidden`] for a page of somebody else's,

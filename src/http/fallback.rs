@@ -31,8 +31,8 @@ fn other(status: Status, request: &Request<'_>) -> Reply {
     Reply { headers, ..Reply::new(status.code, format, body) }
 }
 
-/// That the path names an object, whose key may have several parts. Where another route has this very path for its own, with
-/// other methods, there is no such object to be found: its methods are told.
+/// That the path names an object, whose key may have several parts. Where another route has this very path for its own,
+/// with other methods, there is no such object to be found: its methods are told.
 pub struct PlainObject;
 
 #[rocket::async_trait]

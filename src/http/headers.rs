@@ -10,8 +10,8 @@ use crate::http::request_id::RequestId;
 use crate::http::seen::Seen;
 use crate::sightings::Sightings;
 
-/// Adds the headers, counts, and takes note of refusals. Pages get the headers that protect a browser; documents for agents
-/// stay lean.
+/// Adds the headers, counts, and takes note of refusals. Pages get the headers that protect a browser; documents for
+/// agents stay lean.
 pub struct Headers {
     /// By class of status only: a label per path would grow without bound.
     answers: [Counter; 4],
@@ -27,8 +27,8 @@ const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// What else keeps a page to itself (OWASP Secure Headers Project). `frame-ancestors` says the same as `X-Frame-Options`, to
-/// newer browsers.
+/// What else keeps a page to itself (OWASP Secure Headers Project). `frame-ancestors` says the same as
+/// `X-Frame-Options`, to newer browsers.
 const OF_PAGES: [(&str, &str); 5] = [
     ("Referrer-Policy", "same-origin"),
     ("X-Frame-Options", "DENY"),

@@ -1,5 +1,5 @@
-//! People log in at a provider of identities: there by a link of the login page, and back with a code. What must be known
-//! again meanwhile is in a cookie of the browser's, so that any server can go on.
+//! People log in at a provider of identities: there by a link of the login page, and back with a code. What must be
+//! known again meanwhile is in a cookie of the browser's, so that any server can go on.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use rocket::http::Header;

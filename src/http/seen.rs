@@ -1,5 +1,5 @@
-//! What a request leaves behind for the record, should it be refused: who it was, as far as that is known, and what it was
-//! about. It is kept with the request until its answer is there.
+//! What a request leaves behind for the record, should it be refused: who it was, as far as that is known, and what it
+//! was about. It is kept with the request until its answer is there.
 
 use rocket::Request;
 use std::borrow::Cow;

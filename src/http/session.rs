@@ -149,8 +149,8 @@ impl<'r> Visitor<'r> {
         request.cookies().get(&cookies.name(name)).map(|cookie| cookie.value().to_owned())
     }
 
-    /// Begins with this session, in place of the one before, and goes on to a page. What the browser kept for the login is
-    /// removed.
+    /// Begins with this session, in place of the one before, and goes on to a page. What the browser kept for the login
+    /// is removed.
     ///
     /// # Errors
     /// [`Error::Away`].

@@ -1,6 +1,6 @@
-//! The description of the API in OpenAPI 3.1: every route, every parameter, every schema. What concerns the inventory is
-//! derived from the kinds and their columns, so that a new resource is described without a word here; the routes that
-//! no kind has are described by hand. It knows no request and no database.
+//! The description of the API in OpenAPI 3.1: every route, every parameter, every schema. What concerns the inventory
+//! is derived from the kinds and their columns, so that a new resource is described without a word here; the routes
+//! that no kind has are described by hand. It knows no request and no database.
 
 mod agents;
 mod credentials;

@@ -106,9 +106,9 @@ fn in_use(dir: &Path) -> bool {
     })
 }
 
-/// Postgres itself copes with what a dead server leaves. It only takes fright when the dead one's process id is still in
-/// use: by a process that has nothing to do with it (after a reboot, or in a new container), or by the dead one itself
-/// (in a container whose first process takes no note of the dead).
+/// Postgres itself copes with what a dead server leaves. It only takes fright when the dead one's process id is still
+/// in use: by a process that has nothing to do with it (after a reboot, or in a new container), or by the dead one
+/// itself (in a container whose first process takes no note of the dead).
 fn forget_stale(cluster: &Cluster) -> Result<(), Error> {
     for path in [PidFile::path(cluster), cluster.dir().join(format!(".s.PGSQL.{PORT}.lock"))] {
         let Ok(text) = fs::read_to_string(&path) else { continue };

@@ -1,5 +1,5 @@
-//! The document of a node in the shapes that Puppet reads: ENC and Hiera; and what Puppet reports. It translates; what a
-//! node must be is decided in `render`.
+//! The document of a node in the shapes that Puppet reads: ENC and Hiera; and what Puppet reports. It translates; what
+//! a node must be is decided in `render`.
 
 mod enc;
 mod hiera;
@@ -87,8 +87,8 @@ fn hiera_of_nobody(caller: Result<Caller<'_>>) -> Error {
     caller.map_or_else(|error| error, |_| CertName::missing())
 }
 
-/// A report (`reports = http`), straight from `puppet apply` or from puppetserver for its agents. One that comes again is
-/// answered like the first, and is one.
+/// A report (`reports = http`), straight from `puppet apply` or from puppetserver for its agents. One that comes again
+/// is answered like the first, and is one.
 #[post("/puppet/reports", data = "<body>")]
 async fn receive(caller: Result<Caller<'_>>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
     let (caller, ReportBody(bytes)) = (caller?, body?);

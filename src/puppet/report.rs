@@ -1,5 +1,5 @@
-//! Puppet's report of a run (`reports = http`, report format 4 and later), as far as it is kept: a summary, and what went
-//! wrong. It knows neither requests nor tables.
+//! Puppet's report of a run (`reports = http`, report format 4 and later), as far as it is kept: a summary, and what
+//! went wrong. It knows neither requests nor tables.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -66,7 +66,8 @@ fn metric<'y>(report: &'y Yaml, group: &str, name: &str) -> Option<&'y str> {
     found?.items().get(2)?.text()
 }
 
-/// The log from warnings on, the worst first: a resource that failed says so there. What it was and becomes is not in it.
+/// The log from warnings on, the worst first: a resource that failed says so there. What it was and becomes is not in
+/// it.
 fn messages(report: &Yaml) -> Value {
     let logs = report.get("logs").map(Yaml::items).unwrap_or_default();
     let mut found: Vec<(usize, Value)> = logs

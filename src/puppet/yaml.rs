@@ -1,6 +1,6 @@
-//! A YAML document of somebody else's, as the texts that stand in it: whether `1e3` or `52:54:00:12:34:56` is a number is
-//! for whoever knows what is meant. Anchors, and tags but for the document's own and `!binary`, are refused: nothing that is
-//! read here makes an object or grows.
+//! A YAML document of somebody else's, as the texts that stand in it: whether `1e3` or `52:54:00:12:34:56` is a number
+//! is for whoever knows what is meant. Anchors, and tags but for the document's own and `!binary`, are refused: nothing
+//! that is read here makes an object or grows.
 
 use base64::{Engine, prelude::BASE64_STANDARD as BASE64};
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};

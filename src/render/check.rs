@@ -70,7 +70,8 @@ impl Checks {
         Self { meeting, task }
     }
 
-    /// The committed version of a node, as far as it concerns a document that is held; nothing if there is no such node.
+    /// The committed version of a node, as far as it concerns a document that is held; nothing if there is no such
+    /// node.
     ///
     /// # Errors
     /// [`Error::Away`]: without a check, no document.

@@ -1,4 +1,5 @@
-//! The statements that read a node's rows: a fixed number of them in one pipelined round trip, however many VMs there are.
+//! The statements that read a node's rows: a fixed number of them in one pipelined round trip, however many VMs there
+//! are.
 
 use diesel::QueryableByName;
 use diesel::pg::Pg;

@@ -1,5 +1,5 @@
-//! Something that was done: who, when, from where, and what it was before and after. A change is written with the change
-//! itself, what was only seen a moment later; neither is ever written again.
+//! Something that was done: who, when, from where, and what it was before and after. A change is written with the
+//! change itself, what was only seen a moment later; neither is ever written again.
 
 use super::prelude::*;
 use crate::schema::audit_events;

@@ -64,7 +64,8 @@ pub struct NewRun {
     pub messages: Value,
 }
 
-/// How many messages of a run are kept, and how much of each in characters: one can fail ten thousand times for one reason.
+/// How many messages of a run are kept, and how much of each in characters: one can fail ten thousand times for one
+/// reason.
 pub const MESSAGES: usize = 100;
 const LONGEST: usize = 2000;
 

@@ -1,5 +1,5 @@
-//! The document of a node in the shapes that Salt reads: pillar and tops; and what Salt returns. It translates; what a node must be is decided
-//! in `render`.
+//! The document of a node in the shapes that Salt reads: pillar and tops; and what Salt returns. It translates; what a
+//! node must be is decided in `render`.
 
 mod state_return;
 

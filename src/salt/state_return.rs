@@ -1,6 +1,6 @@
-//! What a Salt minion returns from a run of states, as a returner sends it (the return itself) or the master's event bus has
-//! it (`salt/job/<jid>/ret/<minion>`), as far as it is kept: a summary, and what went wrong. It knows neither requests nor
-//! tables.
+//! What a Salt minion returns from a run of states, as a returner sends it (the return itself) or the master's event
+//! bus has it (`salt/job/<jid>/ret/<minion>`), as far as it is kept: a summary, and what went wrong. It knows neither
+//! requests nor tables.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -10,8 +10,8 @@ use crate::resources::{MESSAGES, NewRun, message};
 /// A state that failed has no level of its own: this is Puppet's word.
 const ERROR: &str = "err";
 
-/// What is kept of all that stand here: a return, an event, or a list of either. What is of no run of states is left out. A
-/// returner does not say when it was: then it was now.
+/// What is kept of all that stand here: a return, an event, or a list of either. What is of no run of states is left
+/// out. A returner does not say when it was: then it was now.
 ///
 /// # Errors
 /// Why it is none.

@@ -1,6 +1,6 @@
-//! What is seen and changes nothing: who was refused, and who has read the documents of nodes. It is recorded beside the
-//! changes, but not with them: what waits is written about once a second, so that no request waits for it, and where
-//! there is much of the same it is counted. Logins are recorded at once. It knows neither requests nor routes.
+//! What is seen and changes nothing: who was refused, and who has read the documents of nodes. It is recorded beside
+//! the changes, but not with them: what waits is written about once a second, so that no request waits for it, and
+//! where there is much of the same it is counted. Logins are recorded at once. It knows neither requests nor routes.
 
 mod sampler;
 mod sighting;
@@ -28,8 +28,8 @@ use crate::types::Ip;
 
 /// To be refused costs nothing, and each kind is a row that stays: so fewer are told apart, and the others sooner.
 const REFUSALS: Limits = Limits { kinds: 2_000, window: TimeDelta::minutes(10) };
-/// Two views of each of ten thousand nodes, and as many again for those who read them elsewhere. A node that reads its own
-/// twice an hour makes one event a day of each.
+/// Two views of each of ten thousand nodes, and as many again for those who read them elsewhere. A node that reads its
+/// own twice an hour makes one event a day of each.
 const READS: Limits = Limits { kinds: 50_000, window: TimeDelta::days(1) };
 
 /// How often what waits is written.

@@ -1,7 +1,7 @@
-//! Counts what is seen many times, so that each is told of at once and all the others together: the first of its kind as
-//! one event, and then, for as long as there are more, one event for each window of time that says how many there were.
-//! Nothing is lost while nobody can write it down, and it never needs more memory than it was given. It knows neither
-//! the database nor the clock.
+//! Counts what is seen many times, so that each is told of at once and all the others together: the first of its kind
+//! as one event, and then, for as long as there are more, one event for each window of time that says how many there
+//! were. Nothing is lost while nobody can write it down, and it never needs more memory than it was given. It knows
+//! neither the database nor the clock.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use std::cell::Cell;

@@ -50,8 +50,8 @@ pub enum What<'a> {
 pub struct Object<'a> {
     /// Its kind.
     pub collection: &'static str,
-    /// Its id, if it is known to be there. Else it is recorded only if there is one of this name: it may be anything, such
-    /// as what was meant for another field.
+    /// Its id, if it is known to be there. Else it is recorded only if there is one of this name: it may be anything,
+    /// such as what was meant for another field.
     pub id: Option<i64>,
     /// Its natural key.
     pub key: Cow<'a, str>,
@@ -90,15 +90,16 @@ impl<'a> Sighting<'a> {
         }
     }
 
-    /// What all that are like it have in common. Only this one is known to be of its request, and to have given this name.
+    /// What all that are like it have in common. Only this one is known to be of its request, and to have given this
+    /// name.
     #[must_use]
     pub fn common(&self) -> Self {
         let object = self.object.clone().filter(|object| object.id.is_some());
         Self { object, request: None, ..self.clone() }
     }
 
-    /// What it is told apart by. A name that may be one of nothing is not: else whoever asks for one name after the other
-    /// would make each a thing of its own. Nor is the request.
+    /// What it is told apart by. A name that may be one of nothing is not: else whoever asks for one name after the
+    /// other would make each a thing of its own. Nor is the request.
     fn parts(&self) -> impl Hash + Eq + use<'_, 'a> {
         let object = self.object.as_ref().map(|object| (object.collection, object.id));
         (self.actor.as_deref(), self.token, self.address.map(network), &self.what, object)

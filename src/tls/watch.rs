@@ -68,8 +68,8 @@ impl Watch {
         }
     }
 
-    /// Takes what was found, or says why not. Unless somebody has asked, files are looked into when they are the same at
-    /// two looks: whoever writes them may be in the middle of it.
+    /// Takes what was found, or says why not. Unless somebody has asked, files are looked into when they are the same
+    /// at two looks: whoever writes them may be in the middle of it.
     fn judge(&mut self, found: Found, asked: bool) -> Option<Material> {
         if found.as_ref().is_ok_and(|files| files == self.in_service.files()) {
             self.seen = None;

@@ -181,8 +181,8 @@ async fn writes_that_meet() {
     stage.judge();
 }
 
-/// What is changed while what it belongs to goes; and one request that makes things in one order while another makes them
-/// in the other: whoever waits for whom, both end.
+/// What is changed while what it belongs to goes; and one request that makes things in one order while another makes
+/// them in the other: whoever waits for whom, both end.
 #[rocket::async_test]
 async fn writes_that_wait_for_each_other() {
     let stage = Stage::set().await;

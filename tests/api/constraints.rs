@@ -229,8 +229,8 @@ async fn every_reference_and_every_key_holds_in_the_database() {
     let mut wrong = vec![];
     for row in rows(&app.dsn, OTHERS).await {
         let broken = broken_by(&app.dsn, &row[1]).await;
-        // Where a row refers and is referred to, either foreign key may speak first; and so may the rule that a volume is
-        // where its VM is.
+        // Where a row refers and is referred to, either foreign key may speak first; and so may the rule that a volume
+        // is where its VM is.
         let first = broken.ends_with("_fkey") || broken == row[0].replace("_id_fkey", "_check");
         if broken != row[0] && !(row[0].ends_with("_fkey") && first) {
             wrong.push(format!("{}: {} breaks {broken}", row[0], row[1]));

@@ -67,7 +67,8 @@ async fn a_dump_of_the_database_opens_nothing() {
     for (holder, value) in [("user", user), ("node", json!("hv01.example.com")), ("compiler", compiler)] {
         let token = app.post("/v1/tokens", json!({"name": "laptop", "scope": "all", holder: value})).await;
         let url = format!("/v1/tokens/{}/secret", token.is(Status::Created)["id"]);
-        // Issued twice: neither what holds nor what held before is kept. Issued as a repeated request: nor is its answer.
+        // Issued twice: neither what holds nor what held before is kept. Issued as a repeated request: nor is its
+        // answer.
         for key in ["first", "second"] {
             let headers = [("Content-Type", "application/json"), ("Idempotency-Key", key)];
             let issued = app.send(Method::Post, &url, &headers, b"").await.is(Status::Created);

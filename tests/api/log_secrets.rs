@@ -1,5 +1,5 @@
-//! No secret is in what a server says of itself: not in its log at the level at which it says the most, nor in an answer
-//! that tells of an error.
+//! No secret is in what a server says of itself: not in its log at the level at which it says the most, nor in an
+//! answer that tells of an error.
 
 use rocket::http::Status;
 use serde_json::json;

@@ -1,4 +1,5 @@
-//! Real Salt against the server: what a minion gets for what was posted, and that it runs nothing when something is wrong.
+//! Real Salt against the server: what a minion gets for what was posted, and that it runs nothing when something is
+//! wrong.
 
 mod broken;
 mod sandbox;

@@ -1,5 +1,5 @@
-//! People log in with a browser: by a password or a token, until they leave or are made to; and what their browsers send
-//! without their knowing does nothing.
+//! People log in with a browser: by a password or a token, until they leave or are made to; and what their browsers
+//! send without their knowing does nothing.
 
 use rocket::http::{Method, Status};
 use serde_json::{Value, json};

@@ -1,5 +1,6 @@
-//! What people write stays text: markup, scripts and addresses of every sort, put through every field of every kind that
-//! takes them, and found as text, by a reader of tags for every page and by a real browser for those that show most.
+//! What people write stays text: markup, scripts and addresses of every sort, put through every field of every kind
+//! that takes them, and found as text, by a reader of tags for every page and by a real browser for those that show
+//! most.
 
 use rocket::http::{Method, Status};
 use rocket::tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -50,7 +51,8 @@ const PAYLOADS: &[&str] = &[
     "`${document.body.id='pwned'}`\\\"\\'\\x3cscript\\x3e",
 ];
 
-/// All elements that the pages are made of. None of these can run anything or lead elsewhere but by the attributes below.
+/// All elements that the pages are made of. None of these can run anything or lead elsewhere but by the attributes
+/// below.
 const ELEMENTS: &str = "a aside blockquote body button code dd details div dl dt fieldset footer form h1 h2 h3 head \
     header html img input label legend li link main meta nav option p pre section select span strong summary table \
     tbody td textarea th thead title tr ul time";
@@ -285,8 +287,8 @@ async fn serves(page: String, headers: String) -> (String, JoinHandle<()>) {
     (url, answers)
 }
 
-/// Pages of ours that forget to escape: the browser runs what they hold, and reports what the policy forbids it. Without
-/// this, that it has nothing to report in the next test would mean nothing.
+/// Pages of ours that forget to escape: the browser runs what they hold, and reports what the policy forbids it.
+/// Without this, that it has nothing to report in the next test would mean nothing.
 #[rocket::async_test]
 async fn a_page_that_does_not_escape_is_found_out() {
     let app = App::start().await;

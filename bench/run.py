@@ -33,6 +33,7 @@ def arguments():
     parser.add_argument("--many", type=int, default=1_000_000, help="VMs of the larger list")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
+    parser.add_argument("--before", metavar="REVISION", help="only measure cached documents, beside a build of this one")
     return parser.parse_args()
 
 
@@ -46,19 +47,32 @@ def free_port():
         return s.getsockname()[1]
 
 
+def build(revision):
+    """The program as it was shipped at a revision."""
+    source = WORK / "before" / run("git", "rev-parse", "--short", revision, cwd=ROOT).strip()
+    source.mkdir(parents=True, exist_ok=True)
+    archive = subprocess.run(["git", "archive", revision], cwd=ROOT, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "-x", "-m"], cwd=source, input=archive, check=True)
+    subprocess.run(["cargo", "build", "--locked", "--profile", "dist", "--bin", "virtapi"], cwd=source, check=True)
+    return source / "target" / "dist" / "virtapi"
+
+
 class Database:
     """A database of the bench's own cluster."""
 
-    def __init__(self, cluster, name):
-        self.name, self.dsn = name, f"{cluster} dbname={name}"
+    def __init__(self, cluster, name, server=SERVER):
+        self.name, self.dsn, self.server = name, f"{cluster} dbname={name}", server
         admin = f"{cluster} dbname=postgres"
         run("psql", admin, "-qc", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", "-c", f"CREATE DATABASE {name}")
         self._virtapi("migrate")
-        self._virtapi("user", "create", "bench", "--role", "administrator")
-        self.token = self._virtapi("token", "create", "bench", "--user", "bench").strip()
+        # The first releases asked nobody who it is.
+        self.token = None
+        if "--request-rate" in run(server, "serve", "--help"):
+            self._virtapi("user", "create", "bench", "--role", "administrator")
+            self.token = self._virtapi("token", "create", "bench", "--user", "bench").strip()
 
     def _virtapi(self, *words):
-        return run(SERVER, *words, env={**os.environ, "DATABASE_URL": self.dsn})
+        return run(self.server, *words, env={**os.environ, "DATABASE_URL": self.dsn})
 
     def load(self, nodes, vms, interfaces, volumes):
         """Loads a fleet: four of five nodes are hypervisors, the others have OSDs."""
@@ -79,12 +93,13 @@ class Database:
 
 
 @contextlib.contextmanager
-def served(dsn, *flags):
+def served(database, *flags):
     """A server on this database: its port and pid."""
     port = free_port()
     log = open(WORK / f"virtapi-{port}.log", "w")
-    process = subprocess.Popen([SERVER, "serve", "--port", str(port), "--log-level", "warn", "--request-rate", "0", *flags],
-                               env={**os.environ, "DATABASE_URL": dsn}, stdout=log, stderr=log)
+    unlimited = ["--request-rate", "0"] if database.token else []
+    process = subprocess.Popen([database.server, "serve", "--port", str(port), "--log-level", "warn", *unlimited, *flags],
+                               env={**os.environ, "DATABASE_URL": database.dsn}, stdout=log, stderr=log)
     try:
         wait(port, process)
         yield port, process.pid
@@ -189,7 +204,7 @@ def identities(args, fleet, document):
     directory, client = certificates(certname)
     flags = ["--tls-certificate", directory / "server.pem", "--tls-key", directory / "server.key", "--tls-client-ca",
              directory / "ca.pem"]
-    with served(fleet.dsn) as (plain, _), served(fleet.dsn, *map(str, flags)) as (secure, _):
+    with served(fleet) as (plain, _), served(fleet, *map(str, flags)) as (secure, _):
         body = json.dumps({"name": "bench", "certname": certname, "serves": "all"}).encode()
         headers = {"Authorization": f"Bearer {fleet.token}", "Content-Type": "application/json"}
         urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{plain}/v1/compilers", body, headers)).close()
@@ -225,7 +240,8 @@ def side_by_side(rounds, ours, theirs):
 
 
 def get(port, path, token):
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Authorization": f"Bearer {token}"})
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
     with urllib.request.urlopen(request, timeout=60) as answer:
         return answer.read(), answer.headers.get("Content-Type")
 
@@ -234,7 +250,7 @@ def statements_of(database, port, path, hypervisors):
     """The statements that one request runs, as a pgbench script: taken from Postgres's own log, so they are the same."""
     log = pathlib.Path(os.environ["TEST_PG_DIR"]) / "log"
     run("psql", database.dsn, "-qc", f"ALTER DATABASE {database.name} SET log_min_duration_statement = 0")
-    with served(database.dsn, "--document-cache", "0") as (fresh, _):
+    with served(database, "--document-cache", "0") as (fresh, _):
         get(fresh, path, database.token)
         time.sleep(0.2)
         size = log.stat().st_size
@@ -274,22 +290,41 @@ def row(what, ours, theirs, ratio, low, high, p99, aim):
     print(f"  {what:<44}{ours:>10,.0f}{theirs:>11,.0f}{ratio:>8.2f}  {low:.2f}-{high:.2f}{p99:>9.1f}   {aim}")
 
 
+def beside(args, cluster, document):
+    """Cached documents, from this build and from one of before, each with its own database and the same fleet."""
+    now, before = Database(cluster, "now"), Database(cluster, "before", build(args.before))
+    for database in (now, before):
+        database.load(args.nodes, args.vms, 2, 2)
+    print(f"\n  {'':<44}{'ours/s':>10}{'before/s':>11}{'ratio':>8}  {'min-max':<9}{'p99 ms':>9}")
+    with served(now) as (new, _), served(before) as (old, _):
+        for path in (document, document.replace("salt/pillar", "puppet/enc")):
+            sizes = [len(get(port, path, database.token)[0]) for port, database in ((new, now), (old, before))]
+            ways = [lambda port=port, database=database: wrk(f"http://127.0.0.1:{port}{path}", args.seconds,
+                                                             token=database.token)
+                    for port, database in ((new, now), (old, before))]
+            what = f"cached {path.split('/')[2]}, {sizes[0]:,} B : {sizes[1]:,} B"
+            row(what, *side_by_side(args.rounds, *ways), "with a token : without" if before.token is None else "")
+
+
 def main():
     args = arguments()
     WORK.mkdir(parents=True, exist_ok=True)
     os.environ["TEST_PG_DIR"] = str(WORK / "pg")
     cluster = run(ROOT / "tests" / "pg").strip()
     hypervisors = args.nodes * 4 // 5
+    document, listing = "/salt/pillar/node7.bench.example", "/v1/vms?limit=100&embed=hypervisor,interfaces,volumes"
     print("Loading")
+    if args.before:
+        beside(args, cluster, document)
+        return
     fleet = Database(cluster, "fleet")
     fleet.load(args.nodes, args.vms, 2, 2)
     few, many = Database(cluster, "few"), Database(cluster, "many")
     few.load(args.nodes, args.few, 1, 1)
     many.load(args.nodes, args.many, 1, 1)
-    document, listing = "/salt/pillar/node7.bench.example", "/v1/vms?limit=100&embed=hypervisor,interfaces,volumes"
     print(f"\n  {'':<44}{'ours/s':>10}{'theirs/s':>11}{'ratio':>8}  {'min-max':<9}{'p99 ms':>9}   aim")
 
-    with served(fleet.dsn) as (port, pid):
+    with served(fleet) as (port, pid):
         for path in (document, document.replace("salt/pillar", "puppet/enc")):
             body, content_type = get(port, path, fleet.token)
             with nginx(body, content_type) as other:
@@ -301,14 +336,14 @@ def main():
             token=fleet.token)
         memory = resident(pid)
     identities(args, fleet, document)
-    with served(fleet.dsn, "--document-cache", "0") as (port, pid):
+    with served(fleet, "--document-cache", "0") as (port, pid):
         for view in ("salt/pillar", "puppet/enc"):
             script, count = statements_of(fleet, port, f"/{view}/node7.bench.example", hypervisors)
             lua = random_nodes(f"/{view}", hypervisors)
             result = side_by_side(args.rounds, lambda: wrk(f"http://127.0.0.1:{port}/", args.seconds, 16, lua, fleet.token),
                                   lambda: pgbench(fleet.dsn, script, args.seconds, 8))
             row(f"cold {view} : pgbench ({count} statements)", *result, ">= 0.5")
-    with served(few.dsn) as (small, _), served(many.dsn) as (large, _):
+    with served(few) as (small, _), served(many) as (large, _):
         ours, theirs = (f"http://127.0.0.1:{port}{listing}" for port in (large, small))
         result = side_by_side(args.rounds, lambda: wrk(ours, args.seconds, 2, token=many.token),
                               lambda: wrk(theirs, args.seconds, 2, token=few.token))

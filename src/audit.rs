@@ -83,7 +83,7 @@ impl Trail {
     }
 
     async fn keep(&mut self, tx: &Tx, kind: &'static dyn Kind, rows: Vec<Row>, action: &'static str) -> Result<()> {
-        for item in refs::with_references(tx, kind, rows).await? {
+        for item in items(tx, kind, rows).await? {
             self.add(Entry { kind, id: kind::id(&item), action, before: Some(item), after: None });
         }
         Ok(())
@@ -129,13 +129,13 @@ impl Trail {
             let mut entries: Vec<&mut Entry> = self.entries.iter_mut().filter(of_kind).collect();
             entries.sort_by_key(|entry| entry.id);
             let ids: Vec<i64> = entries.iter().map(|entry| entry.id).collect();
-            let mut items = Vec::with_capacity(ids.len());
+            let mut found = Vec::with_capacity(ids.len());
             for rows in rows(tx, kind, &ids).await? {
-                items.extend(refs::with_references(tx, kind, rows).await?);
+                found.extend(items(tx, kind, rows).await?);
             }
             for entry in entries {
-                let place = items.binary_search_by_key(&entry.id, kind::id);
-                entry.after = place.ok().and_then(|place| items.get(place).cloned());
+                let place = found.binary_search_by_key(&entry.id, kind::id);
+                entry.after = place.ok().and_then(|place| found.get(place).cloned());
             }
         }
         Ok(())
@@ -182,6 +182,16 @@ async fn rows(tx: &Tx, kind: &'static dyn Kind, ids: &[i64]) -> Result<Vec<Vec<R
     Ok(found)
 }
 
+/// What is recorded of some rows: what is wanted, and not what agents have made of it.
+async fn items(tx: &Tx, kind: &'static dyn Kind, rows: Vec<Row>) -> Result<Vec<Value>> {
+    let mut items = refs::with_references(tx, kind, rows).await?;
+    let is_derived = |name: &str| Column::named(kind.columns(), name).is_some_and(Column::is_derived);
+    for fields in items.iter_mut().filter_map(Value::as_object_mut) {
+        fields.retain(|name, _| !is_derived(name));
+    }
+    Ok(items)
+}
+
 /// The fields in which an object differs from what it was, with both values. When it was changed, and which generation
 /// it has, is no difference of its own.
 #[must_use]
@@ -192,7 +202,7 @@ pub fn differences<'v>(before: Option<&'v Value>, after: Option<&'v Value>) -> V
     let all: Vec<&str> = names.iter().copied().chain(added).collect();
     let value = |of: Option<&'v Value>, name| of.and_then(|value| value.get(name)).unwrap_or(&Value::Null);
     all.into_iter()
-        .filter(|name| !matches!(*name, "updated_at" | "generation"))
+        .filter(|name| !matches!(*name, "updated_at" | "generation" | "desired_generation"))
         .map(|name| (name, value(before, name), value(after, name)))
         .filter(|(_, before, after)| before != after)
         .collect()

@@ -92,7 +92,7 @@ pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Res
     let (tx, kind, mut body) = (work.tx, change.kind, change.body);
     let Some(before) = before else {
         let lists = lists::take(kind, &mut body)?;
-        let id = kind.insert(work.tx, body).await?.id();
+        let id = kind.insert(work.tx, body).await?;
         lists::fill(work, id, lists).await?;
         work.shown.add_later(kind, id);
         work.trail.created(kind, id);

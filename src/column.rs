@@ -18,6 +18,15 @@ pub enum OnDelete {
     Clear,
 }
 
+/// Where a column is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the table of its kind.
+    Table,
+    /// Only in the view that its kind is read from: it says what is, and not what is wanted.
+    View,
+}
+
 /// A column as the API shows it.
 #[derive(Clone, Copy)]
 pub struct Column {
@@ -33,6 +42,8 @@ pub struct Column {
     pub range: Option<(i64, i64)>,
     /// Whether, of what customers may write, only operators set it.
     pub by_operators: bool,
+    /// Where it is.
+    pub place: Place,
     /// What becomes of the object when what this column refers to is deleted.
     pub on_delete: OnDelete,
     /// What it means, in a sentence, for forms and OpenAPI.
@@ -57,6 +68,7 @@ impl Column {
             required: false,
             range: None,
             by_operators: false,
+            place: Place::Table,
             on_delete: OnDelete::Refuse,
             about: "",
         }
@@ -66,6 +78,12 @@ impl Column {
     #[must_use]
     pub const fn server(name: &'static str, ty: Type) -> Self {
         Self { writable: false, ..Self::new(name, ty) }
+    }
+
+    /// A column that follows from what agents report.
+    #[must_use]
+    pub const fn derived(name: &'static str, ty: Type) -> Self {
+        Self { place: Place::View, ..Self::server(name, ty) }
     }
 
     /// Must be given; of what the server sets: is never null.
@@ -114,6 +132,12 @@ impl Column {
     #[must_use]
     pub fn is_stored(&self) -> bool {
         !matches!(self.ty, Type::Many(_) | Type::Owned(_))
+    }
+
+    /// Whether it follows from what agents report.
+    #[must_use]
+    pub fn is_derived(&self) -> bool {
+        self.place == Place::View
     }
 
     /// The kind that it refers to, if it is one reference.

@@ -79,6 +79,10 @@ pub struct Settings {
     pub document_cache: ByteUnit,
     /// For how many days the runs that agents report are kept.
     pub run_retention: u32,
+    /// For how many days it is kept what they changed.
+    pub run_event_retention: u32,
+    /// After how many seconds without a report a node is stale.
+    pub stale_after: u32,
     /// How many seconds requests under way get to finish when the server is told to stop.
     pub shutdown_grace: u32,
     /// How log lines look.
@@ -113,6 +117,8 @@ impl Default for Settings {
             request_body_limit: 8.mebibytes(),
             document_cache: 64.mebibytes(),
             run_retention: 90,
+            run_event_retention: 30,
+            stale_after: 2 * 60 * 60,
             shutdown_grace: 30,
             log_format: LogFormat::Text,
             log_level: LogLevel::Info,
@@ -217,6 +223,12 @@ impl Loaded {
         self.check_that("request_body_limit", bodies.contains(&s.request_body_limit), "must be 1 KiB to 1 GiB")?;
         self.check_that("document_cache", s.document_cache <= 64.gibibytes(), "must be at most 64 GiB")?;
         self.check_that("run_retention", (1..=3650).contains(&s.run_retention), "must be 1 to 3650 (ten years)")?;
+        self.check_that(
+            "run_event_retention",
+            (1..=s.run_retention).contains(&s.run_event_retention),
+            "must be 1 to run_retention",
+        )?;
+        self.check_that("stale_after", (60..=31_536_000).contains(&s.stale_after), "must be 60 to 31536000 (a year)")?;
         self.check_that("shutdown_grace", s.shutdown_grace <= 3600, "must be at most 3600 (an hour)")?;
         for (key, is_set, needs, has_it) in [
             ("tls_certificate", s.tls_certificate.is_some(), "tls_key", s.tls_key.is_some()),

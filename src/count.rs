@@ -23,7 +23,8 @@ pub struct Total {
 
 /// How many rows match.
 pub async fn total(tx: &Tx, kind: &dyn Kind, query: &Query) -> Result<Total> {
-    let table = kind.table();
+    // A view costs more than its table, and has as many rows.
+    let table = if query.is_of_view { kind.source() } else { kind.table() };
     let rows = |start: &str| Sql::new(format!("{start} FROM {table} WHERE ")).then(query.matching.clone());
     let counted = if query.exact {
         rows("SELECT count(*)")

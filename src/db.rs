@@ -53,16 +53,17 @@ impl Db {
         Self::with_setup(url, size, AS_SERVER.to_owned())
     }
 
-    /// One whose statements, and waits within a transaction, end after this time with [`Error::Overtime`].
+    /// One whose statements, and waits within a transaction, end after `limit` with [`Error::Overtime`], and for which a
+    /// node is stale that was silent for `stale_after`.
     ///
     /// # Errors
     /// As [`Db::new`].
-    pub fn limited(url: &str, size: usize, limit: Duration) -> Result<Self> {
-        let limit = limit.as_millis();
+    pub fn serving(url: &str, size: usize, limit: Duration, stale_after: Duration) -> Result<Self> {
+        let (limit, stale_after) = (limit.as_millis(), stale_after.as_secs());
         // The first is for work, the second for others' locks, the third for ourselves.
         let setup = format!(
             "{AS_SERVER}; SET statement_timeout = {limit}; SET lock_timeout = {limit}; \
-             SET idle_in_transaction_session_timeout = {limit}"
+             SET idle_in_transaction_session_timeout = {limit}; SET virtapi.stale_after = '{stale_after} seconds'"
         );
         Self::with_setup(url, size, setup)
     }

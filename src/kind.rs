@@ -24,6 +24,8 @@ pub trait Kind: Send + Sync {
     fn about(&self) -> &'static str;
     /// Its table.
     fn table(&self) -> &'static str;
+    /// What it is read from: the table, or a view of it.
+    fn source(&self) -> &'static str;
     /// Its columns; the first is the id.
     fn columns(&self) -> &'static [Column];
     /// The columns of its natural key.
@@ -57,10 +59,10 @@ pub trait Kind: Send + Sync {
     async fn find(&self, tx: &Tx, key: &Sql) -> Result<Row>;
     /// One row that nobody else changes until the transaction ends.
     async fn lock(&self, tx: &Tx, key: &Sql) -> Result<Row>;
-    /// A new row.
-    async fn insert(&self, tx: &Tx, body: Value) -> Result<Row>;
+    /// A new row; its id.
+    async fn insert(&self, tx: &Tx, body: Value) -> Result<i64>;
     /// New contents of a row.
-    async fn update(&self, tx: &Tx, id: i64, body: Value) -> Result<Row>;
+    async fn update(&self, tx: &Tx, id: i64, body: Value) -> Result<()>;
     /// A row less.
     async fn delete(&self, tx: &Tx, id: i64) -> Result<()>;
 }
@@ -83,6 +85,9 @@ impl<R: Resource> Kind for Of<R> {
     }
     fn table(&self) -> &'static str {
         R::TABLE
+    }
+    fn source(&self) -> &'static str {
+        R::SOURCE
     }
     fn columns(&self) -> &'static [Column] {
         R::COLUMNS
@@ -128,11 +133,11 @@ impl<R: Resource> Kind for Of<R> {
     async fn lock(&self, tx: &Tx, key: &Sql) -> Result<Row> {
         Row::new(R::COLUMNS, &R::lock(tx, key).await?)
     }
-    async fn insert(&self, tx: &Tx, body: Value) -> Result<Row> {
-        Row::new(R::COLUMNS, &R::insert(tx, &parse::<R::New>(R::COLUMNS, body)?).await?)
+    async fn insert(&self, tx: &Tx, body: Value) -> Result<i64> {
+        R::insert(tx, &parse::<R::New>(R::COLUMNS, body)?).await
     }
-    async fn update(&self, tx: &Tx, id: i64, body: Value) -> Result<Row> {
-        Row::new(R::COLUMNS, &R::update(tx, id, &parse::<R::New>(R::COLUMNS, body)?).await?)
+    async fn update(&self, tx: &Tx, id: i64, body: Value) -> Result<()> {
+        R::update(tx, id, &parse::<R::New>(R::COLUMNS, body)?).await
     }
     async fn delete(&self, tx: &Tx, id: i64) -> Result<()> {
         R::delete(tx, id).await

@@ -39,6 +39,7 @@ mod puppet;
 mod query;
 mod refs;
 mod render;
+pub mod reports;
 mod resolve;
 mod resource;
 mod resources;

@@ -34,7 +34,7 @@ pub fn check(text: &str) -> Result<()> {
 /// Why the text is no filter, or [`Error::Away`].
 pub async fn matches(tx: &Tx, text: &str, fqdn: &str) -> Result<bool> {
     let condition = read(text)?;
-    let sql = Sql::new("SELECT EXISTS (SELECT FROM nodes WHERE fqdn = ").one(fqdn, "text");
+    let sql = Sql::new(format!("SELECT EXISTS (SELECT FROM {} WHERE fqdn = ", Node::SOURCE)).one(fqdn, "text");
     let sql = sql.text(" AND (").then(condition).text("))");
     Ok(Statement::<Bool>::from(sql).get_result(&mut tx.conn()).await?)
 }

@@ -22,6 +22,8 @@ pub struct Query {
     pub matching: Sql,
     /// Whether anything narrows the list.
     pub filtered: bool,
+    /// Whether that asks for what only the view of a kind knows.
+    pub is_of_view: bool,
     /// For `filter`: what comes after the cursor.
     pub after: Sql,
     /// For `order`: total, for it ends with the id.
@@ -63,6 +65,7 @@ impl Query {
                     let (field, operator) = name.split_once("__").unwrap_or((name, "eq"));
                     let column = Column::named(kind.columns(), field).ok_or_else(|| bad(unknown(kind, field)))?;
                     query.narrow(condition(column, operator, value).map_err(bad)?);
+                    query.is_of_view |= column.is_derived();
                 }
             }
         }
@@ -132,6 +135,7 @@ impl Query {
         Self {
             matching: Sql::new("TRUE"),
             filtered: false,
+            is_of_view: false,
             after: Sql::new("TRUE"),
             order: order(&[(&Column::ID, false)]),
             limit: DEFAULT_LIMIT,
@@ -209,7 +213,7 @@ fn search(kind: &dyn Kind, value: &str) -> Result<Sql, String> {
     if value.is_empty() || value.contains('\0') {
         return Err("must not be empty or hold a NUL".into());
     }
-    let texts = kind.columns().iter().filter(|column| column.ty.is_text());
+    let texts = kind.columns().iter().filter(|column| column.ty.is_text() && !column.is_derived());
     let mut sql = texts.fold(Sql::new("(FALSE"), |sql, column| sql.text(" OR ").then(contains(column, value)));
     if let Ok(key) = natural_key::condition(kind, value) {
         sql = sql.text(" OR ").then(key);

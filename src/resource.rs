@@ -31,6 +31,8 @@ pub trait Resource: Serialize + Send + Sync + Sized + 'static {
     const ABOUT: &'static str;
     /// Its table.
     const TABLE: &'static str;
+    /// What it is read from: its table, or a view that knows more than the table keeps.
+    const SOURCE: &'static str;
     /// The columns of its natural key: one, or a reference and one more.
     const KEY: &'static [&'static str];
     /// Its columns; the first is the id.
@@ -65,10 +67,10 @@ pub trait Resource: Serialize + Send + Sync + Sized + 'static {
     fn find(tx: &Tx, key: &Sql) -> impl Future<Output = Result<Self>> + Send;
     /// One row that nobody else changes, or refers to anew, until the transaction ends.
     fn lock(tx: &Tx, key: &Sql) -> impl Future<Output = Result<Self>> + Send;
-    /// A new row.
-    fn insert(tx: &Tx, new: &Self::New) -> impl Future<Output = Result<Self>> + Send;
+    /// A new row; its id.
+    fn insert(tx: &Tx, new: &Self::New) -> impl Future<Output = Result<i64>> + Send;
     /// New contents of a row.
-    fn update(tx: &Tx, id: i64, new: &Self::New) -> impl Future<Output = Result<Self>> + Send;
+    fn update(tx: &Tx, id: i64, new: &Self::New) -> impl Future<Output = Result<()>> + Send;
     /// A row less.
     fn delete(tx: &Tx, id: i64) -> impl Future<Output = Result<()>> + Send;
 }
@@ -80,58 +82,71 @@ pub fn recorded() -> Error {
 }
 
 /// The statements that every table has, for one table: name those that you do not write yourself. A list reads one row
-/// more than it was asked for, so that the caller sees whether more follow.
+/// more than it was asked for, so that the caller sees whether more follow. A table that is read from a view is locked
+/// by `lock_table`: a view cannot be.
 #[macro_export]
 macro_rules! crud {
     ($table:ident: $($verb:ident)+) => {
-        const TABLE: &'static str = stringify!($table);
-        $($crate::crud!(@$verb $table);)+
+        $crate::crud!($table as $table: $($verb)+);
     };
-    (@list $table:ident) => {
+    ($table:ident as $source:ident: $($verb:ident)+) => {
+        const TABLE: &'static str = stringify!($table);
+        const SOURCE: &'static str = stringify!($source);
+        $($crate::crud!(@$verb $table $source);)+
+    };
+    (@list $table:ident $source:ident) => {
         async fn list(tx: &Tx, query: &Query) -> Result<Vec<Self>> {
-            let rows = $table::table.filter(&query.matching).filter(&query.after).order(&query.order);
+            let rows = $source::table.filter(&query.matching).filter(&query.after).order(&query.order);
             Ok(rows.limit(query.limit + 1).select(Self::as_select()).load(&mut tx.conn()).await?)
         }
     };
-    (@find $table:ident) => {
+    (@find $table:ident $source:ident) => {
         async fn find(tx: &Tx, key: &Sql) -> Result<Self> {
-            Ok($table::table.filter(key).select(Self::as_select()).first(&mut tx.conn()).await?)
+            Ok($source::table.filter(key).select(Self::as_select()).first(&mut tx.conn()).await?)
         }
     };
-    (@lock $table:ident) => {
+    (@lock $table:ident $source:ident) => {
         async fn lock(tx: &Tx, key: &Sql) -> Result<Self> {
             Ok($table::table.filter(key).select(Self::as_select()).for_update().get_result(&mut tx.conn()).await?)
         }
     };
-    (@insert $table:ident) => {
-        async fn insert(tx: &Tx, new: &Self::New) -> Result<Self> {
-            let row = diesel::insert_into($table::table).values(new).returning(Self::as_returning());
+    (@lock_table $table:ident $source:ident) => {
+        async fn lock(tx: &Tx, key: &Sql) -> Result<Self> {
+            let row = $table::table.filter(key).select($table::id).for_update();
+            let id: i64 = row.get_result(&mut tx.conn()).await?;
+            Ok($source::table.filter($source::id.eq(id)).select(Self::as_select()).first(&mut tx.conn()).await?)
+        }
+    };
+    (@insert $table:ident $source:ident) => {
+        async fn insert(tx: &Tx, new: &Self::New) -> Result<i64> {
+            let row = diesel::insert_into($table::table).values(new).returning($table::id);
             Ok(row.get_result(&mut tx.conn()).await?)
         }
     };
-    (@update $table:ident) => {
-        async fn update(tx: &Tx, id: i64, new: &Self::New) -> Result<Self> {
+    (@update $table:ident $source:ident) => {
+        async fn update(tx: &Tx, id: i64, new: &Self::New) -> Result<()> {
             let changes = (new, $table::updated_at.eq(diesel::dsl::now));
-            let row = diesel::update($table::table.find(id)).set(changes).returning(Self::as_returning());
-            Ok(row.get_result(&mut tx.conn()).await?)
+            let row = diesel::update($table::table.find(id)).set(changes).returning($table::id);
+            let _: i64 = row.get_result(&mut tx.conn()).await?;
+            Ok(())
         }
     };
     // All but the reading, of what is only recorded.
-    (@refuse $table:ident) => {
+    (@refuse $table:ident $source:ident) => {
         async fn lock(_: &Tx, _: &Sql) -> Result<Self> {
             Err($crate::resource::recorded())
         }
-        async fn insert(_: &Tx, _: &Self::New) -> Result<Self> {
+        async fn insert(_: &Tx, _: &Self::New) -> Result<i64> {
             Err($crate::resource::recorded())
         }
-        async fn update(_: &Tx, _: i64, _: &Self::New) -> Result<Self> {
+        async fn update(_: &Tx, _: i64, _: &Self::New) -> Result<()> {
             Err($crate::resource::recorded())
         }
         async fn delete(_: &Tx, _: i64) -> Result<()> {
             Err($crate::resource::recorded())
         }
     };
-    (@delete $table:ident) => {
+    (@delete $table:ident $source:ident) => {
         async fn delete(tx: &Tx, id: i64) -> Result<()> {
             diesel::delete($table::table.find(id)).execute(&mut tx.conn()).await?;
             Ok(())

@@ -222,6 +222,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    node_facts (id) {
+        id -> Int8,
+        node_id -> Int8,
+        received_at -> Timestamptz,
+        facts -> Json,
+    }
+}
+
+diesel::table! {
+    node_observations (node_id) {
+        node_id -> Int8,
+        last_report -> Nullable<Timestamptz>,
+        last_run_id -> Nullable<Int8>,
+        has_failed -> Bool,
+        applied_generation -> Nullable<Int8>,
+        applied_clusters -> Nullable<Jsonb>,
+        observed -> Nullable<Jsonb>,
+    }
+}
+
+diesel::table! {
     node_states (id) {
         id -> Int8,
         name -> Text,
@@ -241,7 +262,28 @@ diesel::table! {
         management_network_id -> Nullable<Int8>,
         storage_network_id -> Nullable<Int8>,
         backup_network_id -> Nullable<Int8>,
-        generation -> Int8,
+        desired_generation -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    nodes_with_status (id) {
+        id -> Int8,
+        fqdn -> Text,
+        location -> Nullable<Text>,
+        state_id -> Int8,
+        status -> Text,
+        environment -> Nullable<Text>,
+        parameters -> Json,
+        management_network_id -> Nullable<Int8>,
+        storage_network_id -> Nullable<Int8>,
+        backup_network_id -> Nullable<Int8>,
+        desired_generation -> Int8,
+        applied_generation -> Nullable<Int8>,
+        last_report -> Nullable<Timestamptz>,
+        observed -> Nullable<Json>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }
@@ -258,7 +300,20 @@ diesel::table! {
 }
 
 diesel::table! {
-    runs (id) {
+    run_events (id, received_at) {
+        id -> Int8,
+        run -> Int8,
+        node -> Text,
+        resource -> Text,
+        property -> Nullable<Text>,
+        status -> Text,
+        message -> Nullable<Text>,
+        received_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    runs (id, received_at) {
         id -> Int8,
         node -> Text,
         tool -> Text,
@@ -422,6 +477,27 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         environment_id -> Nullable<Int8>,
+    }
+}
+
+diesel::table! {
+    vms_with_status (id) {
+        id -> Int8,
+        uuid -> Uuid,
+        name -> Text,
+        cores -> Int4,
+        ram_bytes -> Int8,
+        cputime_limit -> Nullable<Int4>,
+        state_id -> Int8,
+        status -> Text,
+        hypervisor_id -> Nullable<Int8>,
+        virt_method_id -> Int8,
+        environment_id -> Nullable<Int8>,
+        desired_generation -> Nullable<Int8>,
+        applied_generation -> Nullable<Int8>,
+        last_report -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }
 

@@ -8,7 +8,10 @@ use std::time::Duration;
 use crate::config::Settings;
 use crate::sightings::Sightings;
 use crate::tls::{ClientAuthorities, Material};
-use crate::{auth, db, http, puppet, render, resources, salt};
+use crate::{auth, db, http, puppet, render, reports, salt};
+
+/// How often it is counted how many are in sync.
+const COUNT_EVERY: Duration = Duration::from_secs(30);
 
 /// How often old idempotency keys, sessions and runs are forgotten.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
@@ -32,7 +35,9 @@ impl Server {
     /// # Errors
     /// When the pool of connections cannot be built, or the secret for the provider of identities not be read.
     pub fn start(settings: &Settings, database_url: &str) -> Result<Self, db::Failure> {
-        let db = db::Db::limited(database_url, settings.pool_size, Duration::from_secs(settings.query_timeout.into()))?;
+        let seconds = |number: u32| Duration::from_secs(number.into());
+        let (limit, stale_after) = (seconds(settings.query_timeout), seconds(settings.stale_after));
+        let db = db::Db::serving(database_url, settings.pool_size, limit, stale_after)?;
         let recorder = PrometheusBuilder::new().build_recorder();
         let metrics = recorder.handle();
         // A second server in the same process (as in tests) counts with the first.
@@ -40,6 +45,7 @@ impl Server {
             tracing::debug!("metrics are already recorded");
         }
         tokio::spawn(forget_old(db.clone(), settings.clone()));
+        tokio::spawn(count_statuses(db.clone()));
         let sightings = Arc::new(Sightings::new(db.clone()));
         tokio::spawn(sightings.clone().keep_recording());
         Ok(Self {
@@ -123,18 +129,37 @@ pub fn rocket(
 
 async fn forget_old(db: db::Db, settings: Settings) {
     let mut tick = tokio::time::interval(FORGET_EVERY);
-    let kept = TimeDelta::days(settings.run_retention.into());
+    let before = |days: u32| Utc::now() - TimeDelta::days(days.into());
     loop {
         tick.tick().await;
         let forgotten = db.write(auth::Actor::system("forgetting"), false, async |tx| {
             let keys = http::idempotency::forget_old(tx).await?;
-            let sessions = auth::forget_old(tx, settings.session_limits()).await?;
-            Ok((keys, sessions, resources::forget_old_runs(tx, Utc::now() - kept).await?))
+            Ok((keys, auth::forget_old(tx, settings.session_limits()).await?))
         });
         match forgotten.await {
-            Ok((0, 0, 0)) => {}
-            Ok((keys, sessions, runs)) => tracing::info!(keys, sessions, runs, "forgot what is old"),
+            Ok((0, 0)) => {}
+            Ok((keys, sessions)) => tracing::info!(keys, sessions, "forgot what is old"),
             Err(error) => tracing::warn!(%error, "what is old stays for now"),
+        }
+        let turned = db.write(auth::Actor::system("reports"), false, async |tx| {
+            reports::prepare_partitions(tx).await?;
+            reports::drop_partitions(tx, before(settings.run_retention), before(settings.run_event_retention)).await
+        });
+        match turned.await {
+            Ok(0) => {}
+            Ok(weeks) => tracing::info!(weeks, "forgot old runs"),
+            Err(error) => tracing::warn!(%error, "old runs stay for now, and there may be no place for new ones"),
+        }
+    }
+}
+
+async fn count_statuses(db: db::Db) {
+    let mut tick = tokio::time::interval(COUNT_EVERY);
+    loop {
+        tick.tick().await;
+        let actor = auth::Actor::system("metrics");
+        if let Err(error) = db.read(actor, async |tx| reports::count_statuses(tx).await).await {
+            tracing::debug!(%error, "nobody knows how many are in sync for now");
         }
     }
 }

@@ -51,14 +51,16 @@ impl Shown {
         for (kind, ids) in std::mem::take(&mut self.later) {
             self.find(tx, kind, ids).await?;
         }
-        for (table, ids) in [("nodes", &self.nodes), ("ceph_clusters", &self.clusters)] {
+        for (table, generation, ids) in
+            [("nodes", "desired_generation", &self.nodes), ("ceph_clusters", "generation", &self.clusters)]
+        {
             if ids.is_empty() {
                 continue;
             }
             let ids = ids.iter().map(ToString::to_string).collect();
             let locked = Sql::new(format!("WITH locked AS (SELECT id FROM {table} WHERE id = ")).any(ids, "int8");
             let raise = locked.text(format!(
-                " ORDER BY id FOR NO KEY UPDATE) UPDATE {table} SET generation = generation + 1 FROM locked \
+                " ORDER BY id FOR NO KEY UPDATE) UPDATE {table} SET {generation} = {generation} + 1 FROM locked \
                  WHERE {table}.id = locked.id"
             ));
             Statement::<BigInt>::from(raise).execute(&mut tx.conn()).await?;

@@ -112,6 +112,14 @@ pub struct Flags {
     #[arg(long, value_name = "DAYS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_retention: Option<u32>,
+    /// Days for which it is kept what they changed [env: VIRTAPI_RUN_EVENT_RETENTION] [default: 30]
+    #[arg(long, value_name = "DAYS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_event_retention: Option<u32>,
+    /// Seconds without a report after which a node is stale [env: VIRTAPI_STALE_AFTER] [default: 7200]
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale_after: Option<u32>,
     /// Seconds that requests under way get to finish at a stop [env: VIRTAPI_SHUTDOWN_GRACE] [default: 30]
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,7 +146,7 @@ fn size(text: &str) -> Result<ByteUnit, String> {
 }
 
 /// Every setting's name.
-pub const KEYS: [&str; 25] = [
+pub const KEYS: [&str; 27] = [
     "address",
     "port",
     "tls_certificate",
@@ -161,6 +169,8 @@ pub const KEYS: [&str; 25] = [
     "request_body_limit",
     "document_cache",
     "run_retention",
+    "run_event_retention",
+    "stale_after",
     "shutdown_grace",
     "log_format",
     "log_level",

@@ -10,6 +10,7 @@ use crate::db::Tx;
 use crate::embed;
 use crate::error::{Error, Result};
 use crate::html::cell::Cell;
+use crate::html::last_run::LastRun;
 use crate::html::layout::{Layout, Link, collection};
 use crate::html::list::told;
 use crate::html::names::Names;
@@ -21,7 +22,7 @@ use crate::policy;
 use crate::query::Query;
 use crate::refs;
 use crate::resource::Resource;
-use crate::resources::{AuditEvent, KINDS};
+use crate::resources::{AuditEvent, KINDS, Node};
 use crate::row::Row;
 use crate::value_type::Type;
 
@@ -41,6 +42,8 @@ pub struct Detail {
     /// What the server keeps about it.
     record: Vec<Field>,
     related: Vec<Related>,
+    /// What went wrong on a node.
+    last_run: Option<LastRun>,
     documents: Vec<Link>,
     actions: Vec<Link>,
     forms: Vec<Link>,
@@ -89,9 +92,13 @@ impl Detail {
                 async move { related(tx, id, key, user, column, several).await }
             },
         );
-        let (names, related) = tokio::try_join!(Names::read(tx, kind, &items), try_join_all(related))?;
+        let last_run = async { if kind.name() == Node::NAME { LastRun::failed(tx, &key).await } else { Ok(None) } };
+        let (names, related, last_run) =
+            tokio::try_join!(Names::read(tx, kind, &items), try_join_all(related), last_run)?;
         let of_record = |column: &&Column| {
-            matches!(column.name, "id" | "generation" | "created_at" | "updated_at") && !column.writable
+            !column.writable
+                && (column.is_derived()
+                    || matches!(column.name, "id" | "generation" | "desired_generation" | "created_at" | "updated_at"))
         };
         let field =
             |column: &Column| Field { about: column.about, cell: Cell::whole(column, &item[column.name], &names) };
@@ -105,6 +112,7 @@ impl Detail {
             fields: kind.columns().iter().filter(|column| !of_record(column)).map(field).collect(),
             record: kind.columns().iter().filter(of_record).map(field).collect(),
             related,
+            last_run,
             documents: documents(kind, item),
             actions: if changes { actions(kind, id) } else { vec![] },
             forms: if changes { more_forms(kind, id) } else { vec![] },
@@ -175,8 +183,19 @@ fn more_forms(kind: &dyn Kind, id: i64) -> Vec<Link> {
     kind.forms().iter().map(link).collect()
 }
 
-/// What the agents of a node read: of a node, or of an object that belongs to one.
+/// What leads on from it: to what the agents of a node read and report, of a node or of an object that belongs to one; to
+/// what a run changed.
 fn documents(kind: &dyn Kind, item: &Value) -> Vec<Link> {
+    let list = |name: &'static str, path: &str, pairs: &[(&str, &str)]| {
+        let pairs: Vec<_> = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Link::new(name, address(path, &pairs))
+    };
+    if kind.name() == "runs" {
+        let (id, node) = (text(&item["id"]), text(&item["node"]));
+        let changed = list("What it changed", "/v1/run-events", &[("run", &id)]);
+        let runs = list("Runs on this node", "/v1/runs", &[("node", &node), ("sort", "-id")]);
+        return vec![changed, Link::new("The node", format!("/v1/nodes/{node}")), runs];
+    }
     let certname = match kind.name() {
         "nodes" => text(&item["fqdn"]),
         _ => match kind.columns().iter().find(|column| column.target().is_some_and(|t| t.name() == "nodes")) {
@@ -194,7 +213,12 @@ fn documents(kind: &dyn Kind, item: &Value) -> Vec<Link> {
         ("Salt pillar", "salt/pillar"),
         ("Salt tops", "salt/tops"),
     ];
-    let runs =
-        Link::new("Runs", address("/v1/runs", &[("node".into(), certname.clone()), ("sort".into(), "-id".into())]));
-    documents.iter().map(link).chain([runs]).collect()
+    documents
+        .iter()
+        .map(link)
+        .chain([
+            list("Runs", "/v1/runs", &[("node", &certname), ("sort", "-id")]),
+            list("Facts", "/v1/facts", &[("node", &certname)]),
+        ])
+        .collect()
 }

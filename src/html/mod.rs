@@ -11,6 +11,7 @@ pub mod filter;
 pub mod form;
 pub mod history;
 mod labels;
+mod last_run;
 pub mod layout;
 pub mod list;
 pub mod login;

@@ -22,8 +22,9 @@ use crate::http::seen::{self, Seen};
 use crate::http::session;
 use crate::policy;
 use crate::render::{Documents, Kept};
+use crate::reports::{self, Report};
 use crate::resource::Resource;
-use crate::resources::{self, NewRun, Node};
+use crate::resources::Node;
 use crate::sightings::{Object, Sighting, Sightings, What};
 use crate::tls::ClientAuthorities;
 
@@ -89,21 +90,33 @@ impl<'r> Caller<'r> {
     ///
     /// # Errors
     /// What is wrong with the name of a node, or with the wish.
-    pub async fn report(&self, runs: &[NewRun], db: &Db) -> Result<Reply> {
+    pub async fn report(&self, reports: &[Report], db: &Db) -> Result<Reply> {
+        self.may_report(reports.iter().map(|report| report.node.as_str())).await?;
+        db.write(Actor::system("reports"), false, async |tx: &Tx| reports::keep(tx, reports).await).await?;
+        Ok(Reply::new(204, Format::Json, Value::Null))
+    }
+
+    /// Keeps the facts of a node.
+    ///
+    /// # Errors
+    /// As [`Self::report`].
+    pub async fn facts(&self, node: &str, facts: &Value, db: &Db) -> Result<Reply> {
+        self.may_report([node].into_iter()).await?;
+        db.write(Actor::system("reports"), false, async |tx: &Tx| reports::keep_facts(tx, node, facts).await).await?;
+        Ok(Reply::new(204, Format::Json, Value::Null))
+    }
+
+    /// Whoever reports reads no inventory, so what it sends is written by the server itself, once it is known that it may
+    /// be sent.
+    async fn may_report(&self, nodes: impl Iterator<Item = &str>) -> Result<()> {
         self.rates.take(&self.actor)?;
-        for run in runs {
-            let matches = async |filter: &str| self.identities.matches(filter, &run.node).await;
-            let may = policy::report(&self.actor, &run.node, matches).await;
-            may.inspect_err(|error| self.note_refusal(error, &run.node))?;
+        for node in nodes {
+            let matches = async |filter: &str| self.identities.matches(filter, node).await;
+            let may = policy::report(&self.actor, node, matches).await;
+            may.inspect_err(|error| self.note_refusal(error, node))?;
         }
         // No form of ours sends one.
-        if !self.actor.is_confirmed() {
-            return Err(Error::Unconfirmed);
-        }
-        // Whoever reports reads no inventory; that it may report is known by now.
-        let work = async |tx: &Tx| resources::report(tx, runs).await;
-        db.write(Actor::system("reports"), false, work).await?;
-        Ok(Reply::new(204, Format::Json, Value::Null))
+        if self.actor.is_confirmed() { Ok(()) } else { Err(Error::Unconfirmed) }
     }
 
     /// A node that is not the caller's does not exist for it; but that it has asked is recorded.

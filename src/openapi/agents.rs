@@ -36,36 +36,79 @@ pub fn paths() -> Vec<(String, Value)> {
         get["security"] = json!([{"bearer": []}, {"basic": []}, {"certificate": []}]);
         (path.to_owned(), json!({"parameters": in_path(path), "get": get}))
     };
-    all.into_iter().map(item).chain([reports(), returns()]).collect()
+    all.into_iter().map(item).chain(sent()).collect()
 }
 
-fn reports() -> (String, Value) {
-    let mut answers = responses::problems(&[400, 401, 403, 404, 413, 429, 503]);
-    answers.insert("204".into(), json!({"description": "It is kept; one that came before, already."}));
-    let schema =
+/// What agents send: it is kept, and answered with nothing, or as Foreman answers.
+fn sent() -> Vec<(String, Value)> {
+    let report =
         json!({"type": "string", "description": "A report as Puppet writes it: of format 4 or later, at most 16 MiB."});
-    let post = json!({
-        "operationId": "postPuppetReport", "summary": "A report of a run, as `reports = http` sends it", "tags": [PUPPET.0],
-        "security": [{"bearer": []}, {"basic": []}, {"certificate": []}],
-        "requestBody": {"required": true, "content": {"application/x-yaml": {"schema": schema}}},
-        "responses": answers,
-    });
-    ("/puppet/reports".into(), json!({"post": post}))
-}
-
-fn returns() -> (String, Value) {
-    let mut answers = responses::problems(&[400, 401, 403, 404, 413, 429, 503]);
-    answers.insert("204".into(), json!({"description": "They are kept; what came before, already."}));
     let one = json!({"type": "object", "description": "What a returner is given, or an event of the master's bus with `tag` and `data`."});
-    let schema = json!({"anyOf": [one, {"type": "array", "items": one}]});
-    let post = json!({
-        "operationId": "postSaltReturns", "summary": "What came of runs of states", "tags": [SALT.0],
-        "description": "All are kept, or none. What is of another function than `state.…` is left out.",
-        "security": [{"bearer": []}, {"basic": []}, {"certificate": []}],
-        "requestBody": {"required": true, "content": {JSON: {"schema": schema}}},
-        "responses": answers,
-    });
-    ("/salt/returns".into(), json!({"post": post}))
+    let returns = json!({"anyOf": [one, {"type": "array", "items": one}]});
+    let facts = json!({"type": "object", "anyOf": [{"required": ["name"]}, {"required": ["certname"]}],
+        "properties": {"name": {"type": "string"}, "certname": {"type": "string"}, "facts": {"type": "object"},
+            "values": {"type": "object", "description": "The facts, where Puppet has written it."}}});
+    let foreman = json!({"type": "object", "required": ["config_report"], "properties": {"config_report": {"type": "object",
+        "required": ["host", "reported_at", "status"], "properties": {"host": {"type": "string"},
+            "reported_at": {"type": "string"}, "status": {"type": "object"}, "metrics": {"type": "object"},
+            "logs": {"type": "array", "items": {"type": "object"}}}}}});
+    let [puppet, salt] = [PUPPET.0, SALT.0];
+    [
+        (
+            "/puppet/reports",
+            puppet,
+            "postPuppetReport",
+            "A report of a run, as `reports = http` sends it",
+            "application/x-yaml",
+            report,
+            "204",
+        ),
+        (
+            "/puppet/facts",
+            puppet,
+            "postPuppetFacts",
+            "The facts of a node, as Puppet keeps them",
+            JSON,
+            facts.clone(),
+            "204",
+        ),
+        (
+            "/api/config_reports",
+            puppet,
+            "postForemanReport",
+            "A report, as the Foreman client sends it",
+            JSON,
+            foreman,
+            "201",
+        ),
+        (
+            "/api/hosts/facts",
+            puppet,
+            "postForemanFacts",
+            "Facts, as the Foreman client uploads them",
+            JSON,
+            facts,
+            "201",
+        ),
+        ("/salt/returns", salt, "postSaltReturns", "What came of runs of states", JSON, returns, "204"),
+    ]
+    .map(|(path, tag, id, summary, media, schema, status)| {
+        let mut answers = responses::problems(&[400, 401, 403, 404, 413, 429, 503]);
+        let mut kept = json!({"description": "It is kept; what came before, already. All of it, or nothing."});
+        if status == "201" {
+            let message = json!({"type": "object", "properties": {"message": {"type": "string"}}});
+            kept["content"] = json!({JSON: {"schema": message}});
+        }
+        answers.insert(status.into(), kept);
+        let post = json!({
+            "operationId": id, "summary": summary, "tags": [tag],
+            "security": [{"bearer": []}, {"basic": []}, {"certificate": []}],
+            "requestBody": {"required": true, "content": {media: {"schema": schema}}},
+            "responses": answers,
+        });
+        (path.to_owned(), json!({"post": post}))
+    })
+    .into()
 }
 
 /// The parameters that stand in a path.

@@ -2,12 +2,14 @@
 //! a node must be is decided in `render`.
 
 mod enc;
+mod foreman;
 mod hiera;
 pub mod report;
 mod yaml;
 
 use rocket::http::ContentType;
 use rocket::{Route, State, get, post, routes};
+use serde_json::json;
 use std::sync::Arc;
 
 use crate::db::Db;
@@ -41,7 +43,7 @@ async fn classify(
 
 /// What the stock Foreman client asks for.
 #[get("/node/<certname..>?<format>")]
-async fn foreman(
+async fn classify_for_foreman(
     caller: Result<Caller<'_>>,
     certname: Result<CertName>,
     format: Option<&str>,
@@ -96,7 +98,46 @@ async fn receive(caller: Result<Caller<'_>>, body: Result<ReportBody>, db: &Stat
     caller.report(&[run], db).await
 }
 
+/// What the Foreman client's report processor sends.
+#[post("/api/config_reports", data = "<body>")]
+async fn receive_foreman(caller: Result<Caller<'_>>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
+    let (caller, tree) = (caller?, body?.json()?);
+    let run = foreman::read_report(&tree);
+    let run = run.map_err(|why| Error::Malformed(format!("this is no report of Foreman's client: {why}")))?;
+    Ok(created(caller.report(&[run], db).await?))
+}
+
+/// Facts, as Puppet keeps them.
+#[post("/puppet/facts", data = "<body>")]
+async fn receive_facts(caller: Result<Caller<'_>>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
+    let (caller, tree) = (caller?, body?.json()?);
+    let (node, facts) =
+        foreman::read_facts(&tree).map_err(|why| Error::Malformed(format!("these are no facts: {why}")))?;
+    caller.facts(&node, &facts, db).await
+}
+
+/// Facts, as the Foreman client uploads them before it asks for a classification.
+#[post("/api/hosts/facts", data = "<body>")]
+async fn receive_foreman_facts(caller: Result<Caller<'_>>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
+    Ok(created(receive_facts(caller, body, db).await?))
+}
+
+/// Foreman's client expects a 201, as Foreman answers.
+fn created(kept: Reply) -> Reply {
+    Reply { status: 201, body: json!({"message": "It is kept."}).into(), ..kept }
+}
+
 /// The routes under `/`.
 pub fn routes() -> Vec<Route> {
-    routes![classify, foreman, hiera_keys, hiera_key, hiera_of_nobody, receive]
+    routes![
+        classify,
+        classify_for_foreman,
+        hiera_keys,
+        hiera_key,
+        hiera_of_nobody,
+        receive,
+        receive_foreman,
+        receive_facts,
+        receive_foreman_facts
+    ]
 }

@@ -2,11 +2,10 @@
 //! went wrong. It knows neither requests nor tables.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::puppet::yaml::Yaml;
-use crate::resources::{MESSAGES, NewRun, message};
+use crate::reports::{EVENTS, Event, MESSAGES, Message, Report, word};
 
 /// How a report begins: the one tag in it.
 const TAG: &str = "!ruby/object:Puppet::Transaction::Report";
@@ -18,7 +17,7 @@ const OLDEST: u32 = 4;
 ///
 /// # Errors
 /// Why it is none.
-pub fn read(bytes: &[u8]) -> Result<NewRun, String> {
+pub fn read(bytes: &[u8]) -> Result<Report, String> {
     let yaml = Yaml::read(bytes, TAG)?;
     let text = |name: &str| yaml.get(name).and_then(Yaml::text);
     let needed = |name: &'static str| text(name).ok_or_else(|| format!("{name} is missing"));
@@ -30,7 +29,7 @@ pub fn read(bytes: &[u8]) -> Result<NewRun, String> {
     let counted = |name: &str| metric(&yaml, "resources", name).map_or(Ok(0), str::parse);
     let count = |name: &'static str| counted(name).map_err(|_| format!("the metric {name} is no number"));
     let seconds = metric(&yaml, "time", "total").and_then(|total| total.parse().ok());
-    Ok(NewRun {
+    let mut report = Report {
         node: needed("host")?.to_owned(),
         tool: "puppet",
         run: run.to_string(),
@@ -43,14 +42,21 @@ pub fn read(bytes: &[u8]) -> Result<NewRun, String> {
             other => return Err(format!("status {other:?} is none")),
         },
         mode: if text("noop") == Some("true") { "noop" } else { "apply" },
-        environment: text("environment").map(str::to_owned),
-        version: text("puppet_version").map(str::to_owned),
+        environment: text("environment").map(word),
+        version: text("puppet_version").map(word),
         total: count("total")?,
         changed: count("changed")?,
         failed: count("failed")?,
         out_of_sync: count("out_of_sync")?,
         messages: messages(&yaml),
-    })
+        events: events(&yaml),
+        applied: None,
+        observed: None,
+    };
+    for log in yaml.get("logs").map(Yaml::items).unwrap_or_default() {
+        report.take_note(log.get("message").and_then(Yaml::text).unwrap_or_default());
+    }
+    Ok(report)
 }
 
 fn time(text: &str) -> Result<DateTime<Utc>, String> {
@@ -68,20 +74,40 @@ fn metric<'y>(report: &'y Yaml, group: &str, name: &str) -> Option<&'y str> {
 
 /// The log from warnings on, the worst first: a resource that failed says so there. What it was and becomes is not in
 /// it.
-fn messages(report: &Yaml) -> Value {
+fn messages(report: &Yaml) -> Vec<Message> {
     let logs = report.get("logs").map(Yaml::items).unwrap_or_default();
-    let mut found: Vec<(usize, Value)> = logs
+    let mut found: Vec<(usize, Message)> = logs
         .iter()
         .filter_map(|log| {
             let text = |name| log.get(name).and_then(Yaml::text);
             let level = text("level")?;
             let rank = ["emerg", "alert", "crit", "err", "warning"].iter().position(|worse| *worse == level)?;
-            Some((rank, message(level, text("source"), text("message")?)))
+            Some((rank, Message::new(level, text("source"), text("message")?)))
         })
         .collect();
     found.sort_by_key(|(rank, _)| *rank);
     found.truncate(MESSAGES);
     found.into_iter().map(|(_, message)| message).collect()
+}
+
+/// What was changed, what could not be, and what would have been. What is only audited is none.
+fn events(report: &Yaml) -> Vec<Event> {
+    let statuses = report.get("resource_statuses").map(Yaml::fields).unwrap_or_default();
+    let of = |(resource, status): &'_ (String, Yaml)| {
+        let events = status.get("events").map(Yaml::items).unwrap_or_default();
+        let event = |event: &Yaml| {
+            let text = |name| event.get(name).and_then(Yaml::text);
+            let status = match text("status")? {
+                "success" => "success",
+                "failure" => "failure",
+                "noop" => "noop",
+                _ => return None,
+            };
+            Some(Event::new(resource, text("property"), status, text("message")))
+        };
+        events.iter().filter_map(event).collect::<Vec<_>>()
+    };
+    statuses.iter().flat_map(of).take(EVENTS).collect()
 }
 
 #[cfg(test)]
@@ -102,12 +128,30 @@ mod tests {
         assert_eq!((report.total, report.changed, report.failed, report.out_of_sync), (8, 1, 0, 1));
         assert_eq!(report.version.as_deref(), Some("7.23.0"));
         assert!(report.duration_seconds.is_some_and(|seconds| seconds > 0.0));
-        let messages = report.messages.as_array().expect("a list");
+        let messages = json!(report.messages);
         assert_eq!(
             messages[0],
             json!({"level": "err", "source": "Facter", "message": "Permission denied @ rb_sysopen - /proc/1/environ"})
         );
-        assert!(messages.iter().all(|message| message["level"] != "info"));
+        assert!(messages.as_array().is_some_and(|all| all.iter().all(|message| message["level"] != "info")));
+        // What of it was changed; what stayed is no event.
+        let events = json!(report.events);
+        assert_eq!(events.as_array().map(Vec::len), Some(1));
+        assert!(events[0]["resource"].as_str().is_some_and(|resource| resource.starts_with("Notify[")));
+        assert_eq!((&events[0]["property"], &events[0]["status"]), (&json!("message"), &json!("success")));
+        assert!(report.applied.is_none() && report.observed.is_none());
+    }
+
+    #[test]
+    fn what_our_own_resources_say_is_read() {
+        let note = |json: &str| format!("  message: 'virtapi: {json}'\n");
+        let said = "  message: Retrieving plugin\n";
+        let report = |json: &str| read(REAL.replacen(said, &note(json), 1).as_bytes()).expect("a report");
+        let applied = report(r#"{"applied":{"schema":1,"node_id":3,"generation":12,"clusters":{"ceph":4}}}"#).applied;
+        let applied = applied.expect("a version");
+        assert_eq!((applied.node_id, applied.generation, applied.clusters["ceph"]), (3, 12, 4));
+        let observed = report(r#"{"observed":{"vms":{"a":"running"}}}"#).observed;
+        assert_eq!(observed, Some(json!({"vms": {"a": "running"}})));
     }
 
     #[test]

@@ -53,6 +53,11 @@ impl Yaml {
         }
     }
 
+    /// What stands in it, if it is a map.
+    pub fn fields(&self) -> &[(String, Self)] {
+        if let Self::Map(fields) = self { fields } else { &[] }
+    }
+
     /// The items, if it is a list.
     pub fn items(&self) -> &[Self] {
         if let Self::List(items) = self { items } else { &[] }

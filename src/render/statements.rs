@@ -16,7 +16,7 @@ use crate::sql::{Sql, Statement};
 type Text = (&'static str, &'static str);
 
 const NODE: Text = (
-    "SELECT n.id, n.generation, n.location, s.name AS state, n.environment, n.parameters
+    "SELECT n.id, n.desired_generation AS generation, n.location, s.name AS state, n.environment, n.parameters
     FROM nodes n JOIN node_states s ON s.id = n.state_id WHERE n.fqdn = ",
     "",
 );

@@ -38,7 +38,7 @@ async fn read(tx: &Tx, Asked { nodes: mut names, clusters: mut ids }: Asked) -> 
     ids.sort_unstable();
     ids.dedup();
     let ids = ids.iter().map(ToString::to_string).collect();
-    let sql = Sql::new("SELECT fqdn, id, generation FROM nodes WHERE fqdn = ").any(names, "text");
+    let sql = Sql::new("SELECT fqdn, id, desired_generation FROM nodes WHERE fqdn = ").any(names, "text");
     let sql = sql.text(" UNION ALL SELECT NULL, id, generation FROM ceph_clusters WHERE id = ").any(ids, "int8");
     let statement: Statement<(Nullable<Text>, BigInt, BigInt)> = sql.into();
     let found: Vec<(Option<String>, i64, i64)> = statement.load(&mut tx.conn()).await?;

@@ -12,8 +12,10 @@ mod ceph_mon;
 mod ceph_osd;
 mod ceph_pool;
 mod compiler;
+mod convergence;
 mod defaults;
 mod environment;
+mod facts;
 mod hypervisor;
 mod image;
 mod interface;
@@ -23,6 +25,7 @@ mod node;
 mod node_state;
 mod organization;
 mod run;
+mod run_event;
 mod snapshot;
 mod storage_type;
 mod team;
@@ -46,6 +49,7 @@ pub use self::{
     ceph_pool::CephPool,
     compiler::Compiler,
     environment::Environment,
+    facts::Facts,
     hypervisor::Hypervisor,
     image::Image,
     interface::Interface,
@@ -54,7 +58,8 @@ pub use self::{
     node::Node,
     node_state::NodeState,
     organization::Organization,
-    run::{MESSAGES, NewRun, Run, forget_old_runs, message, report},
+    run::Run,
+    run_event::RunEvent,
     snapshot::Snapshot,
     storage_type::StorageType,
     team::Team,
@@ -99,7 +104,7 @@ pub static KINDS: &[&dyn Kind] = &[
 ];
 
 /// What is recorded, and read in the same ways.
-static RECORDS: &[&dyn Kind] = &[Run::KIND, AuditEvent::KIND];
+static RECORDS: &[&dyn Kind] = &[Run::KIND, RunEvent::KIND, Facts::KIND, AuditEvent::KIND];
 
 /// Everything that can be read.
 pub fn readable() -> impl Iterator<Item = &'static dyn Kind> {
@@ -123,6 +128,7 @@ pub fn rule(constraint: &str) -> Option<&'static Rule> {
 
 /// What every resource file needs.
 mod prelude {
+    pub use super::convergence::{APPLIED_GENERATION, LAST_REPORT, STATUS};
     pub use super::defaults::{given, or_given, or_new_uuid};
     pub use super::words::{HOST_LABEL, INTERFACE_NAME};
     pub use crate::{

@@ -2,17 +2,18 @@
 
 use super::prelude::*;
 use crate::resources::{Network, NodeState};
-use crate::schema::nodes;
+use crate::schema::{nodes, nodes_with_status};
 
-/// A row of `nodes`.
+/// A row of `nodes_with_status`.
 #[derive(Queryable, Selectable, Serialize)]
-#[diesel(table_name = nodes, check_for_backend(Pg))]
+#[diesel(table_name = nodes_with_status, check_for_backend(Pg))]
 pub struct Node {
     id: i64,
     fqdn: String,
     location: Option<String>,
     #[serde(rename = "state")]
     state_id: i64,
+    status: String,
     environment: Option<String>,
     parameters: Value,
     #[serde(rename = "management_network")]
@@ -21,7 +22,10 @@ pub struct Node {
     storage_network_id: Option<i64>,
     #[serde(rename = "backup_network")]
     backup_network_id: Option<i64>,
-    generation: i64,
+    desired_generation: i64,
+    applied_generation: Option<i64>,
+    last_report: Option<DateTime<Utc>>,
+    observed: Option<Value>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -55,12 +59,18 @@ impl Resource for Node {
         Column::new("fqdn", Type::Fqdn).required().about("Its name, its Puppet certname and its Salt minion id."),
         Column::new("location", Type::Text).about("Where it stands."),
         Column::new("state", Type::Ref(NodeState::KIND)).required().about("What it shall be."),
+        STATUS,
         Column::new("environment", Type::Word(&ENVIRONMENT)).about("Its Puppet environment."),
         Column::new("parameters", Type::Json).about("Free data for its agents. The names are Puppet variable names."),
         Column::new("management_network", Type::Ref(Network::KIND)).about("For its operators and agents."),
         Column::new("storage_network", Type::Ref(Network::KIND)).about("For its volumes."),
         Column::new("backup_network", Type::Ref(Network::KIND)).about("For its backups."),
-        Column::server("generation", Type::Int).required().about("Grows whenever its document could have changed."),
+        Column::server("desired_generation", Type::Int)
+            .required()
+            .about("The generation of its document: it grows whenever that could have changed."),
+        APPLIED_GENERATION,
+        LAST_REPORT,
+        Column::derived("observed", Type::Json).about("What its agent has seen there, as it says it."),
         Column::CREATED_AT,
         Column::UPDATED_AT,
     ];
@@ -69,7 +79,7 @@ impl Resource for Node {
     const SHOWN_IN: &'static str = "SELECT changed.id, NULL::int8 \
         UNION ALL SELECT NULL, cluster_id FROM ceph_mons WHERE ceph_mons.node_id = changed.id";
     type New = NewNode;
-    crud!(nodes: list find lock insert update delete);
+    crud!(nodes as nodes_with_status: list find lock_table insert update delete);
 }
 
 /// As Puppet names its environments.

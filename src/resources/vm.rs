@@ -2,11 +2,11 @@
 
 use super::prelude::*;
 use crate::resources::{Environment, Hypervisor, VirtMethod, VmState};
-use crate::schema::vms;
+use crate::schema::{vms, vms_with_status};
 
-/// A row of `vms`.
+/// A row of `vms_with_status`.
 #[derive(Queryable, Selectable, Serialize)]
-#[diesel(table_name = vms, check_for_backend(Pg))]
+#[diesel(table_name = vms_with_status, check_for_backend(Pg))]
 pub struct Vm {
     id: i64,
     uuid: Uuid,
@@ -16,12 +16,16 @@ pub struct Vm {
     cputime_limit: Option<i32>,
     #[serde(rename = "state")]
     state_id: i64,
+    status: String,
     #[serde(rename = "hypervisor")]
     hypervisor_id: Option<i64>,
     #[serde(rename = "virt_method")]
     virt_method_id: i64,
     #[serde(rename = "environment")]
     environment_id: Option<i64>,
+    desired_generation: Option<i64>,
+    applied_generation: Option<i64>,
+    last_report: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -61,11 +65,15 @@ impl Resource for Vm {
             .by_operators()
             .about("How much of its CPUs it may use, in per cent; unlimited unless given."),
         Column::new("state", Type::Ref(VmState::KIND)).required().about("What it shall be."),
+        STATUS,
         Column::new("hypervisor", Type::Ref(Hypervisor::KIND)).by_operators().about("Where it runs."),
         Column::new("virt_method", Type::Ref(VirtMethod::KIND))
             .required()
             .about("How it is run; one that its hypervisor offers."),
         Column::new("environment", Type::Ref(Environment::KIND)).about("Whose it is; the fleet's own without one."),
+        Column::derived("desired_generation", Type::Int).about("The generation of its hypervisor's document."),
+        APPLIED_GENERATION,
+        LAST_REPORT,
         Column::CREATED_AT,
         Column::UPDATED_AT,
     ];
@@ -94,5 +102,5 @@ impl Resource for Vm {
     const REALM: Realm = Realm::Customer;
 
     type New = NewVm;
-    crud!(vms: list find lock insert update delete);
+    crud!(vms as vms_with_status: list find lock_table insert update delete);
 }

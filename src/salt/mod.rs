@@ -15,7 +15,6 @@ use crate::http::ask::CertName;
 use crate::http::caller::Caller;
 use crate::http::reply::Reply;
 use crate::http::report_body::ReportBody;
-use crate::http::tree;
 use crate::render::Documents;
 use crate::render::classes::classes;
 use crate::render::served::Document;
@@ -52,8 +51,7 @@ fn tops_view(tree: &Value) -> Value {
 /// What came of runs, from a master for its minions or from a minion itself: all of it is kept, or nothing.
 #[post("/salt/returns", data = "<body>")]
 async fn receive(caller: Result<Caller<'_>>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
-    let (caller, ReportBody(bytes)) = (caller?, body?);
-    let tree = tree::from_json(&bytes).map_err(Error::Malformed)?;
+    let (caller, tree) = (caller?, body?.json()?);
     let runs = state_return::read(&tree, Utc::now());
     let runs = runs.map_err(|why| Error::Malformed(format!("this is no return of Salt: {why}")))?;
     caller.report(&runs, db).await

@@ -3,9 +3,9 @@
 //! requests nor tables.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::resources::{MESSAGES, NewRun, message};
+use crate::reports::{EVENTS, Event, MESSAGES, Message, Report};
 
 /// A state that failed has no level of its own: this is Puppet's word.
 const ERROR: &str = "err";
@@ -15,13 +15,13 @@ const ERROR: &str = "err";
 ///
 /// # Errors
 /// Why it is none.
-pub fn read(tree: &Value, now: DateTime<Utc>) -> Result<Vec<NewRun>, String> {
+pub fn read(tree: &Value, now: DateTime<Utc>) -> Result<Vec<Report>, String> {
     let all = tree.as_array().map_or(std::slice::from_ref(tree), Vec::as_slice);
     let data = |item: &'_ Value| item.get("tag").and(item.get("data")).unwrap_or(item).clone();
     all.iter().filter_map(|item| read_one(&data(item), now).transpose()).collect()
 }
 
-fn read_one(data: &Value, now: DateTime<Utc>) -> Result<Option<NewRun>, String> {
+fn read_one(data: &Value, now: DateTime<Utc>) -> Result<Option<Report>, String> {
     let text = |name: &str| data[name].as_str();
     let needed = |name: &'static str| text(name).ok_or_else(|| format!("{name} is missing, or no text"));
     if !needed("fun")?.starts_with("state.") {
@@ -31,7 +31,7 @@ fn read_one(data: &Value, now: DateTime<Utc>) -> Result<Option<NewRun>, String> 
     if !(1..=64).contains(&jid.len()) || !jid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return Err(format!("the jid {jid:?} is none"));
     }
-    let nothing = NewRun {
+    let nothing = Report {
         node: id,
         tool: "salt",
         run: jid,
@@ -45,7 +45,10 @@ fn read_one(data: &Value, now: DateTime<Utc>) -> Result<Option<NewRun>, String> 
         changed: 0,
         failed: 0,
         out_of_sync: 0,
-        messages: json!([]),
+        messages: vec![],
+        events: vec![],
+        applied: None,
+        observed: None,
     };
     let mut run = match &data["return"] {
         Value::Object(states) => of_states(states.values(), nothing),
@@ -60,7 +63,7 @@ fn read_one(data: &Value, now: DateTime<Utc>) -> Result<Option<NewRun>, String> 
     Ok(Some(run))
 }
 
-fn of_states<'v>(states: impl Iterator<Item = &'v Value>, nothing: NewRun) -> NewRun {
+fn of_states<'v>(states: impl Iterator<Item = &'v Value>, nothing: Report) -> Report {
     let mut states: Vec<&Value> = states.collect();
     states.sort_by_key(|state| state["__run_num__"].as_i64());
     let count = |wanted: &dyn Fn(&Value) -> bool| {
@@ -73,9 +76,11 @@ fn of_states<'v>(states: impl Iterator<Item = &'v Value>, nothing: NewRun) -> Ne
     let milliseconds: f64 = states.iter().filter_map(|state| state["duration"].as_f64()).sum();
     let wrong = states.iter().filter(|state| state["result"] == false).map(|state| {
         let part = |name: &str| state[name].as_str().unwrap_or_default();
-        message(ERROR, Some(&format!("{}: {}", part("__sls__"), part("__id__"))), part("comment"))
+        Message::new(ERROR, Some(&format!("{}: {}", part("__sls__"), part("__id__"))), part("comment"))
     });
-    NewRun {
+    let events =
+        states.iter().filter(|state| state["result"] != true || does_something(state)).map(|state| event(state));
+    let mut report = Report {
         duration_seconds: Some(milliseconds / 1000.0).filter(|seconds| seconds.is_finite() && *seconds >= 0.0),
         status: match (failed, changed) {
             (1.., _) => "failed",
@@ -88,14 +93,33 @@ fn of_states<'v>(states: impl Iterator<Item = &'v Value>, nothing: NewRun) -> Ne
         failed,
         out_of_sync: changed.saturating_add(would),
         messages: wrong.take(MESSAGES).collect(),
+        events: events.take(EVENTS).collect(),
         ..nothing
+    };
+    for state in &states {
+        report.take_note(state["comment"].as_str().unwrap_or_default());
     }
+    report
+}
+
+/// What a state did. Which function of which module it is, is not in it.
+fn event(state: &Value) -> Event {
+    let part = |name: &str| state[name].as_str().unwrap_or_default();
+    let status = match &state["result"] {
+        Value::Bool(true) => "success",
+        Value::Null => "noop",
+        _ => "failure",
+    };
+    let changes = state["changes"].as_object().filter(|changes| !changes.is_empty());
+    let changes = changes.map(|changes| Value::Object(changes.clone()).to_string()).unwrap_or_default();
+    let told = [part("comment"), &changes].join(" ");
+    Event::new(&format!("{}: {}", part("__sls__"), part("__id__")), None, status, Some(told.trim()))
 }
 
 /// It did not come to states: the pillar or a file could not be rendered.
-fn of_errors<'v>(lines: impl Iterator<Item = &'v str>, nothing: NewRun) -> NewRun {
-    let messages = lines.take(MESSAGES).map(|line| message(ERROR, None, line)).collect();
-    NewRun { status: "failed", messages, ..nothing }
+fn of_errors<'v>(lines: impl Iterator<Item = &'v str>, nothing: Report) -> Report {
+    let messages = lines.take(MESSAGES).map(|line| Message::new(ERROR, None, line)).collect();
+    Report { status: "failed", messages, ..nothing }
 }
 
 /// In UTC, with or without saying so.
@@ -107,6 +131,7 @@ fn time(stamp: &str) -> Result<DateTime<Utc>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
@@ -127,13 +152,29 @@ mod tests {
             assert_eq!((read.status, read.mode), ("failed", "apply"));
             assert_eq!((read.total, read.changed, read.failed, read.out_of_sync), (4, 0, 2, 0));
             assert_eq!(
-                read.messages[0],
+                json!(read.messages[0]),
                 json!({"level": "err", "source": "demo: fails", "message": "Command \"exit 3\" run"})
             );
             assert!(read.duration_seconds.is_some_and(|seconds| (0.01..1.0).contains(&seconds)));
         }
         let started_at = read(&event, NOW).expect("a return")[0].started_at.to_rfc3339();
         assert_eq!(started_at, "2026-11-20T22:20:25.580868+00:00");
+    }
+
+    #[test]
+    fn what_our_own_states_say_is_read_and_what_others_did_is_an_event() {
+        let mut own = sample("minion_returner_arg");
+        let meta = r#"virtapi: {"applied":{"schema":1,"node_id":3,"generation":12,"clusters":{}}}"#;
+        own["return"] = json!({
+            "a": {"result": true, "changes": {}, "comment": meta, "__sls__": "virtapi", "__id__": "document"},
+            "b": {"result": true, "changes": {"diff": "+password = hunter2"}, "comment": "done", "__sls__": "x", "__id__": "y"},
+        });
+        let read = read(&own, NOW).expect("a return");
+        assert_eq!(read[0].applied.as_ref().map(|applied| applied.generation), Some(12));
+        let events = json!(read[0].events);
+        assert_eq!(events.as_array().map(Vec::len), Some(1));
+        assert_eq!((&events[0]["resource"], &events[0]["status"]), (&json!("x: y"), &json!("success")));
+        assert!(!events.to_string().contains("hunter2") && events.to_string().contains("done"), "{events}");
     }
 
     #[test]
@@ -146,7 +187,7 @@ mod tests {
         for value in [json!(["Pillar failed to render"]), json!("Pillar failed to render")] {
             let read = read(&with(value), NOW).expect("a return");
             assert_eq!((read[0].status, read[0].total), ("failed", 0));
-            assert_eq!(read[0].messages[0]["message"], "Pillar failed to render");
+            assert_eq!(json!(read[0].messages[0])["message"], "Pillar failed to render");
         }
         let mut own = with(json!({"a": {"result": null, "changes": {"a": 1}}, "b": {"result": true, "changes": {}}}));
         own["retcode"] = json!(0);

@@ -46,6 +46,11 @@ fn body(url: &str) -> Vec<u8> {
     match url {
         "/puppet/reports" => REPORT.into(),
         "/salt/returns" => salt_return().to_string().into(),
+        "/puppet/facts" | "/api/hosts/facts" => json!({"name": NODE, "facts": {}}).to_string().into(),
+        "/api/config_reports" => {
+            let report = json!({"host": NODE, "reported_at": "2026-11-20T22:20:25Z", "status": {}});
+            json!({"config_report": report}).to_string().into()
+        }
         _ => b"{}".into(),
     }
 }
@@ -98,7 +103,7 @@ pub fn routes() -> Vec<Route> {
             routes.push(Route {
                 method,
                 open: operation["security"] == json!([]),
-                documents: ["/puppet/", "/salt/", "/node/"].iter().any(|start| path.starts_with(start)),
+                documents: ["/puppet/", "/salt/", "/node/", "/api/"].iter().any(|start| path.starts_with(start)),
                 url,
                 kind,
                 answers: operation["responses"].as_object().unwrap().keys().cloned().collect(),

@@ -67,7 +67,7 @@ async fn writers_of_the_same_nodes_wait_and_do_not_lock_each_other_out() {
     assert_eq!(statuses(&answers), [201; 4]);
     // Each raised the generation of both once.
     for fqdn in ["a", "b"] {
-        assert_eq!(app.get(&format!("/v1/nodes/{fqdn}")).await.is(Status::Ok)["generation"], 6);
+        assert_eq!(app.get(&format!("/v1/nodes/{fqdn}")).await.is(Status::Ok)["desired_generation"], 6);
     }
 }
 

@@ -323,8 +323,10 @@ async fn a_list_is_created_whole_or_not_at_all() {
         assert_eq!(problem(&app.json(method, url, json!([{}])).await), (422, vec![String::new()]));
     }
     assert_eq!(app.contents().await, before);
-    let list =
-        app.post("/v1/nodes?fields=fqdn,generation", json!([{"fqdn": "b", "state": 1}, {"fqdn": "a", "state": 1}]));
+    let list = app.post(
+        "/v1/nodes?fields=fqdn,desired_generation",
+        json!([{"fqdn": "b", "state": 1}, {"fqdn": "a", "state": 1}]),
+    );
     let list = list.await.is(Status::Created);
-    assert_eq!(list["items"], json!([{"fqdn": "b", "generation": 2}, {"fqdn": "a", "generation": 2}]));
+    assert_eq!(list["items"], json!([{"fqdn": "b", "desired_generation": 2}, {"fqdn": "a", "desired_generation": 2}]));
 }

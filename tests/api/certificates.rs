@@ -244,7 +244,7 @@ async fn a_filter_that_is_not_understood_is_refused_where_it_is_written_and_wher
     for filter in [
         "a=b",
         "fqdn__near=x",
-        "generation=many",
+        "desired_generation=many",
         "limit=1",
         "fqdn=hv01.example.com&sort=fqdn",
         "&",

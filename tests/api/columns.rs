@@ -11,7 +11,7 @@ const COLUMNS: &str = "
         a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> ''
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type base ON base.oid = t.typbasetype
-    WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace";
+    WHERE c.relkind IN ('r', 'v') AND c.relnamespace = 'public'::regnamespace";
 
 /// Table, first column, table that is referred to, what a deletion does.
 const FOREIGN_KEYS: &str = "
@@ -35,7 +35,8 @@ const ILL_NAMED: &str = "
     SELECT conname FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid <> 0
     AND conrelid::regclass::text NOT LIKE '\\_\\_diesel%' AND conname !~ ('^' || conrelid::regclass || '_.*(' || CASE contype
         WHEN 'c' THEN 'check' WHEN 'f' THEN 'fkey' WHEN 'u' THEN 'key' WHEN 'p' THEN 'pkey' ELSE 'trigger' END || ')$')
-    AND conname <> conrelid::regclass || '_pkey'";
+    AND conname <> conrelid::regclass || '_pkey'
+    AND NOT (SELECT relispartition FROM pg_class WHERE pg_class.oid = conrelid)";
 
 /// What the database knows.
 struct Catalog {
@@ -68,8 +69,10 @@ impl Catalog {
     /// What is wrong with a column that is kept in the kind's own table.
     fn check_stored(&self, kind: &dyn Kind, column: &Column) -> Option<String> {
         let name = column.sql_name().trim_matches('"').to_owned();
-        let Some((sql_type, never_null, has_value)) = self.columns.get(&(kind.table().to_owned(), name.clone())) else {
-            return Some("is no column of the table".into());
+        // Of a view Postgres does not know what is never null.
+        let place = if column.is_derived() { kind.source() } else { kind.table() };
+        let Some((sql_type, never_null, has_value)) = self.columns.get(&(place.to_owned(), name.clone())) else {
+            return Some(format!("is no column of {place}"));
         };
         let fits = match column.ty.sql_type() {
             "int8" => ["int4", "int8"].contains(&sql_type.as_str()),
@@ -83,7 +86,7 @@ impl Catalog {
         if column.writable && column.required != must_be_given {
             return Some(format!("is required: {}, must be given to the table: {must_be_given}", column.required));
         }
-        if !column.writable && column.required != *never_null {
+        if !column.writable && !column.is_derived() && column.required != *never_null {
             return Some(format!("is never null: {}, in the table: {never_null}", column.required));
         }
         let target = column.target()?;

@@ -112,6 +112,7 @@ const CHECKS: &[(&str, &str)] = &[
     ("vms_cores_check", "UPDATE vms SET cores = 0"),
     ("vms_cputime_limit_check", "UPDATE vms SET cputime_limit = 101"),
     ("vms_name_check", "UPDATE vms SET name = E'a\\nb'"),
+    ("run_events_status_check", "INSERT INTO run_events (run, node, resource, status) VALUES (1, 'a', 'b', 'odd')"),
     ("runs_changed_check", "$run; UPDATE runs SET changed = -1"),
     ("runs_duration_seconds_check", "$run; UPDATE runs SET duration_seconds = -1"),
     ("runs_failed_check", "$run; UPDATE runs SET failed = -1"),
@@ -224,7 +225,7 @@ async fn every_reference_and_every_key_holds_in_the_database() {
     let password = json!({"password": "correct horse battery"});
     app.json(Method::Put, "/v1/users/hank/password", password).await.is(Status::NoContent);
     sql(&app.dsn, "UPDATE users SET openid_subject = name").await;
-    sql(&app.dsn, &format!("{RUN}; {RUN}")).await;
+    sql(&app.dsn, &format!("{RUN}; {RUN}; INSERT INTO node_facts (node_id, facts) SELECT id, '{{}}' FROM nodes")).await;
     assert_eq!(Browser::new(&app).log_in("", TOKEN).await.status, 303);
     let mut wrong = vec![];
     for row in rows(&app.dsn, OTHERS).await {

@@ -392,7 +392,8 @@ async fn where_and_how_a_vm_runs_is_for_the_operators_to_say() {
 #[rocket::async_test]
 async fn what_a_customer_changes_reaches_the_node_and_the_record() {
     let shared = shared().await;
-    let generation = async || shared.app.get("/v1/nodes/hv01.example.com").await.is(Status::Ok)["generation"].clone();
+    let generation =
+        async || shared.app.get("/v1/nodes/hv01.example.com").await.is(Status::Ok)["desired_generation"].clone();
     let before = generation().await.as_i64().expect("a number");
     let own = "/v1/vms/a0000000-0000-4000-8000-000000000011";
     assert_eq!(shared.ask(&shared.member, Method::Patch, own, &json!({"cores": 4})).await.0, 200);
@@ -478,6 +479,7 @@ async fn every_table_that_customers_reach_shows_them_their_own_rows_only() {
     .await;
     let named = [
         "cache_options",
+        "hypervisor_convergence",
         "images",
         "node_states",
         "own_organizations",
@@ -485,6 +487,7 @@ async fn every_table_that_customers_reach_shows_them_their_own_rows_only() {
         "storage_types",
         "virt_methods",
         "vm_states",
+        "vms_with_status",
         "writable_environments",
     ];
     assert_eq!(open.concat(), named);

@@ -74,10 +74,10 @@ async fn every_view_shows_what_was_posted() {
         let cluster = app.get("/v1/ceph-clusters/0x1f").await.is(Status::Ok);
         let mut document = posted.expected(fqdn);
         let clusters = if document["ceph"].is_null() { json!({}) } else { json!({"0x1f": cluster["generation"]}) };
-        document["meta"] = json!({"schema": 1, "node_id": node["id"], "generation": node["generation"],
+        document["meta"] = json!({"schema": 1, "node_id": node["id"], "generation": node["desired_generation"],
             "clusters": clusters});
         let mut parameters = json!({"fqdn": fqdn, "location": "2026-01-01", "state": "running",
-            "roles": document["roles"], "generation": node["generation"]});
+            "roles": document["roles"], "generation": node["desired_generation"]});
         for (name, value) in document["node"]["parameters"].as_object().expect("an object") {
             parameters[name] = value.clone();
         }
@@ -268,7 +268,8 @@ async fn many_who_ask_at_once_share_one_document() {
         let answers = join_all((0..300).map(|_| app.get(&url))).await;
         assert!(answers.iter().all(|answer| answer.status == 200 && answer.bytes == answers[0].bytes));
         let statements = log.statements().await;
-        let checks = statements.iter().filter(|statement| statement.starts_with("SELECT fqdn, id, generation")).count();
+        let checks =
+            statements.iter().filter(|statement| statement.starts_with("SELECT fqdn, id, desired_generation")).count();
         assert_eq!(builds(&statements), 1, "{checks} checks");
         // How many share a check depends on when they come; that those who wait share one is shown beside the code.
         assert!(checks < answers.len(), "{checks} checks");

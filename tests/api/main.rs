@@ -11,6 +11,7 @@ mod columns;
 mod commands;
 mod concurrency;
 mod constraints;
+mod convergence;
 mod customers;
 mod documents;
 mod dump;

@@ -7,14 +7,18 @@ use crate::harness::{database, rows};
 const FILE: &str = "src/schema.rs";
 const HOW: &str = "UPDATE_SCHEMA=1 cargo test schema";
 
-/// Every table, its primary key, and its columns in order, each with its base type.
+/// Every table and every view that a kind is read from, its primary key, and its columns in order, each with its base
+/// type. Postgres does not know of a column of a view that it is never null: it is if that of the table is, and so is
+/// the status.
 const COLUMNS: &str = "
-    SELECT c.relname, a.attname, COALESCE(base.typname, t.typname), a.attnotnull OR t.typnotnull,
-        a.attnum = ANY (p.conkey)
+    SELECT c.relname, a.attname, COALESCE(base.typname, t.typname), a.attnotnull OR t.typnotnull OR c.relkind = 'v' AND (
+            a.attname = 'status' OR EXISTS (SELECT FROM pg_attribute kept WHERE kept.attnotnull
+                AND kept.attrelid = to_regclass(replace(c.relname, '_with_status', '')) AND kept.attname = a.attname)),
+        a.attnum = ANY (p.conkey) OR c.relkind = 'v' AND a.attname = 'id'
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type base ON base.oid = t.typbasetype
     LEFT JOIN pg_constraint p ON p.conrelid = c.oid AND p.contype = 'p'
-    WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace AND c.relname NOT LIKE '\\_\\_diesel%'
+    WHERE (c.relkind IN ('r', 'p') AND NOT c.relispartition OR c.relkind = 'v' AND c.relname LIKE '%\\_with\\_status') AND c.relnamespace = 'public'::regnamespace AND c.relname NOT LIKE '\\_\\_diesel%'
     ORDER BY c.relname COLLATE \"C\", a.attnum";
 
 async fn generated() -> String {

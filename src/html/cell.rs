@@ -88,6 +88,7 @@ fn class(column: &Column) -> &'static str {
         Type::Int | Type::Float => "number",
         Type::Json => "json",
         Type::Ref(_) if column.name == "state" => "state",
+        Type::Choice(_) if column.name == "status" => "state",
         Type::Ref(kind) | Type::Owned(&crate::value_type::Owned { kind, .. }) if is_machine(labels::primary(kind)) => {
             "mono"
         }

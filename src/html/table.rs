@@ -43,7 +43,7 @@ pub struct Row {
 }
 
 /// How many columns a list shows unless the person says.
-const WIDE: usize = 7;
+const WIDE: usize = 8;
 /// How many columns a table has that is only a part of a page.
 pub const NARROW: usize = 6;
 
@@ -52,13 +52,15 @@ pub const NARROW: usize = 6;
 pub fn default_columns(kind: &dyn Kind) -> Vec<&'static Column> {
     let primary = labels::primary(kind);
     let telling = |column: &&'static Column| {
-        let of_the_record = matches!(column.name, "id" | "created_at" | "updated_at" | "generation");
+        let of_the_record =
+            matches!(column.name, "id" | "created_at" | "updated_at" | "generation" | "desired_generation");
         let is_long = matches!(column.ty, Type::Uuid | Type::Json);
         column.name != primary.name && !of_the_record && !is_long
     };
     let mut others: Vec<&Column> = kind.columns().iter().filter(telling).collect();
     // What every object has, then what it has to do with others.
-    others.sort_by_key(|column| (!(column.writable && column.required), column.any_target().is_none()));
+    let tells = |column: &Column| column.required && (column.writable || column.is_derived());
+    others.sort_by_key(|column| (!tells(column), column.any_target().is_none()));
     others.truncate(WIDE - 1);
     let in_order = kind.columns().iter().filter(|column| others.iter().any(|other| other.name == column.name));
     let mut columns: Vec<&Column> = std::iter::once(primary).chain(in_order).collect();

@@ -31,7 +31,7 @@ use crate::tls::ClientAuthorities;
 /// Who sends a request.
 pub struct Caller<'r> {
     actor: Actor,
-    identities: Arc<Identities>,
+    identities: &'r Identities,
     seen: &'r Seen,
     sightings: &'r Arc<Sightings>,
     address: Option<IpAddr>,
@@ -54,7 +54,7 @@ impl<'r> Caller<'r> {
         let sightings = request.rocket().state();
         Ok(Self {
             actor: of(request).await?,
-            identities: identities(request)?.clone(),
+            identities: identities(request)?,
             seen: Seen::of(request),
             sightings: sightings.ok_or_else(|| Error::Internal("nothing is recorded".into()))?,
             address: seen::address(request),
@@ -141,8 +141,8 @@ pub async fn of(request: &Request<'_>) -> Result<Actor> {
 
 async fn identify(request: &Request<'_>) -> Result<Actor> {
     let identities = identities(request)?;
-    if request.headers().contains("Authorization") {
-        let secret = secret(request).ok_or(Error::Unauthorized)?;
+    if let Some(header) = request.headers().get_one("Authorization") {
+        let secret = secret(header).ok_or(Error::Unauthorized)?;
         refuse_other_pages(request)?;
         return identities.identify(&secret, seen::address(request)).await?.ok_or(Error::Unauthorized);
     }
@@ -193,16 +193,14 @@ async fn certname(request: &Request<'_>) -> Result<String> {
 }
 
 /// What was sent to be known by.
-fn secret(request: &Request<'_>) -> Option<Secret> {
-    let (scheme, rest) = request.headers().get_one("Authorization")?.split_once(' ')?;
-    match scheme.to_ascii_lowercase().as_str() {
-        "bearer" | "token" => Secret::given(rest.trim()),
-        "basic" => {
-            let text = String::from_utf8(BASE64.decode(rest.trim()).ok()?).ok()?;
-            Secret::given(text.split_once(':')?.1)
-        }
-        _ => None,
+fn secret(header: &str) -> Option<Secret> {
+    let (scheme, rest) = header.split_once(' ')?;
+    let is = |name: &str| scheme.eq_ignore_ascii_case(name);
+    if is("Bearer") || is("Token") {
+        return Secret::given(rest.trim());
     }
+    let text = BASE64.decode(rest.trim()).ok().filter(|_| is("Basic"))?;
+    Secret::given(String::from_utf8(text).ok()?.split_once(':')?.1)
 }
 
 /// Refuses a request that changes something and comes from a page that is not ours. A browser that was given a password

@@ -2,7 +2,7 @@
 
 use metrics::Counter;
 use rocket::fairing::{Fairing, Info, Kind};
-use rocket::http::{ContentType, Header};
+use rocket::http::Header;
 use rocket::{Request, Response};
 use std::sync::Arc;
 
@@ -65,7 +65,8 @@ impl Fairing for Headers {
         if self.secure {
             response.set_header(Header::new("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY));
         }
-        if response.content_type() == Some(ContentType::HTML) {
+        // Looked at as it stands: to read it as a type would cost as much as all the rest here.
+        if response.headers().get_one("Content-Type").is_some_and(|media| media.starts_with("text/html")) {
             response.set_header(Header::new("Content-Security-Policy", CONTENT_SECURITY_POLICY));
             for (name, value) in OF_PAGES {
                 response.set_header(Header::new(name, value));

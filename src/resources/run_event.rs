@@ -10,11 +10,11 @@ pub struct RunEvent {
     id: i64,
     received_at: DateTime<Utc>,
     node: String,
-    run: i64,
+    status: String,
     resource: String,
     property: Option<String>,
-    status: String,
     message: Option<String>,
+    run: i64,
 }
 
 /// Nobody sends one but in a report.
@@ -29,13 +29,13 @@ impl Resource for RunEvent {
         Column::ID,
         Column::server("received_at", Type::Time).required().about("When its report came."),
         Column::server("node", Type::Text).required().about("The name of the node."),
-        Column::server("run", Type::Int).required().about("The id of the run."),
-        Column::server("resource", Type::Text).required().about("Puppet's resource, or Salt's file and state."),
-        Column::server("property", Type::Text).about("Which property of it, if the agent says so."),
         Column::server("status", Type::Choice(&["success", "failure", "noop"]))
             .required()
             .about("Whether it was changed, could not be, or would have been."),
+        Column::server("resource", Type::Text).required().about("Puppet's resource, or Salt's file and state."),
+        Column::server("property", Type::Text).about("Which property of it, if the agent says so."),
         Column::server("message", Type::Text).about("What the agent says, without what can be known for a secret."),
+        Column::server("run", Type::Int).required().about("The id of the run."),
     ];
     const EXAMPLE: &'static str = "{}";
     const READ_ONLY: bool = true;

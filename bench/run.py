@@ -33,6 +33,7 @@ def arguments():
     parser.add_argument("--many", type=int, default=1_000_000, help="VMs of the larger list")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
+    parser.add_argument("--only-reports", action="store_true", help="only measure how fast reports are taken in")
     parser.add_argument("--before", metavar="REVISION", help="only measure cached documents, beside a build of this one")
     return parser.parse_args()
 
@@ -290,6 +291,30 @@ def row(what, ours, theirs, ratio, low, high, p99, aim):
     print(f"  {what:<44}{ours:>10,.0f}{theirs:>11,.0f}{ratio:>8.2f}  {low:.2f}-{high:.2f}{p99:>9.1f}   {aim}")
 
 
+def reports(args, fleet):
+    """Reports of Puppet, each of another run, taken in durably: Postgres waits for the disk."""
+    sample = (ROOT / "tests" / "samples" / "puppet-report.yaml").read_text()
+    run_of_sample = re.search(r"^transaction_uuid: (\S+)$", sample, re.M)[1]
+    head, tail = sample.replace("host: hv01.example.com", "host: nodeNODE.bench.example").split(run_of_sample)
+    script = WORK / "reports.lua"
+    script.write_text(f"""math.randomseed(os.time())
+local head, tail = [==[{head}]==], [==[{tail}]==]
+local hex = function(n) return string.format('%0' .. n .. 'x', math.random(0, 16 ^ n - 1)) end
+request = function()
+  local run = hex(8) .. '-' .. hex(4) .. '-4' .. hex(3) .. '-8' .. hex(3) .. '-' .. hex(6) .. hex(6)
+  local body = head:gsub('NODE', math.random(1, {args.nodes})) .. run .. tail
+  return wrk.format('POST', '/puppet/reports', {{['Content-Type'] = 'application/x-yaml',
+    ['Authorization'] = 'Bearer {fleet.token}'}}, body)
+end
+""")
+    with served(fleet) as (port, _):
+        rates = [wrk(f"http://127.0.0.1:{port}/", args.seconds, 16, script) for _ in range(args.rounds)]
+    rate, late = statistics.median(r for r, _ in rates), statistics.median(p for _, p in rates)
+    size = len(sample)
+    durable = run("psql", fleet.dsn, "-Atqc", "SHOW fsync").strip()
+    print(f"\n  reports of {size:,} B: {rate:,.0f} a second, p99 {late:.0f} ms, fsync {durable} (aim: 1,000 a second)")
+
+
 def beside(args, cluster, document):
     """Cached documents, from this build and from one of before, each with its own database and the same fleet."""
     now, before = Database(cluster, "now"), Database(cluster, "before", build(args.before))
@@ -310,10 +335,16 @@ def main():
     args = arguments()
     WORK.mkdir(parents=True, exist_ok=True)
     os.environ["TEST_PG_DIR"] = str(WORK / "pg")
+    os.environ["TEST_PG_FSYNC"] = "on"
     cluster = run(ROOT / "tests" / "pg").strip()
     hypervisors = args.nodes * 4 // 5
     document, listing = "/salt/pillar/node7.bench.example", "/v1/vms?limit=100&embed=hypervisor,interfaces,volumes"
     print("Loading")
+    if args.only_reports:
+        fleet = Database(cluster, "fleet")
+        fleet.load(args.nodes, args.vms, 2, 2)
+        reports(args, fleet)
+        return
     if args.before:
         beside(args, cluster, document)
         return
@@ -349,6 +380,7 @@ def main():
                               lambda: wrk(theirs, args.seconds, 2, token=few.token))
         slower = (f"{1 / x:.2f}" for x in (result[2],))
         row(f"100 VMs, 3 embeds, of {args.many:,} : {args.few:,}", *result, f">= 0.83 (flat within 1.2; here {next(slower)}), p99 < 20 ms")
+    reports(args, fleet)
     print(f"\n  memory of the server after {hypervisors:,} documents: {memory[0]:.0f} MiB, at most {memory[1]:.0f} MiB (aim: under 150)")
 
 

@@ -1,5 +1,10 @@
 # @summary A hypervisor and the virtual machines that belong on it.
 #
+# Bridges and volumes come before the machines that use them. What virtapi does not know, and what it no longer knows, is
+# left alone; the report of the run names it.
+#
+# libvirt, QEMU, and what the volumes and the switch need are not installed from here: require that from this class.
+#
 # @param local_storage_bytes Size of the local storage for volumes; null if it is not known.
 # @param local_storage_path Directory of the volumes that are files; null if there are none.
 # @param vg_name LVM volume group of the volumes; null if there are none.
@@ -9,6 +14,15 @@
 # @param ram_overcommit_ratio How much virtual memory a byte may carry.
 # @param virt_methods The methods that this hypervisor offers.
 # @param vms The virtual machines by UUID.
+# @param manage Whether to converge the machines. Without it the class only puts the data into the catalog.
+# @param accelerate Whether KVM may be used. Without it a machine whose method is KVM is emulated. The kernel is not asked:
+#   there are some with a `/dev/kvm` in which guests hang.
+# @param switch What the machines' bridges are.
+# @param uplink What VLANs come by. For Linux bridges a network device, where it is not the interface or bond of the node
+#   that the document has in that VLAN; for Open vSwitch the bridge that has all VLANs, which is the site's own to make.
+# @param vxlan_device The network device to send VXLANs from, where it is not the one that the document has in that VLAN.
+# @param rbd_user The Ceph user of volumes in a pool.
+# @param shutdown_timeout Seconds that a guest has to shut down.
 class virtapi::hypervisor (
   Optional[Virtapi::Bytes]          $local_storage_bytes,
   Optional[Virtapi::Path]           $local_storage_path,
@@ -19,5 +33,90 @@ class virtapi::hypervisor (
   Numeric                           $ram_overcommit_ratio,
   Array[String[1]]                  $virt_methods,
   Hash[Virtapi::Uuid, Virtapi::Vm]  $vms,
+  Boolean                           $manage           = true,
+  Boolean                           $accelerate       = true,
+  Enum['linux', 'openvswitch']      $switch           = 'linux',
+  Optional[String[1, 15]]           $uplink           = undef,
+  Optional[String[1, 15]]           $vxlan_device     = undef,
+  String[1]                         $rbd_user         = 'libvirt',
+  Integer[1]                        $shutdown_timeout = 60,
 ) {
+  include virtapi
+
+  if $manage {
+    # The device of each VLAN and VXLAN on this node, by name.
+    $devices = $virtapi::node['interfaces'].reduce({}) |$found, $interface| {
+      $device = $interface['bond'] ? { undef => $interface['name'], default => $interface['bond'] }
+      if $device {
+        $interface['vlans'].reduce($found) |$more, $vlan| { $more + { $vlan['name'] => $device } }
+      } else {
+        $found
+      }
+    }
+    $in_pools = $vms.any |$uuid, $vm| { $vm['volumes'].any |$volume| { $volume['type'] == 'rbd' } }
+    if $in_pools {
+      include virtapi::ceph
+      $clusters = $virtapi::ceph::clusters
+    } else {
+      $clusters = {}
+    }
+
+    $vms.each |$uuid, $vm| {
+      $vm['interfaces'].each |$interface| {
+        $own = $interface['vlans'].map |$vlan| { $devices[$vlan['name']] }[0]
+        virtapi_bridge { $interface['bridge']:
+          provider     => $switch,
+          vlans        => $interface['vlans'],
+          uplink       => $uplink ? { undef => $switch ? { 'linux' => $own, default => undef }, default => $uplink },
+          vxlan_device => $vxlan_device ? { undef => $own, default => $vxlan_device },
+        }
+      }
+
+      $vm['volumes'].each |$volume| {
+        $place = $volume['type'] ? {
+          'lvm'   => { 'provider' => 'lvm', 'place' => "${volume['vg']}/${volume['lv']}" },
+          'rbd'   => {
+            'provider' => 'rbd',
+            'place'    => "${volume['pool']}/${volume['image']}",
+            'cluster'  => $volume['cluster'],
+            'mons'     => $clusters.dig($volume['cluster'], 'mons'),
+            'rbd_user' => $rbd_user,
+          },
+          default => { 'provider' => 'file', 'place' => $volume['path'], 'backing' => $volume['backing'] },
+        }
+        virtapi_volume { $volume['uuid']:
+          vm         => $uuid,
+          type       => $volume['type'],
+          size_bytes => $volume['size_bytes'],
+          *          => $place,
+        }
+      }
+
+      virtapi_domain { $uuid:
+        domain           => $vm['domain'],
+        vm_name          => $vm['name'],
+        cores            => $vm['cores'],
+        ram_bytes        => $vm['ram_bytes'],
+        cputime_limit    => $vm['cputime_limit'] ? { undef => 'none', default => $vm['cputime_limit'] },
+        virt_method      => $vm['virt_method'],
+        state            => $vm['state'],
+        interfaces       => $vm['interfaces'],
+        volumes          => $vm['volumes'],
+        accelerate       => $accelerate,
+        switch           => $switch,
+        rbd_user         => $rbd_user,
+        clusters         => $clusters,
+        shutdown_timeout => $shutdown_timeout,
+      }
+    }
+
+    Virtapi_observation <| title == $trusted['certname'] |> {
+      hypervisor => {
+        'local_storage_path' => $local_storage_path,
+        'vg_name'            => $vg_name,
+        'switch'             => $switch,
+        'uplink'             => $uplink,
+      },
+    }
+  }
 }

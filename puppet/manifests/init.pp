@@ -1,7 +1,7 @@
 # @summary A node that virtapi describes: which one it is, in which version, and with which roles.
 #
-# The parameters come from Hiera and have no defaults: without its data a node gets no catalog. The class manages
-# nothing; it puts the data into the catalog, checked, for the classes that do.
+# The parameters come from Hiera and have no defaults: without its data a node gets no catalog. The class itself changes
+# nothing; its two resources tell the server, in the report of the run, what was applied and what is there.
 #
 # @param meta The version of the node's document.
 # @param node The node itself with its network.
@@ -11,4 +11,9 @@ class virtapi (
   Virtapi::Node        $node,
   Array[Virtapi::Role] $roles,
 ) {
+  virtapi_document { $trusted['certname']:
+    meta => $meta,
+  }
+
+  virtapi_observation { $trusted['certname']: }
 }

@@ -23,6 +23,9 @@ class Sandbox:
         (self.environment / "manifests").mkdir(parents=True)
         (self.dir / "code/modules").mkdir()
         (self.dir / "code/modules/virtapi").symlink_to(ROOT / "puppet")
+        (self.environment / "data").mkdir()
+        # This machine is no hypervisor.
+        (self.environment / "data/site.json").write_text('{"virtapi::hypervisor::manage": false}', encoding="utf-8")
         self.site("")
         self._reports = []
 
@@ -35,6 +38,8 @@ class Sandbox:
         (self.environment / "manifests/site.pp").write_text(text, encoding="utf-8")
 
     def hiera(self, *levels):
+        """The hierarchy's levels, and below them what the site sets itself."""
+        levels = [*levels, {"name": "site", "data_hash": "json_data", "datadir": "data", "path": "site.json"}]
         lines = ["version: 5", "hierarchy:"]
         for level in levels:
             # JSON is YAML, and needs no care with quotes.

@@ -4,7 +4,7 @@ import socket
 import unittest
 
 import puppet_documents as documents
-from puppet_fleet import canonical
+from puppet_fleet import canonical, of_document
 from puppet_sandbox import TIMEOUT, Sandbox
 from puppet_stub import ENC, HIERA, Stub, answer, document, raw, slow
 
@@ -54,7 +54,8 @@ class PuppetTest(unittest.TestCase):
             title = "::".join(part.capitalize() for part in name.split("::"))
             # Puppet leaves null out of a catalog's top level; inside of values it stays.
             expected = {key: value for key, value in parameters.items() if value is not None}
-            self.assertEqual(canonical(resources[f"Class[{title}]"]["parameters"]), canonical(expected), name)
+            self.assertEqual(canonical(of_document(resources[f"Class[{title}]"]["parameters"])),
+                             canonical(expected), name)
         shown = resources["Class[Shown]"]["parameters"]["top_scope"]
         self.assertEqual(canonical(shown), canonical(documents.PARAMETERS))
         self.assertEqual((self.stub.count(ENC), self.stub.count(HIERA)), (1, 1), "requests for one compilation")

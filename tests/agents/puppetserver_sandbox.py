@@ -169,8 +169,11 @@ serverport = {self._port}
         self._write("enc.toml", "".join(f"{name} = {json.dumps(value)}\n" for name, value in enc.items()))
         level = {"name": "virtapi", "data_hash": "virtapi::data", "uri": url + "/puppet/hiera/%{trusted.certname}",
                  "options": options}
+        site = {"name": "site", "data_hash": "json_data", "datadir": "data", "path": "site.json"}
         self._write("code/environments/production/hiera.yaml",
-                    f"version: 5\nhierarchy:\n  - {json.dumps(level)}\n")
+                    f"version: 5\nhierarchy:\n  - {json.dumps(level)}\n  - {json.dumps(site)}\n")
+        # This machine is no hypervisor.
+        self._write("code/environments/production/data/site.json", '{"virtapi::hypervisor::manage": false}')
 
     def agent(self):
         """Run the agent once for real; returns the exit status and what was said."""

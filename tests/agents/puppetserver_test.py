@@ -7,7 +7,7 @@ import time
 import unittest
 
 import puppet_documents as documents
-from puppet_fleet import Fleet, canonical
+from puppet_fleet import Fleet, canonical, of_document
 from puppet_sandbox import TIMEOUT
 from puppet_server import Server
 from puppet_stub import ENC, HIERA, Stub, answer, document, raw, slow
@@ -48,7 +48,7 @@ class PuppetserverTest(unittest.TestCase):
         for name, parameters in documents.classes(documents.hiera()).items():
             title = "::".join(part.capitalize() for part in name.split("::"))
             expected = {key: value for key, value in parameters.items() if value is not None}
-            self.assertEqual(canonical(resources[f"Class[{title}]"]["parameters"]), canonical(expected), name)
+            self.assertEqual(canonical(of_document(resources[f"Class[{title}]"]["parameters"])), canonical(expected), name)
 
     def test_one_question_each_for_a_catalog(self):
         self.assert_applied()

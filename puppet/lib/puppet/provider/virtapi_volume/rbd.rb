@@ -1,0 +1,62 @@
+# Images in a pool of Ceph.
+require 'json'
+require_relative '../../../puppet_x/virtapi/volume_provider'
+
+Puppet::Type.type(:virtapi_volume).provide(:rbd) do
+  desc 'Images in a pool of Ceph.'
+
+  include PuppetX::Virtapi::VolumeProvider
+
+  commands rbd: 'rbd'
+
+  attr_writer :sizes
+
+  # One question for each pool.
+  def self.prefetch(resources)
+    resources.values.group_by { |resource| [connection(resource), resource[:place].split('/', 2).first] }
+             .each do |(connection, pool), same|
+      text = Puppet::Util::Execution.execute(['rbd', *connection, 'ls', '--long', '--format', 'json', pool],
+                                             failonfail: true, combine: false)
+      sizes = JSON.parse(text).reject { |image| image.key?('snapshot') }
+                  .map { |image| ["#{pool}/#{image['image']}", image['size']] }.to_h
+      same.each { |resource| resource.provider.sizes = sizes }
+    end
+  end
+
+  def self.connection(resource)
+    mons = resource[:mons].map do |mon|
+      address = mon['address']
+      "#{address.include?(':') ? "[#{address}]" : address}:#{mon['port']}"
+    end
+    ['--cluster', resource[:cluster], '--id', resource[:rbd_user], '-m', mons.join(',')]
+  end
+
+  def types
+    %w[rbd]
+  end
+
+  def size
+    @sizes[resource[:place]]
+  end
+
+  private
+
+  def source
+    "rbd:#{resource[:place]}"
+  end
+
+  def make(bytes)
+    rbd(*connection, 'create', '--size', "#{bytes}B", resource[:place])
+  end
+
+  # A running machine's QEMU has the lock of the image, and makes it larger itself.
+  def grow(bytes, disk)
+    return tell_guest(disk, bytes) if disk
+
+    rbd(*connection, 'resize', '--no-progress', '--size', "#{bytes}B", resource[:place])
+  end
+
+  def connection
+    self.class.connection(resource)
+  end
+end

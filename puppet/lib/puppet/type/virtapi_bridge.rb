@@ -1,0 +1,71 @@
+# The bridge of one interface of a virtual machine.
+require_relative '../../puppet_x/virtapi/evaluated'
+require_relative '../../puppet_x/virtapi/segment'
+
+Puppet::Type.newtype(:virtapi_bridge) do
+  @doc = <<-DOC
+    The bridge of one interface of a virtual machine, connected to the VLAN or VXLAN that the interface belongs to. The
+    provider says by what: `linux` or `openvswitch`. Nothing takes a bridge away.
+  DOC
+
+  include PuppetX::Virtapi::Evaluated
+
+  ensurable do
+    desc 'A bridge is made, and never taken away.'
+    newvalue(:present) { provider.create }
+    defaultto :present
+  end
+
+  newparam(:name, namevar: true) do
+    desc "The bridge's name."
+    newvalues(/\Abr[0-9a-f-]{1,13}\z/)
+  end
+
+  newparam(:uplink) do
+    desc <<-DOC
+      What the VLANs come by. For Linux bridges a network device, below which a VLAN device is made for each tag; for
+      Open vSwitch a bridge that is there, and of which all VLANs are trunks.
+    DOC
+  end
+
+  newparam(:vxlan_device) do
+    desc 'The network device whose address VXLANs are sent from.'
+  end
+
+  newproperty(:vlans, array_matching: :all) do
+    desc 'The VLANs of the interface, as the document has them. Without any the bridge is connected to nothing.'
+
+    def insync?(is)
+      is.to_s == segment.to_s
+    end
+
+    def segment
+      PuppetX::Virtapi::Segment.new(Array(should))
+    end
+
+    def is_to_s(value)
+      value.to_s
+    end
+
+    def should_to_s(_value)
+      segment.to_s
+    end
+  end
+
+  newproperty(:link) do
+    desc 'Whether the bridge and its cable are up.'
+    newvalues(:up)
+    defaultto :up
+  end
+
+  def segment
+    PuppetX::Virtapi::Segment.new(Array(parameter(:vlans) && parameter(:vlans).should))
+  end
+
+  def refuse
+    return if parameter(:vlans).nil?
+
+    reason = provider.unable(segment)
+    raise Puppet::Error, "#{self[:name]}: #{reason}" if reason
+  end
+end

@@ -1,0 +1,72 @@
+# A volume of a virtual machine.
+require_relative '../../puppet_x/virtapi/evaluated'
+
+Puppet::Type.newtype(:virtapi_volume) do
+  @doc = <<-DOC
+    A volume of a virtual machine: a file (qcow2, raw), a logical volume, or an image in a pool; the provider says which
+    of these (`file`, `lvm`, `rbd`). It is made and grows. It is never made smaller, and nothing takes it away. One that
+    a defined domain has, and that is not there, is not made anew: it is lost, and an empty one would hide that.
+  DOC
+
+  include PuppetX::Virtapi::Evaluated
+
+  ensurable do
+    desc 'A volume is made, and never taken away.'
+    newvalue(:present) { provider.create }
+    defaultto :present
+  end
+
+  newparam(:uuid, namevar: true) do
+    desc "The volume's UUID."
+    newvalues(/\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\z/)
+  end
+
+  newparam(:vm) do
+    desc 'UUID of the virtual machine that has it.'
+  end
+
+  newparam(:backing) do
+    desc 'The golden image that it is made on, as the document has it. A volume that is there keeps what it came from.'
+  end
+
+  newparam(:cluster) do
+    desc 'The Ceph cluster that its pool is in, by name.'
+  end
+
+  newparam(:mons) do
+    desc "The cluster's monitors, as the document has them."
+    defaultto { [] }
+  end
+
+  newparam(:rbd_user) do
+    desc 'The Ceph user, whose keyring is where Ceph looks for it.'
+    defaultto 'libvirt'
+  end
+
+  newparam(:type) do
+    desc 'qcow2, raw, lvm or rbd.'
+  end
+
+  newparam(:place) do
+    desc 'Where it is: the path of a file, `vg/lv`, or `pool/image`.'
+  end
+
+  newproperty(:size_bytes) do
+    desc 'Its size. A smaller one is an error.'
+    munge { |value| Integer(value) }
+
+    def insync?(is)
+      # LVM rounds up to its extents.
+      return true if is >= should && is < should + provider.unit
+      return false if is < should
+
+      raise Puppet::Error, "#{resource[:place]} has #{is} bytes and is to have #{should}: a volume is never made smaller"
+    end
+  end
+
+  def refuse
+    return if self[:type].nil? || provider.types.include?(self[:type])
+
+    raise Puppet::Error, "#{self[:place]}: type #{self[:type]} is none that this module manages"
+  end
+end

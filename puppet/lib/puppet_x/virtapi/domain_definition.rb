@@ -1,0 +1,132 @@
+# What a domain's XML says about the things that virtapi decides, whether we built that XML or libvirt wrote it. Whatever
+# else the XML has is not looked at.
+require_relative 'domain_xml'
+
+module PuppetX
+  module Virtapi
+    # The reading of one domain's XML.
+    class DomainDefinition
+      # One disk; `element` is where it was read.
+      Disk = Struct.new(:alias_name, :target, :source, :format, :cache, :limits, :element) do
+        # What must be the same while the VM runs: a new value takes effect at a start.
+        def fixed
+          [source, format, cache]
+        end
+
+        def uuid
+          alias_name[/\Aua-([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\z/, 1] if alias_name
+        end
+
+        def ours?
+          !uuid.nil?
+        end
+
+        def same?(other)
+          ours? && other.ours? ? uuid == other.uuid : source == other.source
+        end
+
+        def like?(other)
+          fixed == other.fixed && limits == other.limits
+        end
+      end
+
+      # One network interface; `cut` when its link is down.
+      Interface = Struct.new(:alias_name, :mac, :bridge, :switch, :cut, :element) do
+        def fixed
+          [bridge, switch]
+        end
+
+        def ours?
+          alias_name.to_s.start_with?('ua-br')
+        end
+
+        def same?(other)
+          mac == other.mac
+        end
+
+        def like?(other)
+          fixed == other.fixed
+        end
+      end
+
+      def initialize(root)
+        @root = root
+      end
+
+      attr_reader :root
+
+      def name
+        @root.text('name')
+      end
+
+      def uuid
+        @root.text('uuid')
+      end
+
+      def type
+        @root.attributes['type']
+      end
+
+      def title
+        @root.text('title')
+      end
+
+      def cores
+        vcpu = @root.child('vcpu')
+        (vcpu.attributes['current'] || @root.text('vcpu')).to_i
+      end
+
+      def memory_kib
+        @root.text('memory').to_i
+      end
+
+      # Per cent of each virtual CPU; nil without a limit.
+      def cputime_limit
+        quota = @root.text('cputune', 'quota').to_i
+        return unless quota.positive?
+
+        period = @root.text('cputune', 'period')
+        quota * 100 / (period ? period.to_i : DomainXml::PERIOD)
+      end
+
+      def disks
+        @disks ||= devices('disk').select { |disk| disk.attributes.fetch('device', 'disk') == 'disk' }.map do |disk|
+          Disk.new(disk.attribute('alias', 'name'), disk.attribute('target', 'dev'), source(disk),
+                   disk.attribute('driver', 'type'), disk.attribute('driver', 'cache') || 'default', limits(disk), disk)
+        end
+      end
+
+      def interfaces
+        @interfaces ||= devices('interface').map do |interface|
+          switch = interface.attribute('virtualport', 'type') == 'openvswitch' ? 'openvswitch' : 'linux'
+          Interface.new(interface.attribute('alias', 'name'), interface.attribute('mac', 'address'),
+                        interface.attribute('source', 'bridge'), switch,
+                        interface.attribute('link', 'state') == 'down', interface)
+        end
+      end
+
+      private
+
+      def devices(name)
+        devices = @root.child('devices')
+        devices ? devices.elements(name) : []
+      end
+
+      # Where a disk is; monitors may change under it.
+      def source(disk)
+        source = disk.child('source')
+        return unless source
+
+        protocol = source.attributes['protocol']
+        protocol ? "#{protocol}:#{source.attributes['name']}" : source.attributes['file'] || source.attributes['dev']
+      end
+
+      def limits(disk)
+        DomainXml::IOTUNE.map do |field, name|
+          value = disk.text('iotune', name).to_i
+          [field, value.positive? ? value : nil]
+        end.to_h
+      end
+    end
+  end
+end

@@ -1,0 +1,25 @@
+# Whether a run really did what the catalog says: a resource that was skipped by tags or schedule, or that was only looked
+# at (noop), is not converged, although nothing failed.
+
+module PuppetX
+  module Virtapi
+    # Included by the types that converge something.
+    module Evaluated
+      TYPES = %i[virtapi_bridge virtapi_volume virtapi_domain].freeze
+
+      # Puppet asks this of a resource exactly when it comes to it.
+      def retrieve
+        @evaluated = true
+        refuse
+        super
+      end
+
+      def converged?
+        @evaluated && !noop?
+      end
+
+      # Raises where the resource is one that this module cannot bring about; nothing is then touched.
+      def refuse; end
+    end
+  end
+end

@@ -1,0 +1,80 @@
+# What is really on a hypervisor at the end of a run, beside what the catalog has: how its VMs are, and what is there that
+# virtapi does not know. It only looks.
+require_relative 'links'
+require_relative 'ovs_database'
+require_relative 'segment'
+require_relative 'virsh'
+
+module PuppetX
+  module Virtapi
+    # Looks at one hypervisor.
+    class Observation
+      # @param hypervisor [Hash] `local_storage_path`, `vg_name`, `switch` and `uplink`
+      # @param resources [Array] the catalog's
+      def initialize(hypervisor, resources)
+        @hypervisor = hypervisor
+        @resources = resources.group_by(&:type)
+      end
+
+      # What could not be looked at is left out, and the reason given to the block.
+      def look(&failed)
+        domains = attempt(failed) { Virsh.states }
+        unmanaged = { 'domains' => domains && unmanaged_domains(domains), 'bridges' => attempt(failed) { bridges },
+                      'volumes' => attempt(failed) { volumes } }.compact
+        { 'vms' => domains && vms(domains), 'unmanaged' => unmanaged }.compact
+      end
+
+      private
+
+      def attempt(failed)
+        yield
+      rescue StandardError => error
+        failed.call(error)
+        nil
+      end
+
+      def of(type)
+        @resources.fetch(type, [])
+      end
+
+      def uuids
+        of(:virtapi_domain).map { |resource| resource[:uuid] }
+      end
+
+      def vms(domains)
+        domains.select { |uuid, _| uuids.include?(uuid) }.sort.to_h.transform_values { |domain| domain[:state] }
+      end
+
+      def unmanaged_domains(domains)
+        domains.reject { |uuid, _| uuids.include?(uuid) }.values.map { |domain| domain[:name] }.sort
+      end
+
+      def bridges
+        managed = of(:virtapi_bridge)
+        segments = managed.map(&:segment).select { |segment| %i[vlan vxlan].include?(segment.kind) }
+        there = Links.read.bridges
+        there |= OvsDatabase.read.bridges - [@hypervisor['uplink']] if @hypervisor['switch'] == 'openvswitch'
+        (there - managed.map { |bridge| bridge[:name] } - segments.map(&:bridge)).sort
+      end
+
+      def volumes
+        known = of(:virtapi_volume).flat_map { |volume| [volume[:place], volume[:backing] && volume[:backing]['path']] }
+        ((files + logical_volumes) - known).sort
+      end
+
+      def files
+        path = @hypervisor['local_storage_path']
+        return [] unless path && File.directory?(path)
+
+        Dir.children(path).map { |name| File.join(path, name) }.select { |file| File.file?(file) }
+      end
+
+      def logical_volumes
+        group = @hypervisor['vg_name']
+        return [] unless group && Puppet::Util.which('lvs')
+
+        Puppet::Type.type(:virtapi_volume).provider(:lvm).sizes.keys.select { |name| name.start_with?("#{group}/") }
+      end
+    end
+  end
+end

@@ -1,0 +1,22 @@
+# What the Puppet module makes of a golden document: `ruby puppet_golden.rb DIRECTORY` prints, as JSON, the XML of each
+# domain and the segment of each bridge.
+require 'json'
+lib = File.expand_path('../../puppet/lib/puppet_x/virtapi', __dir__)
+require "#{lib}/domain_xml"
+require "#{lib}/segment"
+
+read = ->(name) { JSON.parse(File.read(File.join(ARGV[0], name), encoding: 'UTF-8')) }
+document = read.call('document.json')['virtapi']
+settings = { 'rbd_user' => 'libvirt', 'clusters' => document.dig('ceph', 'clusters') || {} }
+           .merge(read.call('settings.json'))
+vms = document['hypervisor']['vms']
+domains = vms.map { |uuid, vm| [vm['domain'], PuppetX::Virtapi::DomainXml.new(uuid, vm, settings).build.to_s] }
+bridges = vms.values.flat_map { |vm| vm['interfaces'] }.map do |interface|
+  cable = PuppetX::Virtapi::Segment.cable(interface['bridge'])
+  segment = PuppetX::Virtapi::Segment.new(interface['vlans'])
+  own = %i[vlan vxlan].include?(segment.kind)
+  [interface['bridge'], { 'segment' => segment.to_s, 'cable' => cable, 'tap' => PuppetX::Virtapi::DomainXml.tap(interface['bridge']),
+                          'segment_bridge' => own ? segment.bridge : nil, 'carrier' => own ? segment.carrier : nil,
+                          'group' => segment.kind == :vxlan ? segment.group : nil }]
+end
+puts JSON.generate('domains' => domains.to_h, 'bridges' => bridges.to_h)

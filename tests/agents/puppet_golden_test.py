@@ -1,0 +1,48 @@
+"""The golden files of tests/golden: what the Puppet module makes of each document is what every tool has to make of it."""
+import json
+import subprocess
+import unittest
+import xml.etree.ElementTree
+
+from puppet_sandbox import ROOT
+
+GOLDEN = ROOT / "tests/golden"
+
+
+def canonical(text):
+    """C14N 2.0, in which neither indentation nor the order of attributes counts."""
+    return xml.etree.ElementTree.canonicalize(text, strip_text=True)
+
+
+class GoldenTest(unittest.TestCase):
+    maxDiff = None
+
+    def test_every_document(self):
+        cases = sorted(path.parent for path in GOLDEN.glob("*/document.json"))
+        self.assertGreater(len(cases), 3)
+        for case in cases:
+            with self.subTest(case.name):
+                made = self.made(case)
+                expected = {path.stem: path.read_text(encoding="utf-8") for path in case.glob("*.xml")}
+                self.assertEqual(set(made["domains"]), set(expected))
+                for domain, text in expected.items():
+                    self.assertEqual(canonical(made["domains"][domain]), canonical(text))
+                    # This module writes the golden form itself, so that a difference can be read.
+                    self.assertEqual(made["domains"][domain], text)
+                bridges = json.loads((case / "bridges.json").read_text(encoding="utf-8"))
+                self.assertEqual(made["bridges"], bridges)
+                for name, bridge in bridges.items():
+                    names = [name, bridge["tap"], *bridge["cable"], bridge["segment_bridge"], bridge["carrier"]]
+                    self.assertLessEqual(max(len(each or "") for each in names), 15, "the kernel allows 15 characters")
+
+    @staticmethod
+    def made(case):
+        run = subprocess.run(["ruby", ROOT / "tests/agents/puppet_golden.rb", case], capture_output=True,
+                             encoding="utf-8", check=False)
+        if run.returncode != 0:
+            raise AssertionError(run.stderr)
+        return json.loads(run.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

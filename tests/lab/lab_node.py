@@ -1,0 +1,226 @@
+"""A hypervisor of its own on this machine: namespaces for network, mounts and host name, in which a real libvirtd runs
+real guests without KVM, and where `puppet apply` converges them.
+
+Paths are Debian's own; what is written below /etc, /var and /run stays in the node's directory. Shared with the machine are processes, cgroups and /dev: domains have names
+that are unlikely to be anybody else's, and what was started is stopped by its process id."""
+import contextlib
+import glob
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CERTNAME = "lab01.example.com"
+
+# Keeps the cgroups, which a fresh sysfs would hide; libvirt and lxc look for devices in the sysfs of their own network.
+ENTER = """
+mkdir -p /run/virtapi-cgroups; mount --rbind /sys/fs/cgroup /run/virtapi-cgroups
+mount -t sysfs sysfs /sys; mount --rbind /run/virtapi-cgroups /sys/fs/cgroup; umount -l /run/virtapi-cgroups
+rmdir /run/virtapi-cgroups
+mount -t tmpfs tmpfs /run; mkdir -p /run/lock /run/libvirt /run/openvswitch
+for place in etc var; do
+    mkdir -p "$1/$place/upper" "$1/$place/work"
+    mount -t overlay -o "lowerdir=/$place,upperdir=$1/$place/upper,workdir=$1/$place/work" overlay "/$place"
+done
+mkdir -p /var/log/libvirt /var/lib/libvirt /etc/libvirt /var/log/openvswitch /etc/openvswitch
+hostname lab01
+ip link set lo up
+touch "$1/ready"
+exec sleep infinity
+"""
+
+QEMU_CONF = """
+security_driver = "none"
+user = "root"
+group = "root"
+namespaces = []
+stdio_handler = "file"
+"""
+LIBVIRTD_CONF = """
+auth_unix_rw = "none"
+unix_sock_dir = "/run/libvirt"
+log_outputs = "2:file:/var/log/libvirt/libvirtd.log"
+"""
+
+
+def wait_until(condition, seconds, what):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.1)
+
+
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Run:
+    """What a run of Puppet did."""
+
+    def __init__(self, status, said, report):
+        self.status = status
+        self.said = said
+        self.logs = re.findall(r"(?ms)^- level: (\w+)\n  message: (.*?)\n  source: (.*?)\n", report)
+
+    def messages(self, kind):
+        """The messages for the server of one kind, as they are in the report."""
+        found = []
+        for level, message, _ in self.logs:
+            text = " ".join(message.split())
+            if text[:1] in "'\"":
+                text = text[1:-1].replace("''", "'") if text[0] == "'" else json.loads(text)
+            if text.startswith("virtapi: {") and level == "notice":
+                value = json.loads(text.removeprefix("virtapi: "))
+                if kind in value:
+                    found.append(value[kind])
+        return found
+
+
+class Node:
+    """One hypervisor."""
+
+    def __init__(self):
+        self._cleanups = contextlib.ExitStack()
+        try:
+            self._start()
+        except BaseException:
+            self.remove()
+            raise
+
+    def _start(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="virtapi-lab-"))
+        self._cleanups.callback(shutil.rmtree, self.dir)
+        self.network = f"virtapi-lab-{os.getpid()}"
+        subprocess.run(["ip", "netns", "add", self.network], check=True)
+        self._cleanups.callback(subprocess.run, ["ip", "netns", "del", self.network], check=False)
+        self._machine_groups = set(glob.glob("/sys/fs/cgroup/*/machine"))
+        self._cleanups.callback(self._remove_groups)
+        self._holder = subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/{self.network}", "unshare", "-m", "-u", "--propagation", "private", "bash", "-ec", ENTER,
+             "sh", str(self.dir)])
+        self._cleanups.callback(self._end_holder)
+        wait_until((self.dir / "ready").exists, 10, "namespaces")
+        root = pathlib.Path(f"/proc/{self._holder.pid}/root")
+        (root / "etc/libvirt/qemu.conf").write_text(QEMU_CONF, encoding="utf-8")
+        (root / "etc/libvirt/libvirtd.conf").write_text(LIBVIRTD_CONF, encoding="utf-8")
+        self.storage = self.dir / "images"
+        self.storage.mkdir()
+        self.environment = self.dir / "code/environments/production"
+        (self.environment / "data").mkdir(parents=True)
+        (self.dir / "code/modules").mkdir()
+        (self.dir / "code/modules/virtapi").symlink_to(ROOT / "puppet")
+        levels = [{"name": "virtapi", "data_hash": "json_data", "path": "virtapi.json"},
+                  {"name": "site", "data_hash": "json_data", "path": "site.json"}]
+        (self.environment / "hiera.yaml").write_text(
+            json.dumps({"version": 5, "defaults": {"datadir": "data"}, "hierarchy": levels}), encoding="utf-8")
+        self.site({})
+        self._cleanups.callback(self._end_guests)
+        self.start_libvirtd()
+
+    def remove(self):
+        self._cleanups.close()
+
+    def _end_holder(self):
+        self._holder.kill()
+        self._holder.wait()
+
+    def _run_dir(self):
+        return pathlib.Path(f"/proc/{self._holder.pid}/root/run")
+
+    def _end_guests(self):
+        """QEMU outlives libvirtd: both are ended by their own files of process ids."""
+        if self._holder.poll() is not None:
+            return
+        pids = [self._pid(path) for path in
+                [self._run_dir() / "libvirt/libvirtd.pid", *(self._run_dir() / "libvirt/qemu").glob("*.pid"),
+                 *(self._run_dir() / "openvswitch").glob("*.pid")]]
+        for pid in filter(None, pids):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not alive(pid), 10, f"the end of {pid}")
+
+    @staticmethod
+    def _pid(path):
+        try:
+            return int(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def _remove_groups(self):
+        """libvirt leaves the parent of the groups of its domains behind, and those of guests that were killed."""
+        for group in set(glob.glob("/sys/fs/cgroup/*/machine")) - self._machine_groups:
+            for place, _, _ in os.walk(group, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(place)
+
+    def command(self, *words):
+        return ["nsenter", "-t", str(self._holder.pid), "-m", "-n", "-u", "--wd=/", *map(str, words)]
+
+    def run(self, *words, check=True):
+        run = subprocess.run(self.command(*words), capture_output=True, encoding="utf-8", timeout=120, check=False)
+        if check and run.returncode != 0:
+            raise AssertionError(f"{words}: {run.stdout}{run.stderr}")
+        return run.stdout
+
+    def virsh(self, *words, check=True):
+        return self.run("virsh", "-q", "-c", "qemu:///system", *words, check=check)
+
+    def start_libvirtd(self):
+        self.run("libvirtd", "-d", "-p", "/run/libvirt/libvirtd.pid")
+        wait_until(lambda: self.run("virsh", "-c", "qemu:///system", "uri", check=False) != "", 10, "libvirtd")
+
+    def stop_libvirtd(self):
+        pid = self._pid(self._run_dir() / "libvirt/libvirtd.pid")
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not alive(pid), 20, "the end of libvirtd")
+
+    def guest(self, domain):
+        """The process id of a running guest; None where none runs."""
+        pid = self._pid(self._run_dir() / f"libvirt/qemu/{domain}.pid")
+        return pid if pid and alive(pid) else None
+
+    def kill_guest(self, domain):
+        pid = self.guest(domain)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: self.virsh("domstate", domain).strip() == "shut off", 20, "libvirt to see it")
+
+    def site(self, settings):
+        """What the site sets besides the server's data: parameters of virtapi::hypervisor."""
+        data = {f"virtapi::hypervisor::{key}": value for key, value in {"accelerate": False, **settings}.items()}
+        (self.environment / "data/site.json").write_text(json.dumps(data), encoding="utf-8")
+
+    def document(self, document):
+        """What the server says."""
+        data = {f"virtapi::{key}": document[key] for key in ("meta", "node", "roles") if key in document}
+        data.update({f"virtapi::hypervisor::{key}": value for key, value in document["hypervisor"].items()})
+        if "ceph" in document:
+            data["virtapi::ceph::clusters"] = document["ceph"]["clusters"]
+        (self.environment / "data/virtapi.json").write_text(json.dumps(data), encoding="utf-8")
+
+    def puppet(self, *words):
+        environment = {**os.environ, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+        settings = ["--confdir", self.dir / "conf", "--codedir", self.dir / "code", "--vardir", self.dir / "var",
+                    "--certname", CERTNAME, "--color", "false"]
+        return subprocess.run(self.command("puppet", *words, *settings), env=environment, timeout=300,
+                              capture_output=True, encoding="utf-8", check=False)
+
+    def apply(self, *flags, manifest="include virtapi, virtapi::hypervisor"):
+        site = self.environment / "site.pp"
+        site.write_text(manifest, encoding="utf-8")
+        report = self.dir / "report.yaml"
+        report.unlink(missing_ok=True)
+        run = self.puppet("apply", "--detailed-exitcodes", "--exclude_unchanged_resources", "--lastrunreport", report, *flags, site)
+        return Run(run.returncode, run.stdout + run.stderr, report.read_text(encoding="utf-8") if report.exists() else "")
+
+    def resources(self, kind):
+        return self.puppet("resource", kind, "--modulepath", self.dir / "code/modules").stdout

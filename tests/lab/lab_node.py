@@ -3,6 +3,7 @@ real guests without KVM, and where `puppet apply` converges them.
 
 Paths are Debian's own; what is written below /etc, /var and /run stays in the node's directory. Shared with the machine are processes, cgroups and /dev: domains have names
 that are unlikely to be anybody else's, and what was started is stopped by its process id."""
+import atexit
 import contextlib
 import glob
 import json
@@ -91,6 +92,9 @@ class Node:
 
     def __init__(self):
         self._cleanups = contextlib.ExitStack()
+        # unittest does not clean up when it is interrupted or ended.
+        atexit.register(self.remove)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             self._start()
         except BaseException:
@@ -193,6 +197,27 @@ class Node:
         pid = self.guest(domain)
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: self.virsh("domstate", domain).strip() == "shut off", 20, "libvirt to see it")
+
+    def bridges(self):
+        return [link["ifname"] for link in json.loads(self.run("ip", "-json", "link", "show", "type", "bridge")) if link]
+
+    def define_foreign(self, name):
+        """A domain that virtapi has not made."""
+        path = self.dir / "foreign.xml"
+        path.write_text(f'<domain type="qemu"><name>{name}</name><memory unit="MiB">32</memory>'
+                        '<os><type>hvm</type></os></domain>', encoding="utf-8")
+        self.virsh("define", path)
+
+    def clear(self):
+        """Take away all guests, bridges and volumes, for the next test."""
+        for name in filter(None, self.virsh("list", "--all", "--uuid").split()):
+            self.virsh("destroy", name, check=False)
+            self.virsh("undefine", name)
+        links = [link["ifname"] for link in json.loads(self.run("ip", "-json", "link", "show")) if link]
+        for name in filter(re.compile("(br|up|vlan|vxlan|vx|vt)").match, links):
+            self.run("ip", "link", "del", name, check=False)
+        for path in self.storage.iterdir():
+            path.unlink()
 
     def site(self, settings):
         """What the site sets besides the server's data: parameters of virtapi::hypervisor."""

@@ -6,9 +6,13 @@ module PuppetX
   module Virtapi
     # Reads Open vSwitch's database.
     class OvsDatabase
+      def self.running?
+        Puppet::Util::Execution.execute(%w[ovs-vsctl --timeout=5 --no-wait show], failonfail: false).exitstatus.zero?
+      end
+
       def self.read
         new(Puppet::Util::Execution.execute(
-              ['ovs-vsctl', '--format=json', '--', '--columns=name,ports,datapath_type', 'list', 'Bridge',
+              ['ovs-vsctl', '--timeout=10', '--format=json', '--', '--columns=name,ports,datapath_type', 'list', 'Bridge',
                '--', '--columns=_uuid,name,tag,trunks', 'list', 'Port'], failonfail: true, combine: false
             ))
       end

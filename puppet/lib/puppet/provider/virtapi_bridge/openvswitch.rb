@@ -11,7 +11,10 @@ Puppet::Type.type(:virtapi_bridge).provide(:openvswitch) do
 
   attr_writer :database
 
+  # Where Open vSwitch is installed and does not run, there are none.
   def self.instances
+    return [] unless PuppetX::Virtapi::OvsDatabase.running?
+
     database = PuppetX::Virtapi::OvsDatabase.read
     database.bridges.grep(/\Abr-?[0-9a-f]+-[0-9a-f]+\z/).map do |name|
       provider = new(name: name, ensure: :present)

@@ -22,6 +22,18 @@ Puppet::Type.type(:virtapi_volume).provide(:lvm) do
     end.to_h
   end
 
+  def self.instances
+    found = sizes
+    PuppetX::Virtapi::Virsh.domains.values.flat_map { |domain| domain.defined.disks }.map do |disk|
+      place = disk.source.to_s[%r{\A/dev/(.+/.+)\z}, 1]
+      next unless disk.uuid && found.key?(place)
+
+      provider = new(name: disk.uuid, place: place)
+      provider.sizes = found
+      provider
+    end.compact
+  end
+
   def self.prefetch(resources)
     found = sizes
     resources.each_value { |resource| resource.provider.sizes = found }
@@ -42,7 +54,7 @@ Puppet::Type.type(:virtapi_volume).provide(:lvm) do
   private
 
   def found
-    @sizes[resource[:place]]
+    @sizes[@resource && @resource[:place] || get(:place)]
   end
 
   def source

@@ -8,7 +8,7 @@ SCHEMATHESIS := PYTHONDONTWRITEBYTECODE=1 python3 tests/schemathesis/run.py
 PYTHON_TEST := PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -s tests/agents
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check rust-test agents-test test-full bench advisories fuzz schemathesis sbom fmt clean setup-run \
+.PHONY: help run build test check rust-test agents-test test-full test-lab bench advisories fuzz schemathesis sbom fmt clean setup-run \
 	setup-test
 
 help: ## Say what can be done
@@ -41,6 +41,10 @@ test-full: setup-test ## Also what takes minutes: puppetserver with real certifi
 	scripts/setup-puppet --full
 	cargo build --locked
 	$(PYTHON_TEST) -p 'puppetserver*_test.py'
+
+test-lab: ## A real hypervisor in namespaces of its own, converged by Puppet; needs root
+	@scripts/setup-lab
+	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -s tests/lab -p '*_test.py'
 
 bench: ## Measure against nginx and pgbench, side by side
 	scripts/bench

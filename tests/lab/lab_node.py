@@ -198,6 +198,27 @@ class Node:
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: self.virsh("domstate", domain).strip() == "shut off", 20, "libvirt to see it")
 
+    def start_openvswitch(self):
+        """Its data path is in user space, for which no module of the kernel is needed."""
+        self.run("ovsdb-tool", "create", "/etc/openvswitch/conf.db", "/usr/share/openvswitch/vswitch.ovsschema")
+        self.run("ovsdb-server", "/etc/openvswitch/conf.db", "--remote=punix:/run/openvswitch/db.sock", "--pidfile", "--detach",
+                 "--log-file")
+        self.run("ovs-vsctl", "--no-wait", "init")
+        self.run("ovs-vswitchd", "unix:/run/openvswitch/db.sock", "--pidfile", "--detach", "--log-file")
+
+    def probe(self, name, address, *add):
+        """A network of its own that hangs on a bridge by a veth pair; `add` are the words to which the port's name is added."""
+        self.run("ip", "netns", "add", name)
+        self.run("ip", "link", "add", f"p-{name}", "type", "veth", "peer", "name", "eth0", "netns", name)
+        self.run("ip", "-n", name, "addr", "add", address, "dev", "eth0")
+        for words in (("-n", name, "link", "set", "eth0", "up"), ("link", "set", f"p-{name}", "up")):
+            self.run("ip", *words)
+        self.run(*(f"p-{name}" if word == "PORT" else word for word in add))
+
+    def reaches(self, name, address):
+        ping = self.command("ip", "netns", "exec", name, "ping", "-c", "1", "-W", "1", address)
+        return subprocess.run(ping, capture_output=True, check=False).returncode == 0
+
     def bridges(self):
         return [link["ifname"] for link in json.loads(self.run("ip", "-json", "link", "show", "type", "bridge")) if link]
 

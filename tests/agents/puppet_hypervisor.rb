@@ -1,0 +1,47 @@
+# What the Puppet module decides about a hypervisor, without one: questions as JSON on stdin, answers as JSON.
+require 'json'
+lib = File.expand_path('../../puppet/lib/puppet_x/virtapi', __dir__)
+%w[domain_plan virsh links ovs_database qcow2].each { |name| require "#{lib}/#{name}" }
+include PuppetX::Virtapi
+
+# One domain: what the document says, and as which document libvirt has defined and runs it; XML in place of a document
+# is libvirt's own.
+def plan(question)
+  uuid = question['uuid']
+  definition = lambda do |machine|
+    next if machine.nil?
+
+    root = machine.is_a?(String) ? Element.parse(machine) : DomainXml.new(uuid, machine, question['settings']).build
+    DomainDefinition.new(Element.parse(root.to_s))
+  end
+  desired, defined, running = question.values_at('desired', 'defined', 'running').map(&definition)
+  plan = DomainPlan.new(desired, defined, running)
+  before = { undefined: plan.undefined, restart: plan.restart_reasons,
+             actions: plan.actions.values.flatten.map { |action| [action.kind, action.target] } }
+  merged = DomainMerge.new(definition.call(question['desired']).root, defined.root).merge
+  again = DomainPlan.new(definition.call(question['desired']), DomainDefinition.new(Element.parse(merged.to_s)), nil)
+  before.merge(merged: merged.to_s, left: again.undefined)
+end
+
+def virsh(question)
+  found = Virsh.parse_domains(question['text'], question['autostart'], question['mark'])
+  found.map { |domain| [domain.uuid, domain.state, domain.reason, domain.autostart, domain.defined.name, domain.running&.cores] }
+end
+
+def links(question)
+  links = Links.new(question['text'])
+  { bridges: links.bridges, master: links.master(question['of']), vni: links.vni(question['of']), up: links.up?(question['of']) }
+end
+
+def ovs(question)
+  database = OvsDatabase.new(question['text'])
+  { bridges: database.bridges, datapath: database.datapath_type('uplink0'),
+    ports: question['of'].map { |port| [database.bridge_of(port), database.access?(port), database.tags(port)] } }
+end
+
+def qcow2(question)
+  header = Qcow2.read(question['path'])
+  header && [header.size, header.backing]
+end
+
+puts JSON.generate(JSON.parse($stdin.read).map { |question| send(question['ask'], question) })

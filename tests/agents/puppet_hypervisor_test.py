@@ -1,0 +1,155 @@
+"""What the Puppet module decides about a hypervisor, and how it reads what the tools there say; without a hypervisor."""
+import json
+import pathlib
+import struct
+import subprocess
+import tempfile
+import unittest
+
+from puppet_sandbox import ROOT
+
+UUID = "a0000000-0000-4000-8000-000000000001"
+SETTINGS = {"accelerate": False, "switch": "linux", "rbd_user": "libvirt", "clusters": {}}
+
+
+def volume(number, **other):
+    limits = dict.fromkeys(("read_iops_limit", "write_iops_limit", "read_bps_limit", "write_bps_limit"))
+    return {"uuid": f"b0000000-0000-4000-8000-{number:012d}", "type": "raw", "size_bytes": 1, **limits, "cache": "none",
+            "path": f"/srv/vol-{number}.raw", **other}
+
+
+def interface(number):
+    return {"bridge": f"br-7-{number}", "mac": f"52:54:00:00:00:{number:02x}", "vlans": []}
+
+
+def machine(**other):
+    return {"name": "web", "domain": "vm-7", "cores": 1, "ram_bytes": 2**30, "cputime_limit": None, "virt_method": "KVM",
+            "interfaces": [interface(1)], "volumes": [volume(1), volume(2)], **other}
+
+
+def ask(*questions):
+    run = subprocess.run(["ruby", ROOT / "tests/agents/puppet_hypervisor.rb"], input=json.dumps(questions),
+                         capture_output=True, encoding="utf-8", check=False)
+    if run.returncode != 0:
+        raise AssertionError(run.stderr)
+    return json.loads(run.stdout)
+
+
+class PlanTest(unittest.TestCase):
+    maxDiff = None
+
+    def plans(self, *cases):
+        """The plan of each: what is desired, defined, and runs."""
+        names = ("desired", "defined", "running")
+        answers = ask(*({"ask": "plan", "uuid": UUID, "settings": SETTINGS, **dict(zip(names, case))} for case in cases))
+        for answer in answers:
+            self.assertEqual(answer["left"], [], "what was merged is what was desired")
+        return answers
+
+    def test_each_difference(self):
+        one = machine()
+        cases = {
+            "nothing": ({}, [], [], []),
+            "name": ({"name": "db"}, ["vm_name"], [], []),
+            "cores": ({"cores": 2}, ["cores"], [], ["1 cores become 2"]),
+            "memory": ({"ram_bytes": 2**30 + 1}, ["ram_bytes"], [], ["1048576 KiB of memory become 1048577"]),
+            "cputime": ({"cputime_limit": 50}, ["cputime_limit"], [["limit_cpu", None]], []),
+            "limit": ({"volumes": [volume(1), volume(2, read_bps_limit=5)]}, ["volumes"], [["limit_disk", "vdb"]], []),
+            "cache": ({"volumes": [volume(1, cache="unsafe"), volume(2)]}, ["volumes"], [],
+                      [f"volume {volume(1)['uuid']} changes"]),
+            "more, in front": ({"volumes": [volume(3), volume(1), volume(2)]}, ["volumes"], [["attach_disk", "vdc"]], []),
+            "another order": ({"volumes": [volume(2), volume(1)]}, [], [], []),
+            "less": ({"volumes": [volume(2)]}, ["volumes"], [["detach_disk", "vda"]], []),
+            "interface more": ({"interfaces": [interface(2), interface(1)]}, ["interfaces"], [["attach_interface", None]], []),
+            "interface less": ({"interfaces": []}, ["interfaces"], [["detach_interface", None]], []),
+        }
+        changed = [machine(**change) for change, *_ in cases.values()]
+        both = self.plans(*((desired, one, one) for desired in changed))
+        off = self.plans(*((desired, one, None) for desired in changed))
+        defined = self.plans(*((desired, desired, one) for desired in changed))
+        for (name, (_, undefined, actions, restart)), *answers in zip(cases.items(), both, off, defined):
+            with self.subTest(name):
+                found = [(answer["undefined"], answer["actions"], answer["restart"]) for answer in answers]
+                self.assertEqual(found[0], (undefined, actions, restart))
+                self.assertEqual(found[1], (undefined, [], []), "off, there is only the definition")
+                self.assertEqual((found[2][0], found[2][2]), ([], restart), "defined, and not yet in what runs")
+
+    def test_what_others_have_done_stays(self):
+        defined = """<domain type='qemu' id='3' xmlns:qemu='urn:q'>
+            <name>vm-7</name><uuid>%s</uuid><title>web</title><memory unit='KiB'>1048576</memory>
+            <currentMemory unit='KiB'>1048576</currentMemory><vcpu placement='static'>1</vcpu>
+            <cputune><vcpupin vcpu='0' cpuset='1'/></cputune>
+            <devices><emulator>/usr/bin/q</emulator>
+              <disk type='file' device='cdrom'><target dev='sda' bus='sata'/></disk>
+              <disk type='file' device='disk'><driver name='qemu' type='raw' cache='none' io='native'/>
+                <source file='/srv/vol-1.raw'/><target dev='vda' bus='virtio'/><serial>&lt;x&amp;</serial>
+                <address type='pci' slot='0x09'/></disk>
+              <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='/srv/foreign'/>
+                <target dev='vdb' bus='virtio'/></disk>
+              <interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='old'/><model type='virtio'/>
+                <address type='pci' slot='0x08'/></interface>
+              <interface type='bridge'><mac address='52:54:00:ff:ff:ff'/><source bridge='foreign'/></interface>
+            </devices><qemu:commandline><qemu:arg value='-x'/></qemu:commandline></domain>""" % UUID
+        (answer,) = self.plans((machine(cores=2, cputime_limit=50), defined, None))
+        self.assertEqual(answer["undefined"], ["cores", "cputime_limit", "volumes", "interfaces"])
+        merged = answer["merged"]
+        for kept in ("<vcpupin vcpu='0' cpuset='1'/>", "slot='0x09'", "slot='0x08'", "io='native'", "/srv/foreign", "device='cdrom'",
+                     "52:54:00:ff:ff:ff", "<qemu:arg value='-x'/>", "xmlns:qemu='urn:q'", "<serial>&lt;x&amp;</serial>",
+                     "<emulator>/usr/bin/q</emulator>"):
+            self.assertIn(kept, merged)
+        for new in ("<vcpu>2</vcpu>", "<quota>50000</quota>", "<target dev='vdc' bus='virtio'/>", "ua-br-7-1", "bridge='br-7-1'"):
+            self.assertIn(new, merged)
+        self.assertNotIn("bridge='old'", merged)
+
+
+class ReadingTest(unittest.TestCase):
+    def test_a_batch_of_virsh(self):
+        def answers(uuid, state, name):
+            xml = f"<domain type='qemu'><name>{name}</name><uuid>{uuid}</uuid><vcpu current='1'>2</vcpu></domain>"
+            return f"M {uuid}{state}\n\nM {uuid}{xml}\n\nM {uuid}{xml}\n\n"
+        other = UUID[:-1] + "2"
+        # The mark in a name is only dangerous to whom knows it.
+        text = answers(UUID, "running (booted)", "x") + answers(other, "shut off (crashed)", "N y")
+        (found,) = ask({"ask": "virsh", "text": text.replace("M ", "MARK "), "mark": "MARK", "autostart": [other]})
+        self.assertEqual(found, [[UUID, "running", "booted", False, "x", 1], [other, "crashed", "crashed", True, "N y", None]])
+        with self.assertRaisesRegex(AssertionError, "only a part"):
+            ask({"ask": "virsh", "text": f"MARK {UUID}running (booted)\n", "mark": "MARK", "autostart": []})
+
+    def test_states(self):
+        cases = {"running (booted)": "running", "idle": "running", "in shutdown (user)": "running", "paused (user)": "paused",
+                 "pmsuspended": "paused", "shut off (shutdown)": "stopped", "shut off (crashed)": "crashed", "crashed (panicked)": "crashed"}
+        xml = "<domain type='qemu'><name>x</name><vcpu>1</vcpu></domain>"
+        texts = [f"M {UUID}{told}\nM {UUID}{xml}\nM {UUID}{xml}" for told in cases]
+        found = ask(*({"ask": "virsh", "text": text, "mark": "M", "autostart": []} for text in texts))
+        self.assertEqual([domain[1] for (domain,) in found], list(cases.values()))
+
+    def test_network_devices(self):
+        text = json.dumps([{}, {"ifname": "br-7-1", "flags": ["UP"], "linkinfo": {"info_kind": "bridge"}}, {"ifname": "lo", "flags": ["UP"]},
+                           {"ifname": "vx5", "flags": ["BROADCAST"], "master": "vxlan-5", "linkinfo": {"info_kind": "vxlan", "info_data": {"id": 5}}}])
+        (found,) = ask({"ask": "links", "text": text, "of": "vx5"})
+        self.assertEqual(found, {"bridges": ["br-7-1"], "master": "vxlan-5", "vni": 5, "up": False})
+
+    def test_open_vswitch(self):
+        bridges = {"headings": ["name", "ports", "datapath_type"],
+                   "data": [["br-7-1", ["uuid", "u1"], "netdev"], ["uplink0", ["set", [["uuid", "u2"], ["uuid", "u3"]]], "netdev"]]}
+        ports = {"headings": ["_uuid", "name", "tag", "trunks"],
+                 "data": [[["uuid", "u1"], "up-7-1", ["set", []], ["set", []]], [["uuid", "u2"], "dn-7-1", 100, ["set", []]],
+                          [["uuid", "u3"], "dn-8-1", ["set", []], ["set", [200, 100]]]]}
+        text = f"{json.dumps(bridges)}\n{json.dumps(ports)}\n"
+        (found,) = ask({"ask": "ovs", "text": text, "of": ["up-7-1", "dn-7-1", "dn-8-1", "none"]})
+        self.assertEqual(found, {"bridges": ["br-7-1", "uplink0"], "datapath": "netdev", "ports": [
+            ["br-7-1", False, []], ["uplink0", True, [100]], ["uplink0", False, [100, 200]], [None, False, []]]})
+
+    def test_headers_of_qcow2(self):
+        with tempfile.TemporaryDirectory() as place:
+            header = struct.pack(">4sIQIIQ", b"QFI\xfb", 3, 32, 5, 16, 2**40)
+            files = {"backed": header + "/ä/x".encode(), "alone": struct.pack(">4sIQIIQ", b"QFI\xfb", 3, 0, 0, 16, 7), "short": header[:20],
+                     "raw": b"\0" * 64, "empty": b""}
+            for name, content in files.items():
+                pathlib.Path(place, name).write_bytes(content)
+            found = ask(*({"ask": "qcow2", "path": f"{place}/{name}"} for name in files))
+        self.assertEqual(found, [[2**40, "/ä/x"], [7, None], None, None, None])
+
+
+if __name__ == "__main__":
+    unittest.main()

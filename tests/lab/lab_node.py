@@ -21,9 +21,9 @@ CERTNAME = "lab01.example.com"
 
 # Keeps the cgroups, which a fresh sysfs would hide; libvirt and lxc look for devices in the sysfs of their own network.
 ENTER = """
-mkdir -p /run/virtapi-cgroups; mount --rbind /sys/fs/cgroup /run/virtapi-cgroups
-mount -t sysfs sysfs /sys; mount --rbind /run/virtapi-cgroups /sys/fs/cgroup; umount -l /run/virtapi-cgroups
-rmdir /run/virtapi-cgroups
+mkdir "$1/cgroups"; mount --rbind /sys/fs/cgroup "$1/cgroups"
+mount -t sysfs sysfs /sys; mount --rbind "$1/cgroups" /sys/fs/cgroup; umount -l "$1/cgroups"
+rmdir "$1/cgroups"
 mount -t tmpfs tmpfs /run; mkdir -p /run/lock /run/libvirt /run/openvswitch
 for place in etc var; do
     mkdir -p "$1/$place/upper" "$1/$place/work"
@@ -104,19 +104,17 @@ class Node:
     def _start(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="virtapi-lab-"))
         self._cleanups.callback(shutil.rmtree, self.dir)
-        self.network = f"virtapi-lab-{os.getpid()}"
+        self.network = self.dir.name
         subprocess.run(["ip", "netns", "add", self.network], check=True)
         self._cleanups.callback(subprocess.run, ["ip", "netns", "del", self.network], check=False)
-        self._machine_groups = set(glob.glob("/sys/fs/cgroup/*/machine"))
         self._cleanups.callback(self._remove_groups)
         self._holder = subprocess.Popen(
             ["nsenter", f"--net=/run/netns/{self.network}", "unshare", "-m", "-u", "--propagation", "private", "bash", "-ec", ENTER,
              "sh", str(self.dir)])
         self._cleanups.callback(self._end_holder)
         wait_until((self.dir / "ready").exists, 10, "namespaces")
-        root = pathlib.Path(f"/proc/{self._holder.pid}/root")
-        (root / "etc/libvirt/qemu.conf").write_text(QEMU_CONF, encoding="utf-8")
-        (root / "etc/libvirt/libvirtd.conf").write_text(LIBVIRTD_CONF, encoding="utf-8")
+        self.path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF, encoding="utf-8")
+        self.path("/etc/libvirt/libvirtd.conf").write_text(LIBVIRTD_CONF, encoding="utf-8")
         self.storage = self.dir / "images"
         self.storage.mkdir()
         self.environment = self.dir / "code/environments/production"
@@ -138,16 +136,17 @@ class Node:
         self._holder.kill()
         self._holder.wait()
 
-    def _run_dir(self):
-        return pathlib.Path(f"/proc/{self._holder.pid}/root/run")
+    def path(self, absolute):
+        """A path of the node, from outside."""
+        return pathlib.Path(f"/proc/{self._holder.pid}/root{absolute}")
 
     def _end_guests(self):
         """QEMU outlives libvirtd: both are ended by their own files of process ids."""
         if self._holder.poll() is not None:
             return
         pids = [self._pid(path) for path in
-                [self._run_dir() / "libvirt/libvirtd.pid", *(self._run_dir() / "libvirt/qemu").glob("*.pid"),
-                 *(self._run_dir() / "openvswitch").glob("*.pid")]]
+                [self.path("/run/libvirt/libvirtd.pid"), *self.path("/run/libvirt/qemu").glob("*.pid"),
+                 *self.path("/run/openvswitch").glob("*.pid")]]
         for pid in filter(None, pids):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -161,8 +160,9 @@ class Node:
             return None
 
     def _remove_groups(self):
-        """libvirt leaves the parent of the groups of its domains behind, and those of guests that were killed."""
-        for group in set(glob.glob("/sys/fs/cgroup/*/machine")) - self._machine_groups:
+        """libvirt leaves the parent of the groups of its domains behind, and those of guests that were killed. A group that
+        has processes or groups in it is not removed by the kernel."""
+        for group in glob.glob("/sys/fs/cgroup/*/machine"):
             for place, _, _ in os.walk(group, topdown=False):
                 with contextlib.suppress(OSError):
                     os.rmdir(place)
@@ -184,13 +184,13 @@ class Node:
         wait_until(lambda: self.run("virsh", "-c", "qemu:///system", "uri", check=False) != "", 10, "libvirtd")
 
     def stop_libvirtd(self):
-        pid = self._pid(self._run_dir() / "libvirt/libvirtd.pid")
+        pid = self._pid(self.path("/run/libvirt/libvirtd.pid"))
         os.kill(pid, signal.SIGTERM)
         wait_until(lambda: not alive(pid), 20, "the end of libvirtd")
 
     def guest(self, domain):
         """The process id of a running guest; None where none runs."""
-        pid = self._pid(self._run_dir() / f"libvirt/qemu/{domain}.pid")
+        pid = self._pid(self.path(f"/run/libvirt/qemu/{domain}.pid"))
         return pid if pid and alive(pid) else None
 
     def kill_guest(self, domain):

@@ -27,7 +27,6 @@ module PuppetX
         def running
           return unless running?
 
-          # Read again only where it is another text.
           @running ||= DomainDefinition.new(Element.parse(running_xml))
         end
       end

@@ -1,5 +1,6 @@
 # Domains of libvirt, by virsh.
 require_relative '../../../puppet_x/virtapi/domain_plan'
+require_relative '../../../puppet_x/virtapi/rbd'
 require_relative '../../../puppet_x/virtapi/virsh'
 
 Puppet::Type.type(:virtapi_domain).provide(:virsh) do
@@ -151,11 +152,7 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
 
     # What goes away goes first, in case that its name is used anew.
     actions.sort_by { |action| action.kind.to_s.start_with?('detach') ? 0 : 1 }.each { |action| live(action) }
-    say_what_needs_a_restart
   end
-
-  # The plan before the change has not said what the change itself brings.
-  def say_what_needs_a_restart; end
 
   def live(action)
     case action.kind
@@ -225,7 +222,10 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
   end
 
   def start
-    return virsh('start', uuid) unless @found && @found.running?
+    unless @found && @found.running?
+      PuppetX::Virtapi::Rbd.images(resource).each(&:wait_until_unused)
+      return virsh('start', uuid)
+    end
 
     unless RESUMABLE.include?(@found.reason)
       raise Puppet::Error, "#{resource[:domain]} is paused (#{@found.reason}), and not resumed"

@@ -1,5 +1,6 @@
 # Images in a pool of Ceph.
 require 'json'
+require_relative '../../../puppet_x/virtapi/rbd'
 require_relative '../../../puppet_x/virtapi/volume_provider'
 
 Puppet::Type.type(:virtapi_volume).provide(:rbd) do
@@ -29,11 +30,7 @@ Puppet::Type.type(:virtapi_volume).provide(:rbd) do
   end
 
   def self.connection(resource)
-    mons = resource[:mons].map do |mon|
-      address = mon['address']
-      "#{address.include?(':') ? "[#{address}]" : address}:#{mon['port']}"
-    end
-    ['--cluster', resource[:cluster], '--id', resource[:rbd_user], '-m', mons.join(',')]
+    PuppetX::Virtapi::Rbd.connection(resource[:cluster], resource[:rbd_user], resource[:mons])
   end
 
   def types

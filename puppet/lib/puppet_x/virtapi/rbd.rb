@@ -1,0 +1,56 @@
+# Images in a pool of Ceph, by Ceph's own program, rbd.
+require 'json'
+require 'puppet'
+
+module PuppetX
+  module Virtapi
+    # One image.
+    class Rbd
+      # Seconds after which Ceph gives up a client that has died, and some more.
+      EXPIRY = 40
+
+      # Words for `rbd` that say which cluster, who, and where.
+      def self.connection(cluster, user, mons)
+        addresses = mons.map do |mon|
+          address = mon['address']
+          "#{address.include?(':') ? "[#{address}]" : address}:#{mon['port']}"
+        end
+        ['--cluster', cluster, '--id', user, '-m', addresses.join(',')]
+      end
+
+      # Those of a virtapi_domain.
+      def self.images(domain)
+        domain.machine['volumes'].select { |volume| volume['type'] == 'rbd' }.map do |volume|
+          mons = domain[:clusters].fetch(volume['cluster'])['mons']
+          new("#{volume['pool']}/#{volume['image']}", connection(volume['cluster'], domain[:rbd_user], mons))
+        end
+      end
+
+      def initialize(place, connection)
+        @place = place
+        @connection = connection
+      end
+
+      # A machine that moves here may still run where it was, for nobody stops it there; two that write to one image
+      # destroy it. A machine that has just died is still seen for a while.
+      def wait_until_unused
+        deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + EXPIRY
+        until (users = watchers).empty?
+          if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
+            raise Puppet::Error, "image #{@place} is in use by #{users.join(', ')}: the machine may run elsewhere, and is not started"
+          end
+
+          sleep 1
+        end
+      end
+
+      private
+
+      def watchers
+        text = Puppet::Util::Execution.execute(['rbd', *@connection, 'status', '--format', 'json', @place],
+                                               failonfail: true, combine: false)
+        JSON.parse(text)['watchers'].map { |watcher| watcher['address'] }
+      end
+    end
+  end
+end

@@ -14,7 +14,8 @@
 # @param ram_overcommit_ratio How much virtual memory a byte may carry.
 # @param virt_methods The methods that this hypervisor offers.
 # @param vms The virtual machines by UUID.
-# @param manage Whether to converge the machines. Without it the class only puts the data into the catalog.
+# @param manage Whether to converge the machines. Without it the class only puts the data into the catalog, and the server is
+#   not told that it was applied.
 # @param accelerate Whether KVM may be used. Without it a machine whose method is KVM is emulated. The kernel is not asked:
 #   there are some with a `/dev/kvm` in which guests hang.
 # @param switch What the machines' bridges are.
@@ -117,6 +118,11 @@ class virtapi::hypervisor (
         'switch'             => $switch,
         'uplink'             => $uplink,
       },
+    }
+  } else {
+    # Nobody here knows whether it was applied.
+    Virtapi_document <| title == $trusted['certname'] |> {
+      noop => true,
     }
   }
 }

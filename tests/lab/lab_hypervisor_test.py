@@ -182,6 +182,11 @@ class HypervisorTest(unittest.TestCase):
         self.converge({uuid(1): {**grown, "state": "stopped", "volumes": [self.qcow2(1, 40 * MIB), self.raw(2, 40 * MIB)]}})
         self.assertEqual((self.node.storage / "vol-2.raw").stat().st_size, 40 * MIB)
 
+    def test_a_volume_of_odd_size(self):
+        self.converge({uuid(1): self.machine(volumes=[self.qcow2(1, 16 * MIB + 1), self.raw(2, 16 * MIB + 1)])})
+        self.converge({uuid(1): self.machine(volumes=[self.qcow2(1, 17 * MIB + 1), self.raw(2, 17 * MIB + 513)])})
+        self.assertEqual((self.node.storage / "vol-2.raw").stat().st_size, 17 * MIB + 1024)
+
     def test_a_volume_never_shrinks(self):
         self.converge({uuid(1): self.machine()})
         for flags in ((), ("--noop",)):
@@ -269,6 +274,12 @@ class HypervisorTest(unittest.TestCase):
         run = self.apply({uuid(1): self.machine(virt_method="LXC"), uuid(2): vm(9002)}, CHANGED_AND_FAILED)
         self.assertIn("virt_method LXC is none that this module manages", run.said)
         self.assertEqual((self.observed(run)["vms"], run.messages("applied")), ({uuid(2): "running"}, []))
+
+    def test_only_the_data(self):
+        self.node.site({"manage": False})
+        run = self.apply({uuid(1): self.machine()}, UNCHANGED)
+        self.assertEqual((run.messages("applied"), run.messages("observed")), ([], []))
+        self.assertEqual(self.node.virsh("list", "--all").strip(), "")
 
     def test_no_version_no_run(self):
         incomplete = document({}, self.node.storage)

@@ -56,7 +56,7 @@ Puppet::Type.newtype(:virtapi_volume) do
     munge { |value| Integer(value) }
 
     def insync?(is)
-      # LVM rounds up to its extents.
+      # QEMU rounds up to sectors, LVM to its extents.
       return true if is >= should && is < should + provider.unit
       return false if is < should
 

@@ -9,13 +9,16 @@ module PuppetX
       # Seconds after which Ceph gives up a client that has died, and some more.
       EXPIRY = 40
 
+      # Otherwise it waits five minutes for a monitor, and for ever for an OSD.
+      PATIENCE = %w[--client_mount_timeout=15 --rados_mon_op_timeout=15 --rados_osd_op_timeout=60].freeze
+
       # Words for `rbd` that say which cluster, who, and where.
       def self.connection(cluster, user, mons)
         addresses = mons.map do |mon|
           address = mon['address']
           "#{address.include?(':') ? "[#{address}]" : address}:#{mon['port']}"
         end
-        ['--cluster', cluster, '--id', user, '-m', addresses.join(',')]
+        ['--cluster', cluster, '--id', user, '-m', addresses.join(','), *PATIENCE]
       end
 
       # Those of a virtapi_domain.

@@ -6,9 +6,9 @@ module PuppetX
   module Virtapi
     # A provider that includes it has `size` (nil where the volume is not there), `make`, `grow` and `source`.
     module VolumeProvider
-      # By how much a volume may be larger than asked for.
+      # A volume may be larger than asked for by less than this: QEMU rounds up to sectors.
       def unit
-        1
+        512
       end
 
       def exists?

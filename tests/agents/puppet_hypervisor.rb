@@ -24,8 +24,8 @@ def plan(question)
 end
 
 def virsh(question)
-  found = Virsh.parse_domains(question['text'], question['autostart'], question['mark'])
-  found.map { |domain| [domain.uuid, domain.state, domain.reason, domain.autostart, domain.defined.name, domain.running&.cores] }
+  found = Virsh.parse_domains(question['text'], question['persistent'], question['autostart'], question['mark'])
+  found.map { |domain| [domain.uuid, domain.state, domain.reason, domain.persistent, domain.autostart, domain.defined.name, domain.running&.cores] }
 end
 
 def links(question)

@@ -110,17 +110,19 @@ class ReadingTest(unittest.TestCase):
         other = UUID[:-1] + "2"
         # The mark in a name is only dangerous to whom knows it.
         text = answers(UUID, "running (booted)", "x") + answers(other, "shut off (crashed)", "N y")
-        (found,) = ask({"ask": "virsh", "text": text.replace("M ", "MARK "), "mark": "MARK", "autostart": [other]})
-        self.assertEqual(found, [[UUID, "running", "booted", False, "x", 1], [other, "crashed", "crashed", True, "N y", None]])
+        (found,) = ask({"ask": "virsh", "text": text.replace("M ", "MARK "), "mark": "MARK", "persistent": [UUID],
+                       "autostart": [other]})
+        self.assertEqual(found, [[UUID, "running", "booted", True, False, "x", 1],
+                                 [other, "crashed", "crashed", False, True, "N y", None]])
         with self.assertRaisesRegex(AssertionError, "only a part"):
-            ask({"ask": "virsh", "text": f"MARK {UUID}running (booted)\n", "mark": "MARK", "autostart": []})
+            ask({"ask": "virsh", "text": f"MARK {UUID}running (booted)\n", "mark": "MARK", "persistent": [], "autostart": []})
 
     def test_states(self):
         cases = {"running (booted)": "running", "idle": "running", "in shutdown (user)": "running", "paused (user)": "paused",
                  "pmsuspended": "paused", "shut off (shutdown)": "stopped", "shut off (crashed)": "crashed", "crashed (panicked)": "crashed"}
         xml = "<domain type='qemu'><name>x</name><vcpu>1</vcpu></domain>"
         texts = [f"M {UUID}{told}\nM {UUID}{xml}\nM {UUID}{xml}" for told in cases]
-        found = ask(*({"ask": "virsh", "text": text, "mark": "M", "autostart": []} for text in texts))
+        found = ask(*({"ask": "virsh", "text": text, "mark": "M", "persistent": [], "autostart": []} for text in texts))
         self.assertEqual([domain[1] for (domain,) in found], list(cases.values()))
 
     def test_network_devices(self):

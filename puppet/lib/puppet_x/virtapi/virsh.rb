@@ -14,7 +14,7 @@ module PuppetX
       BATCH = 200
 
       # One domain as virsh tells of it.
-      Domain = Struct.new(:uuid, :autostart, :state, :reason, :defined_xml, :running_xml) do
+      Domain = Struct.new(:uuid, :persistent, :autostart, :state, :reason, :defined_xml, :running_xml) do
         def running?
           %w[running paused].include?(state)
         end
@@ -50,10 +50,10 @@ module PuppetX
 
       # All domains, or those with these UUIDs, by UUID.
       def self.domains(uuids = nil)
-        known, autostart = run("list --all --uuid; echo #{MARK}; list --all --uuid --autostart")
-                           .split(MARK, 2).map(&:split)
+        lists = ['', ' --persistent', ' --autostart'].map { |which| "list --all --uuid#{which}" }
+        known, *flags = run(lists.join("; echo #{MARK}; ")).split(MARK, -1).map(&:split)
         known &= uuids if uuids
-        known.each_slice(BATCH).flat_map { |slice| ask(slice, autostart) }.map { |domain| [domain.uuid, domain] }.to_h
+        known.each_slice(BATCH).flat_map { |slice| ask(slice, *flags) }.map { |domain| [domain.uuid, domain] }.to_h
       end
 
       # Names of all domains by UUID, and how they are.
@@ -65,22 +65,22 @@ module PuppetX
         end
       end
 
-      def self.ask(uuids, autostart)
+      def self.ask(uuids, persistent, autostart)
         command = uuids.map do |uuid|
           "echo #{MARK} #{uuid}; domstate --reason #{uuid}; echo #{MARK} #{uuid}; dumpxml --inactive #{uuid}; " \
             "echo #{MARK} #{uuid}; dumpxml #{uuid}"
         end
-        parse_domains(run(command.join('; ')), autostart)
+        parse_domains(run(command.join('; ')), persistent, autostart)
       end
 
       # The answers of a batch: for each domain its state, what is defined, and what runs.
-      def self.parse_domains(text, autostart, mark = MARK)
+      def self.parse_domains(text, persistent, autostart, mark = MARK)
         sections(text, mark).group_by(&:first).map do |uuid, answers|
           raise Puppet::Error, "virsh told only a part of domain #{uuid}" unless answers.length == 3
 
           told, defined, running = answers.map(&:last)
           state, reason = state(told)
-          Domain.new(uuid, autostart.include?(uuid), state, reason, defined, running)
+          Domain.new(uuid, persistent.include?(uuid), autostart.include?(uuid), state, reason, defined, running)
         end
       end
 

@@ -26,8 +26,9 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     resources.each { |uuid, resource| resource.provider.found = found[uuid] }
   end
 
+  # One that runs and is not defined would be gone when it ends: it is defined, and runs on.
   def exists?
-    !@found.nil?
+    !@found.nil? && @found.persistent
   end
 
   def create
@@ -222,6 +223,8 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
   end
 
   def start
+    return if @found && @found.state == 'running'
+
     unless @found && @found.running?
       PuppetX::Virtapi::Rbd.images(resource).each(&:wait_until_unused)
       return virsh('start', uuid)

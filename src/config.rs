@@ -83,6 +83,8 @@ pub struct Settings {
     pub run_event_retention: u32,
     /// After how many seconds without a report a node is stale.
     pub stale_after: u32,
+    /// For how many seconds events are kept for those who come back to hear what they have missed.
+    pub event_retention: u32,
     /// How many seconds requests under way get to finish when the server is told to stop.
     pub shutdown_grace: u32,
     /// How log lines look.
@@ -119,6 +121,7 @@ impl Default for Settings {
             run_retention: 90,
             run_event_retention: 30,
             stale_after: 2 * 60 * 60,
+            event_retention: 60 * 60,
             shutdown_grace: 30,
             log_format: LogFormat::Text,
             log_level: LogLevel::Info,
@@ -229,6 +232,8 @@ impl Loaded {
             "must be 1 to run_retention",
         )?;
         self.check_that("stale_after", (60..=31_536_000).contains(&s.stale_after), "must be 60 to 31536000 (a year)")?;
+        let events = 60..=7 * 24 * 60 * 60;
+        self.check_that("event_retention", events.contains(&s.event_retention), "must be 60 to 604800 (a week)")?;
         self.check_that("shutdown_grace", s.shutdown_grace <= 3600, "must be at most 3600 (an hour)")?;
         for (key, is_set, needs, has_it) in [
             ("tls_certificate", s.tls_certificate.is_some(), "tls_key", s.tls_key.is_some()),

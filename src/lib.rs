@@ -20,6 +20,7 @@ mod embed;
 pub mod enc;
 mod error;
 mod etag;
+mod events;
 #[doc(hidden)]
 pub mod fuzz;
 mod html;

@@ -102,6 +102,22 @@ pub async fn document(actor: &Actor, fqdn: &str, matches: impl AsyncFnOnce(&str)
     if may { Ok(()) } else { Err(Error::NotFound) }
 }
 
+/// Of which nodes the actor hears that their documents may have changed: of those whose documents it reads, or, who reads
+/// the inventory, of all.
+///
+/// # Errors
+/// [`Error::Forbidden`].
+pub fn events(actor: &Actor) -> Result<Serves> {
+    match (actor.authority(), actor.scope()) {
+        (Authority::System | Authority::Administrator, _)
+        | (Authority::Operator | Authority::Auditor, Scope::All | Scope::Read) => Ok(Serves::All),
+        (Authority::Node(own), _) => Ok(Serves::Listed([own.clone()].into())),
+        (Authority::Compiler(serves), _) => Ok(serves.clone()),
+        (Authority::Operator | Authority::Auditor, Scope::Documents)
+        | (Authority::Customer(_) | Authority::Nothing, _) => Err(Error::Forbidden),
+    }
+}
+
 /// Whether the actor may report what happened on this node: who reads its documents, unless its token only reads.
 ///
 /// # Errors
@@ -125,38 +141,44 @@ mod tests {
     use crate::resources::{Environment, Node, Token, Vm};
 
     /// Every authority and scope: what of read of a node, of a VM, of a token; write of a node, of a VM, of an
-    /// environment, of a token; document of `a`, document of `b`.
+    /// environment, of a token; document of `a`, document of `b`; events of `a`, events of `b`.
     #[rocket::async_test]
     async fn who_may_do_what() {
         use Authority::{Administrator, Auditor, Compiler, Customer, Node as OfNode, Nothing, Operator, System};
         let listed = || Compiler(Serves::Listed(["a".to_owned()].into()));
         for (authority, scope, expected) in [
-            (System, Scope::All, "nvt nvet ab"),
-            (Administrator, Scope::All, "nvt nvet ab"),
-            (Administrator, Scope::Read, "nvt ---- ab"),
-            (Administrator, Scope::Documents, "--- ---- ab"),
-            (Operator, Scope::All, "nvt nv-- --"),
-            (Operator, Scope::Read, "nvt ---- --"),
-            (Operator, Scope::Documents, "--- ---- --"),
-            (Auditor, Scope::All, "nvt ---- --"),
-            (Auditor, Scope::Read, "nvt ---- --"),
-            (Auditor, Scope::Documents, "--- ---- --"),
-            (Customer(1), Scope::All, "-v- -ve- --"),
-            (Customer(1), Scope::Read, "-v- ---- --"),
-            (Customer(1), Scope::Documents, "--- ---- --"),
-            (OfNode("a".into()), Scope::All, "--- ---- a-"),
-            (OfNode("a".into()), Scope::Documents, "--- ---- a-"),
-            (listed(), Scope::All, "--- ---- a-"),
-            (listed(), Scope::Documents, "--- ---- a-"),
-            (Compiler(Serves::All), Scope::Documents, "--- ---- ab"),
-            (Compiler(Serves::Matching("a".into())), Scope::Documents, "--- ---- a-"),
-            (Nothing, Scope::All, "--- ---- --"),
+            (System, Scope::All, "nvt nvet ab ab"),
+            (Administrator, Scope::All, "nvt nvet ab ab"),
+            (Administrator, Scope::Read, "nvt ---- ab ab"),
+            (Administrator, Scope::Documents, "--- ---- ab ab"),
+            (Operator, Scope::All, "nvt nv-- -- ab"),
+            (Operator, Scope::Read, "nvt ---- -- ab"),
+            (Operator, Scope::Documents, "--- ---- -- --"),
+            (Auditor, Scope::All, "nvt ---- -- ab"),
+            (Auditor, Scope::Read, "nvt ---- -- ab"),
+            (Auditor, Scope::Documents, "--- ---- -- --"),
+            (Customer(1), Scope::All, "-v- -ve- -- --"),
+            (Customer(1), Scope::Read, "-v- ---- -- --"),
+            (Customer(1), Scope::Documents, "--- ---- -- --"),
+            (OfNode("a".into()), Scope::All, "--- ---- a- a-"),
+            (OfNode("a".into()), Scope::Documents, "--- ---- a- a-"),
+            (listed(), Scope::All, "--- ---- a- a-"),
+            (listed(), Scope::Documents, "--- ---- a- a-"),
+            (Compiler(Serves::All), Scope::Documents, "--- ---- ab ab"),
+            (Compiler(Serves::Matching("a".into())), Scope::Documents, "--- ---- a- a-"),
+            (Nothing, Scope::All, "--- ---- -- --"),
         ] {
             let actor = Actor::new("x", authority.clone(), scope, None);
             let reads = |kind| read(&actor, kind).is_ok();
             let writes = |kind| write(&actor, kind).is_ok();
             // The filters of this test are names.
             let of = |fqdn: &'static str| document(&actor, fqdn, async move |filter: &str| Ok(filter == fqdn));
+            let hears = |fqdn: &str| match events(&actor) {
+                Ok(Serves::All) => true,
+                Ok(Serves::Listed(names)) => names.contains(fqdn),
+                Ok(Serves::Matching(filter)) => filter == fqdn,
+                Err(_) => false,
+            };
             let may = [
                 ("n", reads(Node::KIND)),
                 ("v", reads(Vm::KIND)),
@@ -166,7 +188,9 @@ mod tests {
                 ("e", writes(Environment::KIND)),
                 ("t ", writes(Token::KIND)),
                 ("a", of("a").await.is_ok()),
-                ("b", of("b").await.is_ok()),
+                ("b ", of("b").await.is_ok()),
+                ("a", hears("a")),
+                ("b", hears("b")),
             ];
             let told = may.map(|(letter, may)| if may { letter.to_owned() } else { letter.replace(|c| c != ' ', "-") });
             assert_eq!(told.concat(), expected, "{authority:?} {scope:?}");

@@ -133,6 +133,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    events (id) {
+        id -> Int8,
+        transaction -> Int8,
+        node_id -> Nullable<Int8>,
+        cluster_id -> Nullable<Int8>,
+        recorded_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    events_forgotten (is_only) {
+        is_only -> Bool,
+        transaction -> Int8,
+    }
+}
+
+diesel::table! {
     hypervisor_virt_methods (hypervisor_id, virt_method_id) {
         hypervisor_id -> Int8,
         virt_method_id -> Int8,

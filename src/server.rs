@@ -8,12 +8,12 @@ use std::time::Duration;
 use crate::config::Settings;
 use crate::sightings::Sightings;
 use crate::tls::{ClientAuthorities, Material};
-use crate::{auth, db, http, puppet, render, reports, salt};
+use crate::{auth, db, events, http, puppet, render, reports, salt};
 
 /// How often it is counted how many are in sync.
 const COUNT_EVERY: Duration = Duration::from_secs(30);
 
-/// How often old idempotency keys, sessions and runs are forgotten.
+/// How often old idempotency keys, sessions, runs and events are forgotten.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
 /// What lasts while one listener takes the place of another.
@@ -21,6 +21,7 @@ pub struct Server {
     settings: Settings,
     db: db::Db,
     documents: Arc<render::Documents>,
+    feed: Arc<events::Feed>,
     identities: Arc<auth::Identities>,
     rates: Arc<auth::Rates>,
     authorities: Arc<ClientAuthorities>,
@@ -50,6 +51,7 @@ impl Server {
         tokio::spawn(sightings.clone().keep_recording());
         Ok(Self {
             settings: settings.clone(),
+            feed: Arc::new(events::Feed::new(db.clone(), db::Db::limited(database_url, 1, limit)?)),
             documents: Arc::new(render::Documents::start(db.clone(), settings.document_cache.as_u64())),
             identities: Arc::new(auth::Identities::new(db.clone(), settings.session_limits())),
             rates: Arc::new(auth::Rates::new(settings.request_rate)),
@@ -86,6 +88,7 @@ impl Server {
         };
         server
             .manage(self.documents.clone())
+            .manage(self.feed.clone())
             .manage(self.identities.clone())
             .manage(self.rates.clone())
             .manage(self.authorities.clone())
@@ -96,6 +99,7 @@ impl Server {
             .manage(http::body::BodyLimit(settings.request_body_limit.as_u64()))
             .attach(rocket::shield::Shield::new())
             .attach(http::headers::Headers::new(tls.is_some(), self.sightings.clone()))
+            .mount("/v1", http::events::routes())
             .mount("/v1", http::resources::routes())
             .mount("/v1", http::secrets::routes())
             .mount("/v1", http::passwords::routes())
@@ -130,15 +134,17 @@ pub fn rocket(
 async fn forget_old(db: db::Db, settings: Settings) {
     let mut tick = tokio::time::interval(FORGET_EVERY);
     let before = |days: u32| Utc::now() - TimeDelta::days(days.into());
+    let events_kept = TimeDelta::seconds(settings.event_retention.into());
     loop {
         tick.tick().await;
         let forgotten = db.write(auth::Actor::system("forgetting"), false, async |tx| {
             let keys = http::idempotency::forget_old(tx).await?;
-            Ok((keys, auth::forget_old(tx, settings.session_limits()).await?))
+            let sessions = auth::forget_old(tx, settings.session_limits()).await?;
+            Ok((keys, sessions, events::forget_old(tx, Utc::now() - events_kept).await?))
         });
         match forgotten.await {
-            Ok((0, 0)) => {}
-            Ok((keys, sessions)) => tracing::info!(keys, sessions, "forgot what is old"),
+            Ok((0, 0, 0)) => {}
+            Ok((keys, sessions, events)) => tracing::info!(keys, sessions, events, "forgot what is old"),
             Err(error) => tracing::warn!(%error, "what is old stays for now"),
         }
         let turned = db.write(auth::Actor::system("reports"), false, async |tx| {

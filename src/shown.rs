@@ -1,5 +1,5 @@
-//! Whose documents show what was changed: their generations are raised in the transaction of the change. It knows the
-//! statements of the kinds, and not what a document looks like.
+//! Whose documents show what was changed: their generations are raised in the transaction of the change, and events say
+//! so. It knows the statements of the kinds, and not what a document looks like.
 
 use diesel::sql_types::{BigInt, Nullable};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
@@ -46,13 +46,16 @@ impl Shown {
         Ok(())
     }
 
-    /// Raises their generations. Locked in order, so that two changes never wait for each other.
+    /// Raises their generations, and leaves an event of each for those who wait for one. Locked in order, so that two
+    /// changes never wait for each other.
     pub async fn raise_generations(mut self, tx: &Tx) -> Result<()> {
         for (kind, ids) in std::mem::take(&mut self.later) {
             self.find(tx, kind, ids).await?;
         }
-        for (table, generation, ids) in
-            [("nodes", "desired_generation", &self.nodes), ("ceph_clusters", "generation", &self.clusters)]
+        for (table, generation, column, ids) in [
+            ("nodes", "desired_generation", "node_id", &self.nodes),
+            ("ceph_clusters", "generation", "cluster_id", &self.clusters),
+        ]
         {
             if ids.is_empty() {
                 continue;
@@ -60,8 +63,9 @@ impl Shown {
             let ids = ids.iter().map(ToString::to_string).collect();
             let locked = Sql::new(format!("WITH locked AS (SELECT id FROM {table} WHERE id = ")).any(ids, "int8");
             let raise = locked.text(format!(
-                " ORDER BY id FOR NO KEY UPDATE) UPDATE {table} SET {generation} = {generation} + 1 FROM locked \
-                 WHERE {table}.id = locked.id"
+                " ORDER BY id FOR NO KEY UPDATE), raised AS (UPDATE {table} SET {generation} = {generation} + 1 FROM locked \
+                 WHERE {table}.id = locked.id RETURNING {table}.id) \
+                 INSERT INTO events ({column}) SELECT id FROM raised ORDER BY id"
             ));
             Statement::<BigInt>::from(raise).execute(&mut tx.conn()).await?;
         }

@@ -5,6 +5,7 @@
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use diesel_async::RunQueryDsl;
 use quick_cache::sync::Cache;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -143,16 +144,20 @@ impl Identities {
         }
         let now = Instant::now();
         let tx = self.db.connect("auth").await?;
-        match node_filter::matches(&tx, filter, fqdn).await {
-            Ok(true) => self.matched.insert(asked, now),
-            Ok(false) => return Ok(false),
-            Err(error @ (Error::Parameter(..) | Error::Malformed(_))) => {
-                tracing::error!(filter, "a compiler's filter of nodes is not understood, so it reads nothing: {error}");
-                return Err(Error::Forbidden);
-            }
-            Err(error) => return Err(error),
+        let matches = node_filter::matches(&tx, filter, fqdn).await.map_err(|error| refused(filter, error))?;
+        if matches {
+            self.matched.insert(asked, now);
         }
-        Ok(true)
+        Ok(matches)
+    }
+
+    /// Which of these nodes a compiler's filter matches now.
+    ///
+    /// # Errors
+    /// As [`Identities::matches`].
+    pub async fn matching(&self, filter: &str, names: Vec<String>) -> Result<HashSet<String>> {
+        let tx = self.db.connect("auth").await?;
+        node_filter::among(&tx, filter, names).await.map_err(|error| refused(filter, error))
     }
 
     async fn whose(&self, shown: Shown) -> Result<Option<Actor>> {
@@ -263,6 +268,17 @@ fn actor((token, scope, user, role, member, node, compiler, serves, filter, list
         (format!("compiler:{}", compiler.unwrap_or_default()), Authority::Compiler(serves))
     };
     Ok(Actor::new(name, authority, scope, token))
+}
+
+/// What a filter of a compiler that is not understood means for it.
+fn refused(filter: &str, error: Error) -> Error {
+    match error {
+        Error::Parameter(..) | Error::Malformed(_) => {
+            tracing::error!(filter, "a compiler's filter of nodes is not understood, so it reads nothing: {error}");
+            Error::Forbidden
+        }
+        error => error,
+    }
 }
 
 /// A newer release has written it: better nobody than somebody with the wrong rights.

@@ -120,6 +120,10 @@ pub struct Flags {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stale_after: Option<u32>,
+    /// Seconds for which events are kept for who has missed them [env: VIRTAPI_EVENT_RETENTION] [default: 3600]
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_retention: Option<u32>,
     /// Seconds that requests under way get to finish at a stop [env: VIRTAPI_SHUTDOWN_GRACE] [default: 30]
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,7 +150,7 @@ fn size(text: &str) -> Result<ByteUnit, String> {
 }
 
 /// Every setting's name.
-pub const KEYS: [&str; 27] = [
+pub const KEYS: [&str; 28] = [
     "address",
     "port",
     "tls_certificate",
@@ -171,6 +175,7 @@ pub const KEYS: [&str; 27] = [
     "run_retention",
     "run_event_retention",
     "stale_after",
+    "event_retention",
     "shutdown_grace",
     "log_format",
     "log_level",

@@ -78,6 +78,7 @@ fn a_wrong_setting_is_named_with_its_place() {
         (("VIRTAPI_REQUEST_BODY_LIMIT", "much"), "wrong setting request_body_limit"),
         (("VIRTAPI_DOCUMENT_CACHE", "65GiB"), "wrong setting document_cache"),
         (("VIRTAPI_SHUTDOWN_GRACE", "4000"), "wrong setting shutdown_grace"),
+        (("VIRTAPI_EVENT_RETENTION", "59"), "wrong setting event_retention"),
         (("VIRTAPI_LOG_FORMAT", "xml"), "wrong setting log_format"),
         (("VIRTAPI_LOG_LEVEL", "loud"), "wrong setting log_level"),
         (("VIRTAPI_DATA_DIR", ""), "wrong setting data_dir"),

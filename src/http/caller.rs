@@ -9,14 +9,18 @@ use rocket::mtls::Certificate;
 use rocket::request::{FromRequest, Outcome};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::auth::{Actor, Identities, Rates, Secret};
 use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
+use crate::events::Feed;
 use crate::http::ask::CertName;
+use crate::http::audience::Audience;
 use crate::http::format::Format;
+use crate::http::proof::Proof;
 use crate::http::reply::Reply;
 use crate::http::seen::{self, Seen};
 use crate::http::session;
@@ -31,6 +35,7 @@ use crate::tls::ClientAuthorities;
 /// Who sends a request.
 pub struct Caller<'r> {
     actor: Actor,
+    proof: Proof,
     identities: &'r Identities,
     seen: &'r Seen,
     sightings: &'r Arc<Sightings>,
@@ -52,8 +57,10 @@ impl<'r> FromRequest<'r> for Caller<'r> {
 impl<'r> Caller<'r> {
     async fn read(request: &'r Request<'_>) -> Result<Self> {
         let sightings = request.rocket().state();
+        let (actor, proof) = known(request).await?;
         Ok(Self {
-            actor: of(request).await?,
+            actor,
+            proof,
             identities: identities(request)?,
             seen: Seen::of(request),
             sightings: sightings.ok_or_else(|| Error::Internal("nothing is recorded".into()))?,
@@ -119,11 +126,25 @@ impl<'r> Caller<'r> {
         if self.actor.is_confirmed() { Ok(()) } else { Err(Error::Unconfirmed) }
     }
 
+    /// What the caller may hear of, narrowed to these nodes if there are any.
+    ///
+    /// # Errors
+    /// What is wrong with the wish: a node that is not the caller's is not found.
+    pub async fn audience(self, wanted: BTreeSet<String>, feed: &Feed) -> Result<Audience> {
+        self.rates.take(&self.actor)?;
+        let found = Audience::find(self.actor.clone(), self.proof, self.identities, wanted, feed).await;
+        found.inspect_err(|(error, name)| note_refusal(self.seen, error, name)).map_err(|(error, _)| error)
+    }
+
     /// A node that is not the caller's does not exist for it; but that it has asked is recorded.
     fn note_refusal(&self, error: &Error, name: &str) {
-        if matches!(error, Error::NotFound) {
-            self.seen.hidden(Object::node_named(name));
-        }
+        note_refusal(self.seen, error, name);
+    }
+}
+
+fn note_refusal(seen: &Seen, error: &Error, name: &str) {
+    if matches!(error, Error::NotFound) {
+        seen.hidden(Object::node_named(name));
     }
 }
 
@@ -134,28 +155,38 @@ impl<'r> Caller<'r> {
 /// [`Error::Unauthorized`] and [`Error::Certificate`] for nobody, [`Error::Forbidden`] for a page of somebody else's,
 /// [`Error::Away`].
 pub async fn of(request: &Request<'_>) -> Result<Actor> {
-    let actor = identify(request).await?;
-    Seen::of(request).by(&actor);
-    Ok(actor)
+    Ok(known(request).await?.0)
 }
 
-async fn identify(request: &Request<'_>) -> Result<Actor> {
+/// The same, and by what that is known.
+async fn known(request: &Request<'_>) -> Result<(Actor, Proof)> {
+    let (actor, proof) = identify(request).await?;
+    Seen::of(request).by(&actor);
+    Ok((actor, proof))
+}
+
+async fn identify(request: &Request<'_>) -> Result<(Actor, Proof)> {
     let identities = identities(request)?;
     if let Some(header) = request.headers().get_one("Authorization") {
         let secret = secret(header).ok_or(Error::Unauthorized)?;
         refuse_other_pages(request)?;
-        return identities.identify(&secret, seen::address(request)).await?.ok_or(Error::Unauthorized);
+        let proof = Proof::Secret(secret, seen::address(request));
+        return Ok((proof.whose(identities).await?, proof));
     }
-    if let Some(secret) = session::secret(request)
-        && let Some(actor) = identities.of_session(&secret, seen::address(request)).await?
-    {
-        refuse_other_pages(request)?;
-        return Ok(actor);
+    if let Some(secret) = session::secret(request) {
+        let proof = Proof::Session(secret, seen::address(request));
+        match proof.whose(identities).await {
+            // The connection may have a certificate.
+            Err(Error::Unauthorized) => {}
+            found => {
+                refuse_other_pages(request)?;
+                return Ok((found?, proof));
+            }
+        }
     }
-    let certname = certname(request).await?;
+    let proof = certificate(request).await?;
     refuse_other_pages(request)?;
-    let unknown = || Error::Certificate(format!("{certname:?} is the certname of no node and of no compiler"));
-    identities.of_certificate(&certname).await?.ok_or_else(unknown)
+    Ok((proof.whose(identities).await?, proof))
 }
 
 /// How much everybody may ask.
@@ -175,21 +206,23 @@ pub fn identities<'r>(request: &'r Request<'_>) -> Result<&'r Arc<Identities>> {
     request.rocket().state().ok_or_else(|| Error::Internal("there are no identities".into()))
 }
 
-/// The name in the certificate of the connection, if that is good now. Puppet's names are in lower case.
-async fn certname(request: &Request<'_>) -> Result<String> {
-    let authorities = request.rocket().state::<Arc<ClientAuthorities>>();
-    let authorities = authorities.and_then(|authorities| authorities.current()).ok_or(Error::Unauthorized)?;
+/// The certificate of the connection, if one is asked for.
+async fn certificate(request: &Request<'_>) -> Result<Proof> {
+    let authorities = request.rocket().state::<Arc<ClientAuthorities>>().ok_or(Error::Unauthorized)?;
+    if authorities.current().is_none() {
+        return Err(Error::Unauthorized);
+    }
     let certificate = match request.guard::<Certificate<'_>>().await {
         Outcome::Success(certificate) => certificate,
         Outcome::Forward(_) => return Err(Error::Unauthorized),
         Outcome::Error((_, error)) => return Err(Error::Certificate(format!("it cannot be read: {error}"))),
     };
-    authorities.verify(certificate.as_bytes()).map_err(Error::Certificate)?;
     let mut names = certificate.subject().common_names();
-    match (names.next(), names.next()) {
+    let name = match (names.next(), names.next()) {
         (Some(name), None) => Ok(name.to_ascii_lowercase()),
-        _ => Err(Error::Certificate("its subject has no common name, or several".into())),
-    }
+        _ => Err("its subject has no common name, or several".to_owned()),
+    };
+    Ok(Proof::Certificate { bytes: certificate.as_bytes().to_vec(), name, authorities: authorities.clone() })
 }
 
 /// What was sent to be known by.

@@ -31,8 +31,8 @@ fn other(status: Status, request: &Request<'_>) -> Reply {
     Reply { headers, ..Reply::new(status.code, format, body) }
 }
 
-/// That the path names an object, whose key may have several parts. Where another route has this very path for its own,
-/// with other methods, there is no such object to be found: its methods are told.
+/// That the path names a collection, or an object, whose key may have several parts. Where another route has this very
+/// path for its own, with other methods, there is no such object to be found: its methods are told.
 pub struct PlainObject;
 
 #[rocket::async_trait]
@@ -40,8 +40,15 @@ impl<'r> FromRequest<'r> for PlainObject {
     type Error = Infallible;
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Infallible> {
         let path = parts(request);
-        // `/v1/<kind>/<key>` and nothing after it has none.
-        let is_own = path.len() > 3 && covering(request, &path).any(|route| !ends_anyhow(route.uri.path()));
+        let is_own = match path.as_slice() {
+            // Beside the kinds.
+            [_, name] => {
+                resources::kind(stem(name)).is_none()
+                    && covering(request, &path).any(|route| !route.uri.path().contains('<'))
+            }
+            // `/v1/<kind>/<key>` and nothing after it has none.
+            _ => path.len() > 3 && covering(request, &path).any(|route| !ends_anyhow(route.uri.path())),
+        };
         if is_own { Outcome::Forward(Status::NotFound) } else { Outcome::Success(Self) }
     }
 }

@@ -2,9 +2,11 @@
 
 pub mod account;
 pub mod ask;
+pub mod audience;
 pub mod body;
 pub mod caller;
 pub mod docs;
+pub mod events;
 pub mod fallback;
 pub mod format;
 pub mod headers;
@@ -13,6 +15,7 @@ pub mod idempotency;
 pub mod openid;
 pub mod pages;
 pub mod passwords;
+pub mod proof;
 pub mod reply;
 pub mod report_body;
 pub mod request_id;

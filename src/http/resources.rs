@@ -32,6 +32,7 @@ async fn root(ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
     let mut links: serde_json::Map<String, Value> =
         resources::readable().map(|kind| (kind.name().to_owned(), json!(format!("/v1/{}", kind.name())))).collect();
     for (name, path) in [
+        ("events", "/v1/events"),
         ("openapi", "/api-docs"),
         ("docs", "/docs"),
         ("health", "/health"),
@@ -140,7 +141,13 @@ async fn find(
 }
 
 #[post("/<kind>", data = "<body>", rank = 10)]
-async fn create(kind: Result<Named>, ask: Result<Ask>, body: Result<Body>, db: &State<Db>) -> Result<Reply> {
+async fn create(
+    kind: Result<Named>,
+    _plain: PlainObject,
+    ask: Result<Ask>,
+    body: Result<Body>,
+    db: &State<Db>,
+) -> Result<Reply> {
     let kind = written(kind?)?;
     write(kind, Action::Create, None, ask?, Some(body?), db).await
 }

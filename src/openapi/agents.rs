@@ -10,6 +10,9 @@ pub const PUPPET: (&str, &str) =
 /// The tag of Salt's routes.
 pub const SALT: (&str, &str) = ("salt", "What Salt reads: pillar and tops; and where it returns what came of it.");
 
+/// The tag of the change feed.
+pub const EVENTS: (&str, &str) = ("events", "The change feed: whose document may have changed.");
+
 const YAML: &str = "application/yaml";
 const JSON: &str = "application/json";
 
@@ -36,7 +39,36 @@ pub fn paths() -> Vec<(String, Value)> {
         get["security"] = json!([{"bearer": []}, {"basic": []}, {"certificate": []}]);
         (path.to_owned(), json!({"parameters": in_path(path), "get": get}))
     };
-    all.into_iter().map(item).chain(sent()).collect()
+    all.into_iter().map(item).chain(sent()).chain([events()]).collect()
+}
+
+fn events() -> (String, Value) {
+    let mut answers = responses::problems(&[400, 401, 403, 404, 429, 503]);
+    // OpenAPI 3.1 has no words for the events of a stream.
+    let stream = json!({
+        "description": "Events, for as long as the stream lasts (WHATWG HTML, section 9.2). `document`: the document of this \
+            node may have changed, and this is its generation; of a node whose cluster has changed, the generation is \
+            as before. `reset`: any may have changed. Between them, `id` alone says where the stream is, at least \
+            twice a minute.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "examples": {"document": {"value":
+            "id: 1-744:744:\nevent: document\ndata: {\"node\": \"hv01.example.com\", \"generation\": 13}\n\n"}}}},
+    });
+    answers.insert("200".into(), stream);
+    let nodes = json!({"name": "node", "in": "query", "style": "form", "explode": false,
+        "description": "Only of these nodes. May also stand several times.",
+        "schema": {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}});
+    let last = json!({"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"},
+        "description": "The last `id` that was heard: what was missed since then is told first. If that cannot be told \
+            any more, a `reset` is."});
+    let get = json!({
+        "operationId": "listenToEvents", "summary": "Whose document may have changed, as it happens", "tags": [EVENTS.0],
+        "description": "A node hears of itself, a compiler of the nodes that it serves, who reads the inventory of all. The \
+            stream ends when the server stops, when its database is away, and when its listener may not listen any more; \
+            one identity has 16 at most.",
+        "security": [{"bearer": []}, {"basic": []}, {"session": []}, {"certificate": []}],
+        "parameters": [nodes, last], "responses": answers,
+    });
+    ("/v1/events".into(), json!({"get": get}))
 }
 
 /// What agents send: it is kept, and answered with nothing, or as Foreman answers.

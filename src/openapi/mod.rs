@@ -99,7 +99,7 @@ fn tags() -> Vec<Value> {
     let mut tags: Vec<Value> =
         resources::readable().map(|kind| json!({"name": kind.name(), "description": kind.about()})).collect();
     tags.extend(
-        [agents::PUPPET, agents::SALT, program::TAG, people::TAG, pages::TAG]
+        [agents::PUPPET, agents::SALT, agents::EVENTS, program::TAG, people::TAG, pages::TAG]
             .map(|(name, description)| json!({"name": name, "description": description})),
     );
     tags

@@ -7,6 +7,7 @@ pub mod classes;
 mod document;
 mod rows;
 pub mod served;
+pub mod showing;
 mod statements;
 mod store;
 mod versions;

@@ -15,6 +15,8 @@ use crate::tls::authority::{Authority, Leaf};
 const NODE: &str = "hv01.example.com";
 const OTHER: &str = "hv02.example.com";
 
+const EVENTS: &str = "/v1/events";
+
 /// What only administrators write, and who owns an organization.
 const ACCESS: [&str; 7] = ["users", "compilers", "tokens", "organizations", "environments", "memberships", "teams"];
 
@@ -246,6 +248,13 @@ async fn every_role_may_do_what_is_its_own_on_every_route() {
                 "operator" | "auditor" | "owner" | "member" | "viewer" if route.url.starts_with("/account") => None,
                 // A form that only who may send it sees.
                 "operator" | "auditor" if route.url.starts_with("/forms/users/password") => Some(403),
+                // Who reads documents, or the inventory.
+                "operator" | "auditor" | "node" | "other node" | "compiler" | "compiler of one"
+                | "compiler of other"
+                    if route.url == EVENTS =>
+                {
+                    None
+                }
                 // It only says that a name is missing.
                 _ if route.url == "/puppet/hiera" => None,
                 "operator" if !route.documents && (!writes || !access) => None,

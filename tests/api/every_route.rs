@@ -39,6 +39,7 @@ async fn every_route_says_which_methods_it_has() {
         ("/ready", "GET, HEAD"),
         ("/metrics", "GET, HEAD"),
         ("/salt/pillar/hv01.example.com", "GET, HEAD"),
+        ("/v1/events", "GET, HEAD"),
         ("/puppet/enc/hv01.example.com", "GET, HEAD"),
     ] {
         for method in all {

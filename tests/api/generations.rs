@@ -1,5 +1,5 @@
-//! The property on which every cached document rests: whenever a document's contents change, so does its version. It is
-//! tried with every column of every kind, and with random sequences of writes.
+//! The property on which every cached document rests: whenever a document's contents change, so does its version, and an
+//! event says so. It is tried with every column of every kind, and with random sequences of writes.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -27,6 +27,8 @@ struct Watched {
     versions: BTreeMap<(String, String), Value>,
     /// What was sent, for the message of a failure.
     sent: Vec<String>,
+    /// The last event that was looked at.
+    heard: String,
     /// Versions that changed although the document did not, by what was written.
     vain: BTreeMap<String, usize>,
 }
@@ -68,6 +70,7 @@ impl Watched {
             app,
             documents: Documents::new(),
             versions: BTreeMap::new(),
+            heard: "0".to_owned(),
             sent: vec![],
             vain: BTreeMap::new(),
         };
@@ -105,13 +108,31 @@ impl Watched {
         self.runtime.block_on(writes::all(&self.app, writes::kind(kind))).len()
     }
 
+    /// The nodes and clusters of events since the last time.
+    fn hear(&mut self) -> BTreeSet<String> {
+        let new = "SELECT coalesce(fqdn, c.name), e.id FROM events e LEFT JOIN nodes n ON n.id = node_id
+            LEFT JOIN ceph_clusters c ON c.id = cluster_id";
+        let new = format!("{new} WHERE e.id > {} ORDER BY e.id", self.heard);
+        let found = self.runtime.block_on(rows(&self.app.dsn, &new));
+        if let Some(last) = found.last() {
+            self.heard.clone_from(&last[1]);
+        }
+        found.into_iter().map(|mut row| row.swap_remove(0)).collect()
+    }
+
     /// The heart of it.
     fn compare(&mut self, what: &str, after: Documents) -> Result<bool, TestCaseError> {
         let mut changed = false;
+        let told = self.hear();
         for (name, (version, content)) in &after {
             let unknown = (Value::Null, Value::Null);
             let before = self.documents.get(name).unwrap_or(&unknown);
             changed |= before.1 != *content;
+            if before.1 != *content && !version.is_null() && what != "start" {
+                let of_cluster =
+                    version["clusters"].as_object().is_some_and(|all| all.keys().any(|name| told.contains(name)));
+                prop_assert!(told.contains(name) || of_cluster, "no event tells of {}: {:#?}", name, &self.sent);
+            }
             if before.0 != *version && before.1 == *content {
                 *self.vain.entry(what.to_owned()).or_default() += 1;
             }

@@ -16,6 +16,7 @@ mod customers;
 mod documents;
 mod dump;
 mod enc;
+mod events;
 mod every_kind;
 mod every_route;
 mod fleet;

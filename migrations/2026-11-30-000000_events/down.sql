@@ -1,0 +1,2 @@
+DROP TABLE events_forgotten;
+DROP TABLE events;

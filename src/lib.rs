@@ -1,12 +1,14 @@
 //! virtapi: the source of truth for hypervisors, Ceph nodes and VMs, and the documents that Puppet and Salt read. One
 //! file per resource, and everything else written once over [`resources::KINDS`]; see ARCHITECTURE.md.
 
+mod agent;
 pub mod audit;
 pub mod auth;
 pub mod bootstrap;
 mod byte_size;
 mod change;
 pub mod cli;
+mod client;
 mod column;
 pub mod config;
 mod connections;
@@ -51,6 +53,7 @@ mod server;
 mod shown;
 pub mod sightings;
 mod sql;
+mod stop;
 pub mod telemetry;
 pub mod tls;
 mod types;

@@ -6,15 +6,15 @@
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::SetGlobalDefaultError;
 
-use crate::config::{LogFormat, LogLevel, Settings};
+use crate::config::{LogFormat, LogLevel};
 
 /// Starts the log.
 ///
 /// # Errors
 /// When it was started before.
-pub fn init(settings: &Settings) -> Result<(), SetGlobalDefaultError> {
+pub fn init(format: LogFormat, level: LogLevel) -> Result<(), SetGlobalDefaultError> {
     let lines = tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::from(settings.log_level))
+        .with_max_level(LevelFilter::from(level))
         .with_target(false)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr);
@@ -23,7 +23,7 @@ pub fn init(settings: &Settings) -> Result<(), SetGlobalDefaultError> {
     if log::set_logger(&Handshakes).is_ok() {
         log::set_max_level(log::LevelFilter::Warn);
     }
-    match settings.log_format {
+    match format {
         LogFormat::Text => tracing::subscriber::set_global_default(lines.finish())?,
         LogFormat::Json => tracing::subscriber::set_global_default(lines.json().flatten_event(true).finish())?,
     }

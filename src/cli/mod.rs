@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::agent::{self, AgentArgs, SettingsError};
 use crate::config::{self, Flags, Loaded, Problem};
 use crate::enc::EncArgs;
 use crate::tls::Material;
@@ -56,6 +57,8 @@ enum Command {
     Token(token::Command),
     /// Print a node's ENC document: what puppetserver runs for every catalog
     Enc(EncArgs),
+    /// Run a command, such as "puppet agent -t", as soon as a node's document may have changed, and by a timer
+    Agent(AgentArgs),
 }
 
 /// Runs the command that the arguments name.
@@ -78,6 +81,7 @@ pub fn run() -> ExitCode {
         Command::Org(command) => organization::run(&command),
         Command::User(command) => user::run(&command),
         Command::Token(command) => token::run(&command),
+        Command::Agent(args) => agent::run(&args),
         Command::Enc(args) => return crate::enc::run(&args),
     };
     match done {
@@ -85,7 +89,7 @@ pub fn run() -> ExitCode {
         Err(error) => {
             eprintln!("virtapi: {}", with_causes(&*error));
             // Like a wrong argument, a wrong setting is the caller's to correct: nothing was begun.
-            if error.is::<Problem>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            if error.is::<Problem>() || error.is::<SettingsError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -102,7 +106,7 @@ fn print(text: &str) -> Result<()> {
 /// The settings, and a log that follows them.
 fn settings(flags: &Flags) -> Result<Loaded> {
     let loaded = config::load(flags, std::env::vars_os())?;
-    crate::telemetry::init(&loaded.settings)?;
+    crate::telemetry::init(loaded.settings.log_format, loaded.settings.log_level)?;
     Ok(loaded)
 }
 

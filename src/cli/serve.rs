@@ -3,8 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
 use super::database::{Database, runtime};
 use super::{Result, print};
 use crate::auth::Secret;
@@ -13,6 +11,7 @@ use crate::db::Db;
 use crate::listener::{CUT_OFF, Listener};
 use crate::server::Server;
 use crate::sightings::Sightings;
+use crate::stop::Stop;
 use crate::tls::{Material, Watch};
 use crate::{bootstrap, connections};
 
@@ -179,25 +178,5 @@ fn reachable(address: IpAddr) -> IpAddr {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
         address => address,
-    }
-}
-
-/// The wish of somebody outside that the server ends.
-struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stop {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    /// Each signal counts once.
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }

@@ -196,8 +196,9 @@ const VERBATIM: [&str; 11] = [
     "postgres_bin",
 ];
 
-/// Variables that begin like settings, and belong to others: the ENC client, and the scripts that install Salt.
-const NOT_SETTINGS: [&str; 2] = ["VIRTAPI_ENC_", "VIRTAPI_SALT_"];
+/// Variables that begin like settings, and belong to others: the ENC client, the agent that waits for events, and the
+/// scripts that install Salt.
+const NOT_SETTINGS: [&str; 3] = ["VIRTAPI_ENC_", "VIRTAPI_AGENT_", "VIRTAPI_SALT_"];
 
 const FLAGS: &str = "flag";
 const ENVIRONMENT: &str = "environment";

@@ -29,7 +29,9 @@ fn file(text: &str) -> (tempfile::TempDir, String) {
 
 #[test]
 fn nothing_set_is_the_defaults() {
-    let loaded = read(&[], &[("PATH", "/bin"), ("VIRTAPI_ENC_URL", "x"), ("DATABASE_URL", "")]).expect("loads");
+    let loaded =
+        read(&[], &[("PATH", "/bin"), ("VIRTAPI_ENC_URL", "x"), ("VIRTAPI_AGENT_URL", "x"), ("DATABASE_URL", "")])
+            .expect("loads");
     assert_eq!(loaded.settings, Settings::default());
     assert_eq!(loaded.source("port"), "default");
 }

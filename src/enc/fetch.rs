@@ -4,18 +4,18 @@
 //! server that speaks and says something else is believed, or refused.
 
 use std::error::Error as _;
-use std::path::Path;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
-use reqwest::{Certificate, Client, Identity, Response, StatusCode, Url, redirect};
-use secrecy::{ExposeSecret, SecretSlice, zeroize::Zeroizing};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use reqwest::{Response, StatusCode, Url};
 
 use super::settings::Settings;
-use crate::tls::cryptography;
+use crate::client::chain;
 
 /// More than any node's classes and parameters; what is longer is not what was asked for.
 const LARGEST_ANSWER: usize = 16 << 20;
+
+const USER_AGENT: &str = concat!("virtapi-enc/", env!("CARGO_PKG_VERSION"));
 
 /// An answer about the node.
 #[derive(Debug)]
@@ -39,7 +39,8 @@ pub enum Failure {
 
 /// Ask for the document, within the timeout for everything from the name server to the last byte.
 pub fn ask(settings: &Settings, url: Url, etag: Option<&str>) -> Result<Reply, Failure> {
-    let client = client(settings).map_err(Failure::Refused)?;
+    let client = settings.server.client(USER_AGENT).map_err(Failure::Refused)?;
+    let client = client.build().map_err(|error| Failure::Refused(format!("cannot start: {}", chain(&error))))?;
     let headers = headers(settings, etag).map_err(Failure::Refused)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -56,44 +57,10 @@ pub fn ask(settings: &Settings, url: Url, etag: Option<&str>) -> Result<Reply, F
     reply.unwrap_or_else(|_| Err(Failure::Away(format!("{origin} did not answer within {} s", settings.timeout))))
 }
 
-fn client(settings: &Settings) -> Result<Client, String> {
-    cryptography::choose();
-    // No proxy: a document must not depend on what the caller's environment says about the web.
-    let mut builder = Client::builder()
-        .no_proxy()
-        .redirect(redirect::Policy::none())
-        .user_agent(concat!("virtapi-enc/", env!("CARGO_PKG_VERSION")));
-    if let Some(path) = &settings.ca {
-        let authorities =
-            Certificate::from_pem_bundle(&read_file("ca", path)?).map_err(|error| says("ca", path, &error))?;
-        if authorities.is_empty() {
-            return Err(says("ca", path, &"no certificate in it"));
-        }
-        builder = builder.tls_certs_only(authorities);
-    }
-    if let Some((cert, key)) = &settings.identity {
-        let (certificate, key) = (read_file("cert", cert)?, SecretSlice::from(read_file("key", key)?));
-        let pem = Zeroizing::new([&certificate, &b"\n"[..], key.expose_secret()].concat());
-        builder =
-            builder.identity(Identity::from_pem(&pem).map_err(|error| says("cert and key", cert, &chain(&error)))?);
-    }
-    builder.build().map_err(|error| format!("cannot start: {}", chain(&error)))
-}
-
 fn headers(settings: &Settings, etag: Option<&str>) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/yaml, application/json;q=0.9"));
-    if let Some(path) = &settings.token_file {
-        let token = SecretSlice::from(read_file("token_file", path)?);
-        let token = token.expose_secret().trim_ascii();
-        if token.is_empty() {
-            return Err(says("token_file", path, &"it is empty"));
-        }
-        let bearer = Zeroizing::new([b"Bearer ", token].concat());
-        let mut value = HeaderValue::from_bytes(&bearer).map_err(|error| says("token_file", path, &error))?;
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
-    }
+    settings.server.authorize(&mut headers)?;
     if let Some(etag) = etag {
         headers.insert(IF_NONE_MATCH, HeaderValue::from_str(etag).map_err(|error| error.to_string())?);
     }
@@ -153,23 +120,4 @@ fn no_answer(origin: &str, error: &reqwest::Error) -> Failure {
         source = cause.source();
     }
     if broken { Failure::Away(reason) } else { Failure::Refused(reason) }
-}
-
-/// The error with its causes: the last one is the one that says something.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = cause.to_string();
-        source = cause.source();
-    }
-    text
-}
-
-fn read_file(setting: &str, path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| says(setting, path, &error))
-}
-
-fn says(setting: &str, path: &Path, reason: &dyn std::fmt::Display) -> String {
-    format!("{setting} {}: {reason}", path.display())
 }

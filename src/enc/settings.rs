@@ -8,6 +8,8 @@ use figment::providers::{Format as _, Serialized, Toml};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
+use crate::client::{Server, Wrong};
+
 /// What `virtapi enc` takes. Puppet appends the certname to the configured command.
 #[derive(Debug, Clone, Args)]
 pub struct EncArgs {
@@ -70,12 +72,10 @@ pub enum SettingsError {
     File(#[from] Box<figment::Error>),
     #[error("no server: give --url, VIRTAPI_ENC_URL or url in {0}")]
     NoUrl(String),
-    #[error("url {0:?}: {1}")]
-    Url(String, String),
+    #[error(transparent)]
+    Server(#[from] Wrong),
     #[error("timeout: {0} s is not between 1 and 3600")]
     Timeout(u64),
-    #[error("cert and key belong together, and only {0} is set")]
-    HalfIdentity(&'static str),
     #[error("{0:?} is not a certname")]
     Certname(String),
 }
@@ -83,14 +83,11 @@ pub enum SettingsError {
 /// The settings as they are used.
 #[derive(Debug)]
 pub struct Settings {
-    base: Url,
+    pub server: Server,
     pub timeout: u64,
     pub cache_dir: Option<PathBuf>,
     pub max_age: u64,
     pub no_environment: bool,
-    pub token_file: Option<PathBuf>,
-    pub ca: Option<PathBuf>,
-    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 impl Settings {
@@ -108,21 +105,12 @@ impl Settings {
         if !(1..=3600).contains(&timeout) {
             return Err(SettingsError::Timeout(timeout));
         }
-        let identity = match (options.cert, options.key) {
-            (Some(cert), Some(key)) => Some((cert, key)),
-            (None, None) => None,
-            (Some(_), None) => return Err(SettingsError::HalfIdentity("cert")),
-            (None, Some(_)) => return Err(SettingsError::HalfIdentity("key")),
-        };
         Ok(Self {
-            base: base_url(&url).map_err(|reason| SettingsError::Url(url, reason))?,
+            server: Server::new(&url, options.token_file, options.ca, options.cert, options.key)?,
             timeout,
             cache_dir: options.cache_dir.or_else(default_cache_dir),
             max_age: options.max_age.unwrap_or(86_400),
             no_environment: options.no_environment,
-            token_file: options.token_file,
-            ca: options.ca,
-            identity,
         })
     }
 
@@ -133,28 +121,8 @@ impl Settings {
         if certname.is_empty() || certname == "." || certname == ".." || !is_certname {
             return Err(SettingsError::Certname(certname.into()));
         }
-        let mut url = self.base.clone();
-        match url.path_segments_mut() {
-            Ok(mut path) => path.pop_if_empty().extend(["puppet", "enc", certname]),
-            Err(()) => return Err(SettingsError::Url(self.base.to_string(), "it has no path".into())),
-        };
-        Ok(url)
+        Ok(self.server.address(&["puppet", "enc", certname])?)
     }
-}
-
-/// Accept an HTTP address that may have a path, and nothing that would be lost or shown in messages.
-fn base_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err("it is neither http nor https".into());
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("credentials do not belong here: use token_file, or cert and key".into());
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("it has a query or a fragment".into());
-    }
-    Ok(url)
 }
 
 /// `~/.cache/virtapi/enc`: puppetserver's user has a home of its own.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test says where")]
 
 mod access;
+mod agent;
 mod at_once;
 mod audit;
 mod bad_input;

@@ -3,6 +3,7 @@
 use super::authority::{Authority, Leaf};
 use super::client::{Client, head};
 use super::{Files, MUTUAL, start};
+use crate::agent::{Agent, directory};
 use crate::certificates::NODE;
 use crate::start::process::{DataDir, Server, until};
 
@@ -180,5 +181,34 @@ fn other_authorities_take_the_place_of_those_before() {
     running.server.hang_up();
     until("the new one is taken", || new.ask(&running.server, &document, &[]).is_ok_and(|answer| answer.status == 200));
     old.ask(&running.server, &document, &[]).expect_err("is not trusted any more");
+    running.server.stop();
+}
+
+#[test]
+fn who_waits_for_events_goes_on_with_other_files_and_no_longer_than_its_certificate() {
+    let running = Running::start();
+    let leaf = running.authority.issue(NODE, 20);
+    running.files.write("node.pem", &leaf.certificate);
+    running.files.write("node.key", &leaf.key);
+    let url = format!("https://{}", running.server.at);
+    let files = running.files.flags(&[("--ca", "ca.pem"), ("--cert", "node.pem"), ("--key", "node.key")]);
+    let words: Vec<&str> = ["--url", &url].into_iter().chain(files.iter().map(String::as_str)).collect();
+    let agent = Agent::launch(directory(), &words);
+    agent.has_run(1);
+    agent.says("events are heard", 1);
+    let next = running.authority.issue("virtapi.example.com", 11);
+    running.files.write("server.key", &next.key);
+    running.files.write("server.pem", &next.certificate);
+    running.server.hang_up();
+    agent.says("the server has ended the stream", 1);
+    agent.says("resumes=true", 1);
+    let bond = format!(r#"{{"node": "{NODE}", "name": "bond0", "mode": "802.3ad"}}"#);
+    assert_eq!(running.write("/v1/bonds", &bond), 201);
+    agent.has_run(2);
+    // On the connection that is open, too.
+    running.files.write("crl.pem", &running.authority.revoke(&[&leaf]));
+    running.server.hang_up();
+    agent.says("the server has ended the stream", 2);
+    agent.says("the server answers 401 Unauthorized", 1);
     running.server.stop();
 }

@@ -51,7 +51,7 @@ impl Server {
         tokio::spawn(sightings.clone().keep_recording());
         Ok(Self {
             settings: settings.clone(),
-            feed: Arc::new(events::Feed::new(db.clone(), db::Db::limited(database_url, 1, limit)?)),
+            feed: Arc::new(events::Feed::new(db.clone(), db::Db::serving(database_url, 1, limit, stale_after)?)),
             documents: Arc::new(render::Documents::start(db.clone(), settings.document_cache.as_u64())),
             identities: Arc::new(auth::Identities::new(db.clone(), settings.session_limits())),
             rates: Arc::new(auth::Rates::new(settings.request_rate)),

@@ -55,8 +55,7 @@ impl Shown {
         for (table, generation, column, ids) in [
             ("nodes", "desired_generation", "node_id", &self.nodes),
             ("ceph_clusters", "generation", "cluster_id", &self.clusters),
-        ]
-        {
+        ] {
             if ids.is_empty() {
                 continue;
             }

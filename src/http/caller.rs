@@ -36,7 +36,7 @@ use crate::tls::ClientAuthorities;
 pub struct Caller<'r> {
     actor: Actor,
     proof: Proof,
-    identities: &'r Identities,
+    identities: &'r Arc<Identities>,
     seen: &'r Seen,
     sightings: &'r Arc<Sightings>,
     address: Option<IpAddr>,
@@ -132,7 +132,7 @@ impl<'r> Caller<'r> {
     /// What is wrong with the wish: a node that is not the caller's is not found.
     pub async fn audience(self, wanted: BTreeSet<String>, feed: &Feed) -> Result<Audience> {
         self.rates.take(&self.actor)?;
-        let found = Audience::find(self.actor.clone(), self.proof, self.identities, wanted, feed).await;
+        let found = Audience::find(self.actor.clone(), self.proof, self.identities.clone(), wanted, feed).await;
         found.inspect_err(|(error, name)| note_refusal(self.seen, error, name)).map_err(|(error, _)| error)
     }
 

@@ -24,6 +24,6 @@ pub async fn nodes(tx: &Tx, nodes: &[i64], clusters: &[i64]) -> Result<Vec<(Stri
     UNION SELECT unnest(",
     );
     let sql =
-        sql.many(ids(nodes), "int8").text(")) SELECT fqdn, generation FROM shown JOIN nodes ON nodes.id = node_id");
+        sql.many(ids(nodes), "int8").text(")) SELECT fqdn, desired_generation FROM shown JOIN nodes ON nodes.id = node_id");
     Ok(Statement::<(Text, BigInt)>::from(sql).load(&mut tx.conn()).await?)
 }

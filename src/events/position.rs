@@ -16,7 +16,7 @@ pub struct Position {
     /// Of the write-ahead log: another one after each failover, which may have lost transactions that were seen.
     timeline: u32,
     /// All transactions before this one had ended.
-    pub first_open: i64,
+    first_open: i64,
     /// This one and all later ones had not begun.
     pub first_future: i64,
     /// Those in between that had not ended.
@@ -38,6 +38,12 @@ impl Position {
         let sound = first_open <= first_future && open.iter().all(fits);
         let timeline = u32::from_str_radix(timeline, 16).ok()?;
         sound.then_some(Self { timeline, first_open, first_future, open })
+    }
+
+    /// Whether at this moment all had been seen of the transactions up to that one, as far as they have ended by a later
+    /// moment: of those that are still open nothing can be lost.
+    pub fn has_seen(&self, last: i64, later: &Self) -> bool {
+        last < self.first_future && self.open.iter().all(|one| *one > last || later.open.contains(one))
     }
 
     /// Whether what is new since this can be told at that moment. It cannot across timelines, nor when it has not come
@@ -100,6 +106,18 @@ mod tests {
         ] {
             assert_eq!(Position::read(text), None, "{text:.40}");
         }
+    }
+
+    #[test]
+    fn what_may_have_been_forgotten_unseen_is_known() {
+        let then = read("1-7:20:7,15");
+        assert!(then.has_seen(6, &read("1-30:30:")));
+        assert!(!then.has_seen(7, &read("1-30:30:")), "it may have been committed, and forgotten");
+        assert!(then.has_seen(7, &read("1-7:30:7")), "it is still open");
+        assert!(then.has_seen(14, &read("1-7:30:7")));
+        assert!(!then.has_seen(15, &read("1-7:30:7")));
+        assert!(!then.has_seen(20, &read("1-7:30:7,15")), "it had not begun");
+        assert!(then.has_seen(19, &read("1-7:30:7,15")));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! `shown`.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::RunQueryDsl;
 use std::collections::BTreeSet;
 
@@ -32,23 +32,22 @@ pub async fn now(tx: &Tx) -> Result<Position> {
 /// # Errors
 /// [`Error::Away`].
 pub async fn since(tx: &Tx, then: &Position) -> Result<Batch> {
-    type Row = (String, bool, Option<i64>, Option<i64>);
+    type Row = (String, i64, Option<i64>, Option<i64>);
     let number = |sql: Sql, number: i64| sql.one(number.to_string(), "int8");
     let open = then.open.iter().map(ToString::to_string).collect();
-    let sql = Sql::new(format!("SELECT {NOW}, (SELECT transaction < "));
-    let sql = number(sql, then.first_open).text(
-        " FROM events_forgotten), node_id, cluster_id FROM (SELECT) AS once LEFT JOIN (
-            SELECT node_id, cluster_id FROM events WHERE transaction >= ",
-    );
+    let sql = Sql::new(format!(
+        "SELECT {NOW}, (SELECT transaction FROM events_forgotten), node_id, cluster_id FROM (SELECT) AS once LEFT JOIN (
+            SELECT node_id, cluster_id FROM events WHERE transaction >= "
+    ));
     let sql = number(sql, then.first_future)
         .text(format!(" AND transaction < {FUTURE} UNION SELECT node_id, cluster_id FROM events WHERE transaction = "));
     let sql = sql.any(open, "int8").text(") AS new ON true");
-    let statement: Statement<(Text, Bool, Nullable<BigInt>, Nullable<BigInt>)> = sql.into();
+    let statement: Statement<(Text, BigInt, Nullable<BigInt>, Nullable<BigInt>)> = sql.into();
     let rows: Vec<Row> = statement.load(&mut tx.conn()).await?;
     // There is a row even when nothing is new.
-    let (now, is_kept) = rows.as_slice().first().map_or(("", false), |(now, is_kept, ..)| (now, *is_kept));
+    let (now, forgotten) = rows.as_slice().first().map_or(("", i64::MAX), |(now, forgotten, ..)| (now, *forgotten));
     let to = position(now)?;
-    let is_whole = is_kept && then.comes_before(&to);
+    let is_whole = then.comes_before(&to) && then.has_seen(forgotten, &to);
     let (nodes, clusters): (Vec<_>, Vec<_>) = rows.iter().map(|(_, _, node, cluster)| (*node, *cluster)).unzip();
     let (nodes, clusters): (Vec<i64>, Vec<i64>) =
         (nodes.into_iter().flatten().collect(), clusters.into_iter().flatten().collect());

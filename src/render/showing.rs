@@ -23,7 +23,8 @@ pub async fn nodes(tx: &Tx, nodes: &[i64], clusters: &[i64]) -> Result<Vec<(Stri
         JOIN volumes d ON d.ceph_pool_id = p.id JOIN vms m ON m.id = d.vm_id JOIN hypervisors h ON h.id = m.hypervisor_id
     UNION SELECT unnest(",
     );
-    let sql =
-        sql.many(ids(nodes), "int8").text(")) SELECT fqdn, desired_generation FROM shown JOIN nodes ON nodes.id = node_id");
+    let sql = sql
+        .many(ids(nodes), "int8")
+        .text(")) SELECT fqdn, desired_generation FROM shown JOIN nodes ON nodes.id = node_id");
     Ok(Statement::<(Text, BigInt)>::from(sql).load(&mut tx.conn()).await?)
 }

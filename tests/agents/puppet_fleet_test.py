@@ -117,6 +117,25 @@ class FleetTest(unittest.TestCase):
         self.assertEqual([(run["status"], run["failed"]) for run in runs], [("changed", 0), ("failed", 1)], runs)
         self.assertTrue(any("'/bin/false' returned 1" in message["message"] for message in runs[1]["messages"]), runs)
 
+    def test_a_node_that_has_applied_its_document_is_in_sync(self):
+        secret = self.token.read_text(encoding="ascii").strip()
+        self.sandbox.report(self.server.url.replace("://", f"://any:{secret}@") + "/puppet/reports")
+        # One without roles: a sandbox converges no machines.
+        self.sandbox.certname = "st09.example.com"
+        self.server.post("nodes", fqdn="st09.example.com", state="running")
+
+        def status():
+            node = json.loads(self.server.get("/v1/nodes/st09.example.com")[2])
+            return node["status"], node["applied_generation"] == node["desired_generation"]
+
+        self.assertEqual(status(), ("unmanaged", False))
+        self.assert_applied()
+        self.assertEqual(status(), ("in_sync", True))
+        self.server.write("PATCH", "/v1/nodes/st09.example.com", {"location": "rack 9"})
+        self.assertEqual(status(), ("pending", False))
+        self.assert_applied()
+        self.assertEqual(status(), ("in_sync", True))
+
     def test_an_unknown_node_stops_the_run(self):
         self.sandbox.certname = "hv02.example.com"
         self.assert_stopped("knows no such node (404)")

@@ -112,6 +112,8 @@ const CHECKS: &[(&str, &str)] = &[
     ("vms_cores_check", "UPDATE vms SET cores = 0"),
     ("vms_cputime_limit_check", "UPDATE vms SET cputime_limit = 101"),
     ("vms_name_check", "UPDATE vms SET name = E'a\\nb'"),
+    ("events_node_or_cluster_check", "INSERT INTO events (node_id, cluster_id) VALUES (1, 1)"),
+    ("events_forgotten_is_only_check", "INSERT INTO events_forgotten (is_only, transaction) VALUES (false, 1)"),
     ("run_events_status_check", "INSERT INTO run_events (run, node, resource, status) VALUES (1, 'a', 'b', 'odd')"),
     ("runs_changed_check", "$run; UPDATE runs SET changed = -1"),
     ("runs_duration_seconds_check", "$run; UPDATE runs SET duration_seconds = -1"),

@@ -7,10 +7,9 @@ use rocket::tokio::time::timeout;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use virtapi::config::Settings;
 
 use crate::access::issue;
-use crate::harness::{App, TOKEN, database, rows, sql};
+use crate::harness::{App, TOKEN, rows, sql};
 
 const A: &str = "hv01.example.com";
 const B: &str = "hv02.example.com";
@@ -123,12 +122,18 @@ async fn two_nodes() -> App {
 
 /// A position that is after all that has happened.
 async fn now(app: &App) -> String {
+    position(app, 1).await
+}
+
+/// The same by its part at this place. At the first, all that had begun has ended, that of other tests, too.
+async fn position(app: &App, place: usize) -> String {
     let future = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
     let future: i64 = rows(&app.dsn, future).await[0][0].parse().expect("a number");
     loop {
         // The watcher may be a moment behind; then so is where it says that it is.
         let id = Stream::of_all(app, None).await.block().await.expect("says where it is").id;
-        if id.split(':').nth(1).and_then(|until| until.parse::<i64>().ok()).expect("a snapshot") >= future {
+        let part = id.split(['-', ':']).nth(1 + place).and_then(|number| number.parse::<i64>().ok());
+        if part.expect("a snapshot") >= future {
             return id;
         }
     }
@@ -271,7 +276,7 @@ async fn who_cannot_be_told_all_is_told_so() {
     let app = two_nodes().await;
     let old = now(&app).await;
     change(&app, A, "rack 1").await;
-    let kept = now(&app).await;
+    let kept = position(&app, 0).await;
     sql(&app.dsn, "UPDATE events SET recorded_at = now() - interval '2 hours'").await;
     change(&app, B, "rack 1").await;
     assert_eq!(Stream::of_all(&app, Some(&old)).await.next().await.event, "document", "it is not forgotten yet");
@@ -317,7 +322,7 @@ async fn what_comes_from_another_database_is_told_to_nobody_and_forgotten() {
         assert!(start.elapsed() < PATIENCE, "they are still there");
         rocket::tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let before = now(&app).await;
+    let before = position(&app, 0).await;
     sql(&app.dsn, "INSERT INTO events (transaction, node_id) SELECT 4000000000, id FROM nodes").await;
     change(&app, B, "rack 1").await;
     let mut stream = Stream::of_all(&app, Some(&before)).await;
@@ -484,7 +489,7 @@ async fn a_database_that_goes_away_ends_every_stream_and_nothing_is_missed() {
 
 #[rocket::async_test]
 async fn a_stop_ends_every_stream() {
-    let app = App::with(&database().await, Settings { pool_size: 4, ..Settings::default() }).await;
+    let app = App::start().await;
     let (mut first, mut second) = (Stream::of_all(&app, None).await, Stream::of_all(&app, None).await);
     first.block().await.expect("is connected");
     app.stop();

@@ -11,7 +11,7 @@ use crate::tls::{ClientAuthorities, Material};
 use crate::{auth, db, events, http, puppet, render, reports, salt};
 
 /// How often it is counted how many are in sync.
-const COUNT_EVERY: Duration = Duration::from_secs(30);
+const COUNT_EVERY: Duration = Duration::from_mins(1);
 
 /// How often old idempotency keys, sessions, runs and events are forgotten.
 const FORGET_EVERY: Duration = Duration::from_mins(10);

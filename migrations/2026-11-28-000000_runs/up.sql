@@ -49,7 +49,9 @@ CREATE INDEX run_events_resource_idx ON run_events (resource, id);
 
 -- Makes the table of this week and of the four that follow, where they are not there yet. It runs as its owner, for the
 -- role that serves makes no table but these.
-CREATE FUNCTION prepare_partitions() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+-- It waits for nobody for long: all who come after it would wait with it.
+CREATE FUNCTION prepare_partitions() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+    SET lock_timeout = '2s' AS $$
 DECLARE
     parent text;
     monday timestamptz;
@@ -71,7 +73,7 @@ END $$;
 
 -- Drops the tables of the weeks that ended before these times; says how many.
 CREATE FUNCTION drop_partitions(runs_before timestamptz, events_before timestamptz) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
     part record;
     dropped bigint := 0;

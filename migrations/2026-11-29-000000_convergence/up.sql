@@ -1,3 +1,10 @@
+DO $$ BEGIN
+    -- Views that show each customer its own (security_invoker) are of this release.
+    IF current_setting('server_version_num')::int < 150000 THEN
+        RAISE EXCEPTION 'virtapi needs Postgres 15 or newer; this is %', current_setting('server_version');
+    END IF;
+END $$;
+
 -- What a node is, beside what it shall be: which version of its document it has applied, how its last run ended, what
 -- its agent has seen there.
 ALTER TABLE nodes RENAME COLUMN generation TO desired_generation;

@@ -76,38 +76,40 @@ fn metric<'y>(report: &'y Yaml, group: &str, name: &str) -> Option<&'y str> {
 /// it.
 fn messages(report: &Yaml) -> Vec<Message> {
     let logs = report.get("logs").map(Yaml::items).unwrap_or_default();
-    let mut found: Vec<(usize, Message)> = logs
-        .iter()
-        .filter_map(|log| {
-            let text = |name| log.get(name).and_then(Yaml::text);
-            let level = text("level")?;
-            let rank = ["emerg", "alert", "crit", "err", "warning"].iter().position(|worse| *worse == level)?;
-            Some((rank, Message::new(level, text("source"), text("message")?)))
-        })
-        .collect();
-    found.sort_by_key(|(rank, _)| *rank);
-    found.truncate(MESSAGES);
-    found.into_iter().map(|(_, message)| message).collect()
+    let ranked = logs.iter().filter_map(|log| {
+        let level = log.get("level").and_then(Yaml::text)?;
+        let rank = ["emerg", "alert", "crit", "err", "warning"].iter().position(|worse| *worse == level)?;
+        Some((rank, level, log))
+    });
+    let mut found: Vec<_> = ranked.collect();
+    found.sort_by_key(|(rank, ..)| *rank);
+    let message = |(_, level, log): (usize, &str, &Yaml)| {
+        let text = |name| log.get(name).and_then(Yaml::text);
+        Some(Message::new(level, text("source"), text("message")?))
+    };
+    found.into_iter().filter_map(message).take(MESSAGES).collect()
 }
 
 /// What was changed, what could not be, and what would have been. What is only audited is none.
 fn events(report: &Yaml) -> Vec<Event> {
     let statuses = report.get("resource_statuses").map(Yaml::fields).unwrap_or_default();
-    let of = |(resource, status): &'_ (String, Yaml)| {
-        let events = status.get("events").map(Yaml::items).unwrap_or_default();
-        let event = |event: &Yaml| {
-            let text = |name| event.get(name).and_then(Yaml::text);
-            let status = match text("status")? {
-                "success" => "success",
-                "failure" => "failure",
-                "noop" => "noop",
-                _ => return None,
-            };
-            Some(Event::new(resource, text("property"), status, text("message")))
-        };
-        events.iter().filter_map(event).collect::<Vec<_>>()
+    statuses.iter().flat_map(events_of).filter_map(event).take(EVENTS).collect()
+}
+
+fn events_of((resource, status): &(String, Yaml)) -> impl Iterator<Item = (&str, &Yaml)> {
+    let events = status.get("events").map(Yaml::items).unwrap_or_default();
+    events.iter().map(move |event| (resource.as_str(), event))
+}
+
+fn event((resource, event): (&str, &Yaml)) -> Option<Event> {
+    let text = |name| event.get(name).and_then(Yaml::text);
+    let status = match text("status")? {
+        "success" => "success",
+        "failure" => "failure",
+        "noop" => "noop",
+        _ => return None,
     };
-    statuses.iter().flat_map(of).take(EVENTS).collect()
+    Some(Event::new(resource, text("property"), status, text("message")))
 }
 
 #[cfg(test)]

@@ -21,8 +21,11 @@ const AT_ONCE: usize = 500;
 pub async fn keep(tx: &Tx, reports: &[Report]) -> Result<()> {
     let mut seen = HashSet::new();
     let new: Vec<&Report> = reports.iter().filter(|r| seen.insert((&r.node, r.tool, &r.run))).collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    lock(tx, &new).await?;
     for reports in new.chunks(AT_ONCE) {
-        lock(tx, reports).await?;
         let given = serde_json::to_string(reports).map_err(|error| Error::Internal(error.into()))?;
         let kept = Sql::new("WITH given AS (SELECT * FROM ROWS FROM (json_to_recordset(").one(given, "json").text(KEEP);
         Statement::<BigInt>::from(kept).execute(&mut tx.conn()).await?;

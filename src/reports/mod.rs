@@ -72,7 +72,8 @@ impl Message {
     /// One that holds no secret that can be known for one.
     #[must_use]
     pub fn new(level: &str, source: Option<&str>, text: &str) -> Self {
-        let text = if source.is_some_and(mask::names_secret) { mask::quotes(text) } else { text.to_owned() };
+        let text = legible(text);
+        let text = if source.is_some_and(mask::names_secret) { mask::quotes(&text) } else { text };
         Self { level: level.to_owned(), source: source.map(short), message: short(&mask::text(&text)) }
     }
 
@@ -98,7 +99,7 @@ impl Event {
     #[must_use]
     pub fn new(resource: &str, property: Option<&str>, status: &'static str, message: Option<&str>) -> Self {
         let is_secret = mask::names_secret(resource) || property.is_some_and(mask::names_secret);
-        let message = message.map(|text| if is_secret { mask::MASKED.into() } else { mask::text(text) });
+        let message = message.map(|text| if is_secret { mask::MASKED.into() } else { mask::text(&legible(text)) });
         Self {
             resource: short(resource),
             property: property.map(short),
@@ -130,6 +131,11 @@ impl Report {
         }
         true
     }
+}
+
+/// As much of a text as is looked at: more than is kept, so that no secret is cut where it is no longer known for one.
+fn legible(text: &str) -> String {
+    text.chars().take(2 * LONGEST).collect()
 }
 
 /// What cannot be stored is left out, and so is the rest of what is too long.

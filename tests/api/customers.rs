@@ -392,12 +392,11 @@ async fn where_and_how_a_vm_runs_is_for_the_operators_to_say() {
 #[rocket::async_test]
 async fn what_a_customer_changes_reaches_the_node_and_the_record() {
     let shared = shared().await;
-    let generation =
-        async || shared.app.get("/v1/nodes/hv01.example.com").await.is(Status::Ok)["desired_generation"].clone();
-    let before = generation().await.as_i64().expect("a number");
+    let node = async || shared.app.get("/v1/nodes/hv01.example.com").await.is(Status::Ok);
+    let before = node().await["desired_generation"].as_i64().expect("a number");
     let own = "/v1/vms/a0000000-0000-4000-8000-000000000011";
     assert_eq!(shared.ask(&shared.member, Method::Patch, own, &json!({"cores": 4})).await.0, 200);
-    assert_eq!(generation().await, before + 1);
+    assert_eq!(node().await["desired_generation"], before + 1);
     let pillar = shared.app.get("/salt/pillar/hv01.example.com").await.is(Status::Ok);
     let vms = pillar.pointer("/virtapi/hypervisor/vms").expect("VMs").as_object().expect("a map");
     assert_eq!(vms["a0000000-0000-4000-8000-000000000011"]["cores"], 4);

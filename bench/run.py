@@ -298,7 +298,10 @@ def reports(args, fleet):
     head, tail = sample.replace("host: hv01.example.com", "host: nodeNODE.bench.example").split(run_of_sample)
     script = WORK / "reports.lua"
     script.write_text(f"""math.randomseed(os.time())
-local head, tail = [==[{head}]==], [==[{tail}]==]
+-- Lua leaves out a line's end that follows the brackets.
+local head, tail = [==[
+{head}]==], [==[
+{tail}]==]
 local hex = function(n) return string.format('%0' .. n .. 'x', math.random(0, 16 ^ n - 1)) end
 request = function()
   local run = hex(8) .. '-' .. hex(4) .. '-4' .. hex(3) .. '-8' .. hex(3) .. '-' .. hex(6) .. hex(6)

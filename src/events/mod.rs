@@ -66,6 +66,11 @@ impl Batch {
         self.is_whole && self.changed.is_empty()
     }
 
+    /// Whether it says of nodes that they may have changed.
+    pub fn is_news(&self) -> bool {
+        self.is_whole && !self.changed.is_empty()
+    }
+
     /// All nodes, by place.
     pub fn all(&self) -> Vec<usize> {
         (0..self.changed.len()).collect()
@@ -123,8 +128,10 @@ impl Feed {
         let place = self.places.take(who)?;
         // First, so that nothing is between what was missed and what comes.
         let (batches, mut at) = self.join();
-        let now = at.wait_for(Option::is_some).await.map_err(|ended| Error::Away(ended.into()))?.clone();
-        let now = now.ok_or_else(|| Error::Internal("the feed has begun nowhere".into()))?;
+        // What the database says from now on: one that has gone away meanwhile begins no stream.
+        at.mark_unchanged();
+        at.changed().await.map_err(|ended| Error::Away(ended.into()))?;
+        let now = at.borrow().clone().ok_or_else(|| Error::Internal("the feed has begun nowhere".into()))?;
         let missed = match last.map(Position::read) {
             None => Batch::nothing(now),
             Some(None) => Batch { is_whole: false, ..Batch::nothing(now) },

@@ -51,6 +51,14 @@ impl Position {
     pub fn comes_before(&self, later: &Self) -> bool {
         self.timeline == later.timeline && self.first_future <= later.first_future
     }
+
+    /// Whether all that was visible at that moment was visible at this one.
+    pub fn covers(&self, other: &Self) -> bool {
+        let was_open_then = |one: &i64| *one >= other.first_future || other.open.contains(one);
+        self.timeline == other.timeline
+            && other.first_future <= self.first_future
+            && self.open.iter().all(was_open_then)
+    }
 }
 
 fn number(text: &str) -> Option<i64> {
@@ -82,6 +90,23 @@ mod tests {
         }
         // As the database pads it.
         assert_eq!(read("0000000A-5:7:5").to_string(), "A-5:7:5");
+    }
+
+    #[test]
+    fn a_moment_covers_what_shows_nothing_more() {
+        for (at, other, covers) in [
+            ("1-744:750:744,747", "1-744:750:744,747", true),
+            ("1-747:750:747", "1-744:750:744,747", true),
+            ("1-744:750:744", "1-744:747:744", true),
+            ("1-744:750:747", "1-744:747:", true),
+            // It has ended there, and not here.
+            ("1-744:750:744,747", "1-747:750:747", false),
+            ("1-744:750:744", "1-745:750:747", false),
+            ("1-744:750:", "1-744:751:", false),
+            ("2-744:750:", "1-744:750:", false),
+        ] {
+            assert_eq!(read(at).covers(&read(other)), covers, "{at} {other}");
+        }
     }
 
     #[test]

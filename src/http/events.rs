@@ -153,6 +153,8 @@ impl Listener {
                     Err(error) => return self.end(&error),
                 },
                 batch = self.batches.recv() => match batch {
+                    // Sent while this one joined, and known to it already.
+                    Ok(batch) if batch.is_news() && self.batch.to.covers(&batch.to) => {}
                     Ok(batch) => {
                         if let Err(error) = self.begin(batch).await {
                             return self.end(&error);

@@ -86,21 +86,9 @@ async fn ask(app: &App, (method, url, body): &(Method, String, String)) -> Answe
     app.send(*method, url, &headers, body.as_bytes()).await
 }
 
-/// What is answered without the database. A stream of events begins while the one before it has not noticed yet, and ends
-/// when it does: that has a test of its own.
-const ALONE: &[&str] = &[
-    "/",
-    "/v1/",
-    "/v1/events",
-    "/health",
-    "/metrics",
-    "/api-docs",
-    "/docs",
-    "/static",
-    "/forms/nodes/filter",
-    "/login",
-    "/account",
-];
+/// What is answered without the database.
+const ALONE: &[&str] =
+    &["/", "/v1/", "/health", "/metrics", "/api-docs", "/docs", "/static", "/forms/nodes/filter", "/login", "/account"];
 
 #[rocket::async_test(flavor = "multi_thread")]
 async fn every_route_outlives_the_database() {

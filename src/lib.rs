@@ -25,6 +25,7 @@ mod etag;
 mod events;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod housekeeping;
 mod html;
 mod http;
 mod kind;

@@ -1,6 +1,5 @@
 //! The server, put together: what it manages, which routes it has, what runs beside it.
 
-use chrono::{TimeDelta, Utc};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +7,7 @@ use std::time::Duration;
 use crate::config::Settings;
 use crate::sightings::Sightings;
 use crate::tls::{ClientAuthorities, Material};
-use crate::{auth, db, events, http, puppet, render, reports, salt};
-
-/// How often it is counted how many are in sync.
-const COUNT_EVERY: Duration = Duration::from_mins(1);
-
-/// How often old idempotency keys, sessions, runs and events are forgotten.
-const FORGET_EVERY: Duration = Duration::from_mins(10);
+use crate::{auth, db, events, housekeeping, http, puppet, render, salt};
 
 /// What lasts while one listener takes the place of another.
 pub struct Server {
@@ -31,11 +24,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts what runs beside the listeners. Call it on a runtime.
+    /// All of it, at rest: it asks the database for nothing before a request does, or [`Self::keep_house`] is called.
     ///
     /// # Errors
     /// When the pool of connections cannot be built, or the secret for the provider of identities not be read.
-    pub fn start(settings: &Settings, database_url: &str) -> Result<Self, db::Failure> {
+    pub fn new(settings: &Settings, database_url: &str) -> Result<Self, db::Failure> {
         let seconds = |number: u32| Duration::from_secs(number.into());
         let (limit, stale_after) = (seconds(settings.query_timeout), seconds(settings.stale_after));
         let db = db::Db::serving(database_url, settings.pool_size, limit, stale_after)?;
@@ -45,10 +38,7 @@ impl Server {
         if metrics::set_global_recorder(recorder).is_err() {
             tracing::debug!("metrics are already recorded");
         }
-        tokio::spawn(forget_old(db.clone(), settings.clone()));
-        tokio::spawn(count_statuses(db.clone()));
         let sightings = Arc::new(Sightings::new(db.clone()));
-        tokio::spawn(sightings.clone().keep_recording());
         Ok(Self {
             settings: settings.clone(),
             feed: Arc::new(events::Feed::new(db.clone(), db::Db::serving(database_url, 1, limit, stale_after)?)),
@@ -61,6 +51,12 @@ impl Server {
             db,
             metrics,
         })
+    }
+
+    /// Starts what goes on beside the requests. Call it on a runtime.
+    pub fn keep_house(&self) {
+        housekeeping::start(&self.db, &self.settings);
+        tokio::spawn(self.sightings.clone().keep_recording());
     }
 
     /// What is known of client certificates, for all listeners.
@@ -117,55 +113,16 @@ impl Server {
     }
 }
 
-/// The whole server with one listener, not yet running. Call it on a runtime.
+/// The whole server with one listener, not yet running, and nothing beside it. Call it on a runtime.
 ///
 /// # Errors
-/// As [`Server::start`].
+/// As [`Server::new`].
 pub fn rocket(
     settings: &Settings,
     database_url: &str,
     tls: Option<&Material>,
 ) -> Result<rocket::Rocket<rocket::Build>, db::Failure> {
-    let server = Server::start(settings, database_url)?;
+    let server = Server::new(settings, database_url)?;
     server.authorities().replace(tls);
     Ok(server.listener(settings.port, tls))
-}
-
-async fn forget_old(db: db::Db, settings: Settings) {
-    let mut tick = tokio::time::interval(FORGET_EVERY);
-    let before = |days: u32| Utc::now() - TimeDelta::days(days.into());
-    let events_kept = TimeDelta::seconds(settings.event_retention.into());
-    loop {
-        tick.tick().await;
-        let forgotten = db.write(auth::Actor::system("forgetting"), false, async |tx| {
-            let keys = http::idempotency::forget_old(tx).await?;
-            let sessions = auth::forget_old(tx, settings.session_limits()).await?;
-            Ok((keys, sessions, events::forget_old(tx, Utc::now() - events_kept).await?))
-        });
-        match forgotten.await {
-            Ok((0, 0, 0)) => {}
-            Ok((keys, sessions, events)) => tracing::info!(keys, sessions, events, "forgot what is old"),
-            Err(error) => tracing::warn!(%error, "what is old stays for now"),
-        }
-        let turned = db.write(auth::Actor::system("reports"), false, async |tx| {
-            reports::prepare_partitions(tx).await?;
-            reports::drop_partitions(tx, before(settings.run_retention), before(settings.run_event_retention)).await
-        });
-        match turned.await {
-            Ok(0) => {}
-            Ok(weeks) => tracing::info!(weeks, "forgot old runs"),
-            Err(error) => tracing::warn!(%error, "old runs stay for now, and there may be no place for new ones"),
-        }
-    }
-}
-
-async fn count_statuses(db: db::Db) {
-    let mut tick = tokio::time::interval(COUNT_EVERY);
-    loop {
-        tick.tick().await;
-        let actor = auth::Actor::system("metrics");
-        if let Err(error) = db.read(actor, async |tx| reports::count_statuses(tx).await).await {
-            tracing::debug!(%error, "nobody knows how many are in sync for now");
-        }
-    }
 }

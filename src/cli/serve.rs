@@ -70,7 +70,8 @@ async fn serve(
         () = stop.asked() => return Ok(()),
         ready = prepare(database, demo) => ready?,
     };
-    let server = Server::start(settings, database.url())?;
+    let server = Server::new(settings, database.url())?;
+    server.keep_house();
     let sightings = server.sightings();
     let outcome = listen(settings, tls, database, (demo, first.as_ref()), stop, server).await;
     record_last(&sightings).await;

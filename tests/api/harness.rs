@@ -229,7 +229,13 @@ impl App {
         self.client.rocket().shutdown().notify();
     }
 
-    /// What the server has seen, and may not have recorded yet.
+    /// Has the server forget what is old by now, as one that runs does when it starts and from time to time.
+    pub async fn forget_old(&self) {
+        let db = self.client.rocket().state::<virtapi::db::Db>().expect("is managed");
+        virtapi::housekeeping::forget_old(db, &Settings::default()).await;
+    }
+
+    /// What the server has seen, and has not recorded yet.
     pub fn sightings(&self) -> &Sightings {
         self.client.rocket().state::<Arc<Sightings>>().expect("is managed")
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::access::issue;
 use crate::certificates;
 use crate::harness::{Answer, App, sql};
+use crate::start::process::{DataDir, Server};
 use crate::tls::authority::Authority;
 
 /// As a real puppet has sent it, for `hv01.example.com`.
@@ -142,14 +143,14 @@ async fn old_runs_are_forgotten() {
     assert_eq!(runs(&app).await.len(), 1);
     let second = REPORT.replacen(RUN, "7a1e9308-f750-4073-a5a7-24dc9ce60c9d", 1);
     assert_eq!(send(&app, &secret, &second).await.status, 204);
-    // A server forgets when it starts, and from time to time.
-    let again = App::on(&app.dsn).await;
+    // A server that runs forgets when it starts, and from time to time.
+    let _running = Server::start(&DataDir::new(), &["--database-url", &app.dsn]);
     let start = std::time::Instant::now();
-    while runs(&again).await.len() > 1 {
+    while runs(&app).await.len() > 1 {
         assert!(start.elapsed().as_secs() < 20, "it is still there");
         rocket::tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    assert_eq!(runs(&again).await[0]["run"], "7a1e9308-f750-4073-a5a7-24dc9ce60c9d");
+    assert_eq!(runs(&app).await[0]["run"], "7a1e9308-f750-4073-a5a7-24dc9ce60c9d");
 }
 
 /// As a real minion's returner has sent it, for this node.

@@ -13,6 +13,7 @@ mod commands;
 mod concurrency;
 mod constraints;
 mod convergence;
+mod customer_role;
 mod customers;
 mod documents;
 mod dump;

@@ -1,5 +1,5 @@
-//! What the stock Foreman client sends: a report as `report.rb` of the module puppet-puppetserver_foreman makes it, and
-//! facts as its `enc.rb` uploads them. It knows neither requests nor tables.
+//! What the stock Foreman client sends of a run: a report as `report.rb` of the module puppet-puppetserver_foreman makes
+//! it. It knows neither requests nor tables.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use crate::reports::{MESSAGES, Message, Report};
 ///
 /// # Errors
 /// Why it is none.
-pub fn read_report(tree: &Value) -> Result<Report, String> {
+pub fn read(tree: &Value) -> Result<Report, String> {
     let report = &tree["config_report"];
     let needed =
         |name: &str| report[name].as_str().ok_or_else(|| format!("config_report.{name} is missing, or no text"));
@@ -88,22 +88,6 @@ fn time(text: &str) -> Result<DateTime<Utc>, String> {
     read.map_err(|error| format!("config_report.reported_at {text:?}: {error}"))
 }
 
-/// The name of a node, and its facts: `{"name", "facts"}` as Foreman's client sends them, or `{"name", "values"}` as
-/// Puppet keeps them.
-///
-/// # Errors
-/// Why they are none.
-pub fn read_facts(tree: &Value) -> Result<(String, Value), String> {
-    let name = tree["certname"].as_str().or_else(|| tree["name"].as_str()).ok_or("name is missing, or no text")?;
-    let facts = tree.get("facts").or_else(|| tree.get("values")).filter(|facts| facts.is_object());
-    let facts = facts.ok_or("facts is missing, or no object")?;
-    // Postgres keeps no NUL.
-    if facts.to_string().contains("\\u0000") {
-        return Err("a fact holds a NUL".into());
-    }
-    Ok((name.to_owned(), facts.clone()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_report_is_read() {
-        let read = read_report(&report()).expect("a report");
+        let read = read(&report()).expect("a report");
         assert_eq!((read.node.as_str(), read.status, read.mode), ("hv01.example.com", "changed", "apply"));
         assert_eq!((read.total, read.changed, read.failed, read.out_of_sync), (9, 2, 0, 2));
         assert_eq!(read.run, "foreman 2026-11-20T22:20:25+00:00");
@@ -139,9 +123,9 @@ mod tests {
         let mut own = report();
         own["config_report"]["status"] = json!({});
         own["config_report"]["metrics"] = json!({});
-        assert_eq!(read_report(&own).expect("a report").status, "failed");
+        assert_eq!(read(&own).expect("a report").status, "failed");
         own["config_report"]["status"] = json!({"failed_restarts": 1});
-        assert_eq!(read_report(&own).expect("a report").status, "failed");
+        assert_eq!(read(&own).expect("a report").status, "failed");
     }
 
     #[test]
@@ -156,25 +140,9 @@ mod tests {
         ] {
             let mut own = report();
             own["config_report"][field] = value;
-            let refused = read_report(&own).err();
+            let refused = read(&own).err();
             assert!(refused.as_ref().is_some_and(|told| told.contains(reason)), "{reason}: {refused:?}");
         }
-        assert!(read_report(&json!([])).is_err());
-    }
-
-    #[test]
-    fn facts_are_read_in_both_shapes() {
-        let expected = ("hv01".to_owned(), json!({"os": {"family": "Debian"}}));
-        let facts = &expected.1;
-        for tree in [
-            json!({"name": "hv01", "certname": "hv01", "facts": facts}),
-            json!({"name": "hv01", "values": facts, "timestamp": "2026-11-20T22:20:25Z"}),
-        ] {
-            assert_eq!(read_facts(&tree), Ok(expected.clone()));
-        }
-        for tree in [json!({"facts": facts}), json!({"name": "hv01"}), json!({"name": "a", "facts": [1]}), json!(7)] {
-            assert!(read_facts(&tree).is_err(), "{tree}");
-        }
-        assert!(read_facts(&json!({"name": "hv01", "facts": {"a": "\0"}})).is_err());
+        assert!(read(&json!([])).is_err());
     }
 }

@@ -2,6 +2,7 @@
 //! a node must be is decided in `render`.
 
 mod enc;
+mod facts;
 mod foreman;
 mod hiera;
 pub mod report;
@@ -102,7 +103,7 @@ async fn receive(caller: Result<Caller<'_>>, body: Result<ReportBody>, db: &Stat
 #[post("/api/config_reports", data = "<body>")]
 async fn receive_foreman(caller: Result<Caller<'_>>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
     let (caller, tree) = (caller?, body?.json()?);
-    let run = foreman::read_report(&tree);
+    let run = foreman::read(&tree);
     let run = run.map_err(|why| Error::Malformed(format!("this is no report of Foreman's client: {why}")))?;
     Ok(created(caller.report(&[run], db).await?))
 }
@@ -111,8 +112,7 @@ async fn receive_foreman(caller: Result<Caller<'_>>, body: Result<ReportBody>, d
 #[post("/puppet/facts", data = "<body>")]
 async fn receive_facts(caller: Result<Caller<'_>>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
     let (caller, tree) = (caller?, body?.json()?);
-    let (node, facts) =
-        foreman::read_facts(&tree).map_err(|why| Error::Malformed(format!("these are no facts: {why}")))?;
+    let (node, facts) = facts::read(&tree).map_err(|why| Error::Malformed(format!("these are no facts: {why}")))?;
     caller.facts(&node, &facts, db).await
 }
 

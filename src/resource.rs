@@ -1,6 +1,6 @@
 //! What the program asks of a table. No type of diesel appears in the bounds.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use validator::Validate;
 
 use crate::kind::{Kind, Of};
@@ -74,6 +74,10 @@ pub trait Resource: Serialize + Send + Sync + Sized + 'static {
     /// A row less.
     fn delete(tx: &Tx, id: i64) -> impl Future<Output = Result<()>> + Send;
 }
+
+/// What a client may set of what is only recorded.
+#[derive(Deserialize, Validate)]
+pub struct Nothing {}
 
 /// What is said to who wants to change what is only recorded.
 #[must_use]

@@ -77,10 +77,6 @@ pub async fn record(tx: &Tx, events: &[NewAuditEvent]) -> Result<()> {
 const ACTIONS: &[&str] =
     &["create", "update", "delete", "issue", "set_password", "remove_password", "login", "refuse", "read"];
 
-/// Nobody sends one.
-#[derive(Deserialize, Validate)]
-pub struct Nothing {}
-
 impl Resource for AuditEvent {
     const NAME: &'static str = "audit-events";
     const ABOUT: &'static str = "Something that was done: who, when, from where, and what it was before and after.";

@@ -15,10 +15,6 @@ pub struct Facts {
     facts: Value,
 }
 
-/// Nobody sends them but an agent.
-#[derive(Deserialize, Validate)]
-pub struct Nothing {}
-
 impl Resource for Facts {
     const NAME: &'static str = "facts";
     const ABOUT: &'static str = "What a node's agent has found out about it, as it was sent last.";

@@ -138,7 +138,7 @@ mod prelude {
         error::Result,
         policy::Realm,
         query::Query,
-        resource::{Resource, Rule},
+        resource::{Nothing, Resource, Rule},
         sql::Sql,
         value_type::{Link, Owned, Type, Word},
     };

@@ -25,10 +25,6 @@ pub struct Run {
     messages: Value,
 }
 
-/// Nobody sends one but as a report.
-#[derive(Deserialize, Validate)]
-pub struct Nothing {}
-
 impl Resource for Run {
     const NAME: &'static str = "runs";
     const ABOUT: &'static str = "What an agent reports: one run of Puppet or Salt on a node.";

@@ -17,10 +17,6 @@ pub struct RunEvent {
     run: i64,
 }
 
-/// Nobody sends one but in a report.
-#[derive(Deserialize, Validate)]
-pub struct Nothing {}
-
 impl Resource for RunEvent {
     const NAME: &'static str = "run-events";
     const ABOUT: &'static str = "What a run changed on a node, or could not change.";

@@ -1,13 +1,17 @@
 //! How the commands that talk to a server reach it: where it is, by whose word it is that server, and who they are
-//! themselves. It knows no address of a server's own, and not what is asked there.
+//! themselves; and from where they have their settings. It knows no address of a server's own, and not what is asked there.
 
 use std::error::Error as _;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+use figment::Figment;
+use figment::providers::{Format as _, Serialized, Toml};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Certificate, ClientBuilder, Identity, Url, redirect};
 use secrecy::{ExposeSecret, SecretSlice, zeroize::Zeroizing};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::tls::cryptography;
 
@@ -18,6 +22,22 @@ pub enum Wrong {
     Url(String, String),
     #[error("cert and key belong together, and only {0} is set")]
     HalfIdentity(&'static str),
+}
+
+/// The settings that may stand in a file: those of the file `config`, or else of `default_config` if that is there, and
+/// over them those that were given.
+pub fn options<T: Serialize + DeserializeOwned>(
+    config: Option<&Path>,
+    default_config: &Path,
+    given: &T,
+) -> Result<T, Box<figment::Error>> {
+    let file = config.unwrap_or(default_config);
+    let mut sources = Figment::new();
+    // A file that is there and cannot be read must say so, not pass for a missing one.
+    if config.is_some() || file.try_exists().unwrap_or(true) {
+        sources = sources.merge(Toml::file_exact(file));
+    }
+    sources.merge(Serialized::defaults(given)).extract().map_err(Box::new)
 }
 
 /// A server, and what is needed to talk to it.

@@ -4,11 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use figment::Figment;
-use figment::providers::{Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
-use crate::client::{Server, Wrong};
+use crate::client::{self, Server, Wrong};
 use crate::config::{LogFormat, LogLevel};
 
 /// What `virtapi agent` takes.
@@ -119,12 +117,7 @@ impl Settings {
     /// Put the sources together. A file that was asked for must be there; `default_config` may be missing.
     pub fn resolve(args: &AgentArgs, default_config: &Path) -> Result<Self, SettingsError> {
         let file = args.config.as_deref().unwrap_or(default_config);
-        let mut sources = Figment::new();
-        // A file that is there and cannot be read must say so, not pass for a missing one.
-        if args.config.is_some() || file.try_exists().unwrap_or(true) {
-            sources = sources.merge(Toml::file_exact(file));
-        }
-        let options: AgentOptions = sources.merge(Serialized::defaults(&args.options)).extract().map_err(Box::new)?;
+        let options = client::options(args.config.as_deref(), default_config, &args.options)?;
         let missing = |name| SettingsError::Missing(name, file.display().to_string());
         let url = options.url.ok_or_else(|| missing("url"))?;
         let command = match (args.command.is_empty(), options.exec) {

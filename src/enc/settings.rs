@@ -3,12 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use figment::Figment;
-use figment::providers::{Format as _, Serialized, Toml};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
-use crate::client::{Server, Wrong};
+use crate::client::{self, Server, Wrong};
 
 /// What `virtapi enc` takes. Puppet appends the certname to the configured command.
 #[derive(Debug, Clone, Args)]
@@ -94,12 +92,7 @@ impl Settings {
     /// Put the sources together. A file that was asked for must be there; `default_config` may be missing.
     pub fn resolve(args: &EncArgs, default_config: &Path) -> Result<Self, SettingsError> {
         let file = args.config.as_deref().unwrap_or(default_config);
-        let mut sources = Figment::new();
-        // A file that is there and cannot be read must say so, not pass for a missing one.
-        if args.config.is_some() || file.try_exists().unwrap_or(true) {
-            sources = sources.merge(Toml::file_exact(file));
-        }
-        let options: EncOptions = sources.merge(Serialized::defaults(&args.options)).extract().map_err(Box::new)?;
+        let options = client::options(args.config.as_deref(), default_config, &args.options)?;
         let url = options.url.ok_or_else(|| SettingsError::NoUrl(file.display().to_string()))?;
         let timeout = options.timeout.unwrap_or(10);
         if !(1..=3600).contains(&timeout) {

@@ -59,13 +59,18 @@ impl Cell {
 }
 
 impl Part {
+    /// A time, as the API writes it.
+    pub fn time(time: &str) -> Self {
+        Self { text: moment(time), href: None, exact: time.to_owned() }
+    }
+
     fn plain(column: &Column, value: &Value) -> Self {
         let (text, exact) = match (column.ty, value) {
             (Type::Int, Value::Number(number)) if column.holds_bytes() => {
                 let bytes = number.as_i64().unwrap_or_default();
                 (byte_size::short(bytes), format!("{} bytes", grouped(bytes)))
             }
-            (Type::Time, Value::String(time)) => (moment(time), time.clone()),
+            (Type::Time, Value::String(time)) => return Self::time(time),
             (Type::Json, _) => (serde_json::to_string_pretty(value).unwrap_or_default(), String::new()),
             _ => (text(value), String::new()),
         };

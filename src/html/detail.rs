@@ -22,7 +22,7 @@ use crate::policy;
 use crate::query::Query;
 use crate::refs;
 use crate::resource::Resource;
-use crate::resources::{AuditEvent, KINDS, Node};
+use crate::resources::{AuditEvent, KINDS, Node, Run};
 use crate::row::Row;
 use crate::value_type::Type;
 
@@ -190,15 +190,15 @@ fn documents(kind: &dyn Kind, item: &Value) -> Vec<Link> {
         let pairs: Vec<_> = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Link::new(name, address(path, &pairs))
     };
-    if kind.name() == "runs" {
+    if kind.name() == Run::NAME {
         let (id, node) = (text(&item["id"]), text(&item["node"]));
         let changed = list("What it changed", "/v1/run-events", &[("run", &id)]);
         let runs = list("Runs on this node", "/v1/runs", &[("node", &node), ("sort", "-id")]);
         return vec![changed, Link::new("The node", format!("/v1/nodes/{node}")), runs];
     }
     let certname = match kind.name() {
-        "nodes" => text(&item["fqdn"]),
-        _ => match kind.columns().iter().find(|column| column.target().is_some_and(|t| t.name() == "nodes")) {
+        Node::NAME => text(&item["fqdn"]),
+        _ => match kind.columns().iter().find(|column| column.target().is_some_and(|t| t.name() == Node::NAME)) {
             Some(column) if column.on_delete == OnDelete::GoAlong => text(&item[column.name]),
             _ => String::new(),
         },

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::column::text;
 use crate::db::Tx;
 use crate::error::Result;
+use crate::html::cell::Part;
 use crate::html::layout::Link;
 use crate::query::Query;
 use crate::refs;
@@ -19,7 +20,7 @@ pub struct LastRun {
     /// Its page.
     pub run: Link,
     /// When its report came.
-    pub received_at: String,
+    pub received_at: Part,
     /// The worst first.
     pub messages: Vec<Message>,
     /// How many there are besides.
@@ -59,7 +60,7 @@ impl LastRun {
         };
         Ok(Some(Self {
             run: Link::new("The last run failed", refs::href(Run::KIND, row.id())),
-            received_at: text(&row["received_at"]),
+            received_at: Part::time(&text(&row["received_at"])),
             messages: all.iter().take(SHOWN).map(message).collect(),
             more: all.len().saturating_sub(SHOWN),
         }))

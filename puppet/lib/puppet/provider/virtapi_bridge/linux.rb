@@ -1,5 +1,6 @@
 # A VM's bridge by the kernel alone. All interfaces of a segment share one bridge for it, which has the VLAN or VXLAN
 # device as a port, for the kernel allows a tag of a device, and a VNI, once; a veth pair connects each VM's bridge.
+require_relative '../../../puppet_x/virtapi/bridge_provider'
 require_relative '../../../puppet_x/virtapi/links'
 require_relative '../../../puppet_x/virtapi/segment'
 
@@ -12,20 +13,10 @@ Puppet::Type.type(:virtapi_bridge).provide(:linux) do
   # libvirt's and everybody's port of VXLAN; the kernel's own default is another.
   VXLAN_PORT = '4789'.freeze
 
-  attr_writer :links
+  include PuppetX::Virtapi::BridgeProvider
 
-  def self.instances
-    links = PuppetX::Virtapi::Links.read
-    links.bridges.grep(/\Abr-?[0-9a-f]+-[0-9a-f]+\z/).map do |name|
-      provider = new(name: name, ensure: :present)
-      provider.links = links
-      provider
-    end
-  end
-
-  def self.prefetch(resources)
-    links = PuppetX::Virtapi::Links.read
-    resources.each_value { |resource| resource.provider.links = links }
+  def self.read
+    PuppetX::Virtapi::Links.read
   end
 
   # Why a segment cannot be had here; nil when it can.
@@ -34,21 +25,17 @@ Puppet::Type.type(:virtapi_bridge).provide(:linux) do
     when :trunk, :mixed
       "one interface with several VLANs (#{segment.names.join(', ')}) needs Open vSwitch: a Linux bridge would join them"
     when :vlan
-      return if @links.include?(segment.bridge) || resource[:uplink]
+      return if @found.include?(segment.bridge) || resource[:uplink]
 
       "no network device of this node has VLAN #{segment.names.first}, and no uplink is set"
     when :vxlan
-      'VXLAN needs vxlan_device, the device to send from' unless @links.include?(segment.bridge) || resource[:vxlan_device]
+      'VXLAN needs vxlan_device, the device to send from' unless @found.include?(segment.bridge) || resource[:vxlan_device]
     end
   end
 
-  def name
-    @resource ? @resource[:name] : get(:name)
-  end
-
   def exists?
-    return false unless @links.include?(name)
-    return true if @links.kind(name) == 'bridge'
+    return false unless @found.include?(name)
+    return true if @found.kind(name) == 'bridge'
 
     raise Puppet::Error, "#{name} is there and no Linux bridge: it is left alone"
   end
@@ -62,9 +49,9 @@ Puppet::Type.type(:virtapi_bridge).provide(:linux) do
   # The segment that the bridge is connected to, as Segment writes it.
   def vlans
     inner, outer = PuppetX::Virtapi::Segment.cable(name)
-    return 'none' unless @links.master(inner) == name
+    return 'none' unless @found.master(inner) == name
 
-    segment = @links.master(outer)
+    segment = @found.master(outer)
     return 'nothing' unless segment
 
     number = segment[/\A(?:vlan|vxlan)-(\d+)\z/, 1]
@@ -79,11 +66,11 @@ Puppet::Type.type(:virtapi_bridge).provide(:linux) do
   def link
     devices = [name]
     devices.concat(PuppetX::Virtapi::Segment.cable(name)) unless vlans == 'none'
-    devices.all? { |device| @links.up?(device) } ? :up : :down
+    devices.all? { |device| @found.up?(device) } ? :up : :down
   end
 
   def link=(_value)
-    devices = [name, *PuppetX::Virtapi::Segment.cable(name)].select { |device| @links.include?(device) }
+    devices = [name, *PuppetX::Virtapi::Segment.cable(name)].select { |device| @found.include?(device) }
     devices.each { |device| ip('link', 'set', device, 'up') }
   end
 
@@ -106,8 +93,8 @@ Puppet::Type.type(:virtapi_bridge).provide(:linux) do
   # `vlan 100` when the segment's bridge really has that VLAN's device as a port and all is up.
   def carried(bridge, number)
     kind, carrier = bridge.start_with?('vlan-') ? ['vlan', "vt#{number}"] : ['vxlan', "vx#{number}"]
-    here = @links.master(carrier) == bridge && @links.up?(carrier) && @links.up?(bridge)
-    "#{kind} #{number}" if here && (kind == 'vlan' ? @links.tag(carrier) : @links.vni(carrier)) == number
+    here = @found.master(carrier) == bridge && @found.up?(carrier) && @found.up?(bridge)
+    "#{kind} #{number}" if here && (kind == 'vlan' ? @found.tag(carrier) : @found.vni(carrier)) == number
   end
 
   def connect(segment)

@@ -1,6 +1,6 @@
 # A VM's bridge by Open vSwitch. A pair of patch ports connects it to the uplink bridge, which is the operator's; the port
-# there has the VLAN's tag, or the tags of several. A VXLAN has a port of its own on the VM's bridge.
-require 'json'
+# there has the VLAN's tag, or the tags of several.
+require_relative '../../../puppet_x/virtapi/bridge_provider'
 require_relative '../../../puppet_x/virtapi/ovs_database'
 require_relative '../../../puppet_x/virtapi/segment'
 
@@ -9,23 +9,15 @@ Puppet::Type.type(:virtapi_bridge).provide(:openvswitch) do
 
   commands vsctl: 'ovs-vsctl'
 
-  attr_writer :database
+  include PuppetX::Virtapi::BridgeProvider
 
-  # Where Open vSwitch is installed and does not run, there are none.
-  def self.instances
-    return [] unless PuppetX::Virtapi::OvsDatabase.running?
-
-    database = PuppetX::Virtapi::OvsDatabase.read
-    database.bridges.grep(/\Abr-?[0-9a-f]+-[0-9a-f]+\z/).map do |name|
-      provider = new(name: name, ensure: :present)
-      provider.database = database
-      provider
-    end
+  # It may be installed and not run.
+  def self.running?
+    PuppetX::Virtapi::OvsDatabase.running?
   end
 
-  def self.prefetch(resources)
-    database = PuppetX::Virtapi::OvsDatabase.read
-    resources.each_value { |resource| resource.provider.database = database }
+  def self.read
+    PuppetX::Virtapi::OvsDatabase.read
   end
 
   # Why a segment cannot be had here; nil when it can.
@@ -36,21 +28,17 @@ Puppet::Type.type(:virtapi_bridge).provide(:openvswitch) do
     when :vlan, :trunk
       return "VLAN #{segment.names.first} needs an uplink, a bridge of Open vSwitch" unless resource[:uplink]
 
-      "the uplink #{resource[:uplink]} is no bridge of Open vSwitch" unless @database.bridges.include?(resource[:uplink])
+      "the uplink #{resource[:uplink]} is no bridge of Open vSwitch" unless @found.bridges.include?(resource[:uplink])
     end
   end
 
-  def name
-    @resource ? @resource[:name] : get(:name)
-  end
-
   def exists?
-    @database.bridges.include?(name)
+    @found.bridges.include?(name)
   end
 
   def create
     # The same datapath as the uplink's, for a patch joins no other.
-    datapath = resource[:uplink] ? @database.datapath_type(resource[:uplink]) : ''
+    datapath = resource[:uplink] ? @found.datapath_type(resource[:uplink]) : ''
     words = ['add-br', name]
     words.push('--', 'set', 'bridge', name, "datapath_type=#{datapath}") unless datapath.empty?
     vsctl(*words)
@@ -60,13 +48,13 @@ Puppet::Type.type(:virtapi_bridge).provide(:openvswitch) do
 
   def vlans
     inner, outer = PuppetX::Virtapi::Segment.cable(name)
-    return 'none' unless @database.bridge_of(inner) == name
+    return 'none' unless @found.bridge_of(inner) == name
 
-    tags = @database.tags(outer)
+    tags = @found.tags(outer)
     # A port without a tag is a trunk of everything.
     return 'everything' if tags.empty?
 
-    @database.bridge_of(outer) ? "#{@database.access?(outer) ? 'vlan' : 'trunk'} #{tags.join(',')}" : 'nothing'
+    @found.bridge_of(outer) ? "#{@found.access?(outer) ? 'vlan' : 'trunk'} #{tags.join(',')}" : 'nothing'
   end
 
   def vlans=(_value)

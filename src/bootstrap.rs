@@ -22,7 +22,7 @@ pub async fn first_administrator(db: &Db) -> Result<Option<Secret>> {
         }
         let user = json!({"name": "admin", "account_type": "person", "role": "administrator", "state": "active"});
         let token = json!({"name": "made by the first start", "user": user, "scope": "all"});
-        let done = change::apply_one(tx, Change::create(Token::KIND, token)).await?;
+        let done = change::apply_one(tx, Change::create(Token::KIND, token)).await?.done;
         credentials::issue_secret(tx, &done.id.to_string()).await.map(Some)
     });
     match made.await {

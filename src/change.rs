@@ -9,7 +9,7 @@ use crate::dependents::Fate;
 use crate::error::{Error, Result};
 use crate::etag::{self, Preconditions};
 use crate::row::Row;
-use crate::shown::lock_structure;
+use crate::shown::{Shown, lock_structure};
 use crate::work::Work;
 use crate::{db::Tx, kind::Kind, lists, merge, natural_key, policy, refs, resolve};
 
@@ -49,31 +49,37 @@ pub struct Done {
     pub created: bool,
 }
 
+/// Changes that were applied, and whose documents show them.
+pub struct Applied<T> {
+    /// What became of them.
+    pub done: T,
+    /// Whose generations were raised.
+    pub shown: Shown,
+}
+
 /// Applies a list of changes: all of them or, by the caller's roll back, none. An error names its place in the list.
 ///
 /// # Errors
 /// What is wrong with a change, or [`Error::Away`].
-pub async fn apply(tx: &Tx, changes: Vec<Change>) -> Result<Vec<Done>> {
+pub async fn apply(tx: &Tx, changes: Vec<Change>) -> Result<Applied<Vec<Done>>> {
     lock_structure(tx, changes.iter().any(Change::moves)).await?;
     let (mut done, mut work) = (Vec::with_capacity(changes.len()), Work::new(tx));
     for (i, change) in changes.into_iter().enumerate() {
         let one = apply_nested(&mut work, change).await;
         done.push(one.map_err(|error| error.below(&i.to_string()))?);
     }
-    work.finish().await?;
-    Ok(done)
+    Ok(Applied { done, shown: work.finish().await? })
 }
 
 /// Applies one change.
 ///
 /// # Errors
 /// What is wrong with it, or [`Error::Away`].
-pub async fn apply_one(tx: &Tx, change: Change) -> Result<Done> {
+pub async fn apply_one(tx: &Tx, change: Change) -> Result<Applied<Done>> {
     lock_structure(tx, change.moves()).await?;
     let mut work = Work::new(tx);
     let done = apply_nested(&mut work, change).await?;
-    work.finish().await?;
-    Ok(done)
+    Ok(Applied { done, shown: work.finish().await? })
 }
 
 /// Applies a change that is part of another one: a referenced or owned object that was given whole.

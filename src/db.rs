@@ -28,6 +28,8 @@ pub struct Tx {
     pub actor: Actor,
     /// Whether what is done now is the server's own, whoever asked for it.
     is_servers: AtomicBool,
+    /// Whether nothing of it will stay.
+    pub is_rehearsal: bool,
 }
 
 /// Acts in the role that serves, for as long as the connection lives.
@@ -38,6 +40,9 @@ const AS_SERVER_FOR_NOW: &str = "SET LOCAL ROLE virtapi_server";
 
 /// Acts for a customer until the transaction ends. The database looks at the setting, and never at what a request says.
 const AS_CUSTOMER: &str = "SET LOCAL ROLE virtapi_customer";
+
+/// Checks what a commit would check.
+const AS_COMMITTED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
 /// How long a request waits for a free connection before it is told that the database is away.
 const WAIT: Duration = Duration::from_secs(5);
@@ -104,7 +109,7 @@ impl Db {
     }
 
     async fn of(&self, actor: Actor) -> Result<Tx> {
-        Ok(Tx { conn: self.0.get().await?, actor, is_servers: false.into() })
+        Ok(Tx { conn: self.0.get().await?, actor, is_servers: false.into(), is_rehearsal: false })
     }
 
     /// Reads several tables as of one moment.
@@ -114,7 +119,7 @@ impl Db {
     pub async fn read<T>(&self, actor: Actor, work: impl AsyncFnOnce(&Tx) -> Result<T>) -> Result<T> {
         let tx = self.begin(actor, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
         let done = work(&tx).await;
-        tx.finish(done, false).await
+        tx.finish(done).await
     }
 
     /// The one transaction of a request that writes: committed when all went well, unless it is only a rehearsal.
@@ -127,9 +132,27 @@ impl Db {
         if !actor.is_confirmed() {
             return Err(Error::Unconfirmed);
         }
+        if dry_run {
+            return self.rehearse(actor, work).await;
+        }
         let tx = self.begin(actor, "BEGIN").await?;
         let done = work(&tx).await;
-        tx.finish(done, dry_run).await
+        tx.finish(done).await
+    }
+
+    /// What a write would do, as of one moment, and nothing of it stays. What others write meanwhile can be in its way
+    /// like a deadlock.
+    ///
+    /// # Errors
+    /// As [`Db::write`].
+    pub async fn rehearse<T>(&self, actor: Actor, work: impl AsyncFnOnce(&Tx) -> Result<T>) -> Result<T> {
+        let tx = self.begin(actor, "BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
+        let tx = Tx { is_rehearsal: true, ..tx };
+        let done = match work(&tx).await {
+            Ok(done) => tx.run(AS_COMMITTED).await.map(|()| done),
+            refused => refused,
+        };
+        tx.roll_back(done).await
     }
 
     async fn begin(&self, actor: Actor, how: &str) -> Result<Tx> {
@@ -188,18 +211,27 @@ impl Tx {
         drop(Object::take(self.conn));
     }
 
-    async fn finish<T>(mut self, done: Result<T>, dry_run: bool) -> Result<T> {
-        if done.is_ok() && !dry_run {
-            AnsiTransactionManager::commit_transaction(&mut *self.conn).await?;
-            return done;
+    /// Does something and undoes it, so that what was there before can be read beside it.
+    ///
+    /// # Errors
+    /// What the work fails with, after which the transaction is of no use; or [`Error::Away`].
+    pub async fn undo<T>(&self, work: impl AsyncFnOnce(&Self) -> Result<T>) -> Result<T> {
+        self.run("SAVEPOINT before").await?;
+        let done = work(self).await?;
+        self.run(&format!("{AS_COMMITTED}; ROLLBACK TO SAVEPOINT before")).await?;
+        Ok(done)
+    }
+
+    async fn finish<T>(mut self, done: Result<T>) -> Result<T> {
+        if done.is_err() {
+            return self.roll_back(done).await;
         }
-        let checked = match &done {
-            // What a commit would check, a rehearsal checks, too.
-            Ok(_) => self.conn.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await,
-            Err(_) => Ok(()),
-        };
+        AnsiTransactionManager::commit_transaction(&mut *self.conn).await?;
+        done
+    }
+
+    async fn roll_back<T>(mut self, done: Result<T>) -> Result<T> {
         AnsiTransactionManager::rollback_transaction(&mut *self.conn).await?;
-        checked?;
         done
     }
 }

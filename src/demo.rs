@@ -42,7 +42,7 @@ pub async fn load(database_url: &str) -> Result<Outcome, Failure> {
         if !is_empty(tx, &changes).await? {
             return Ok(Outcome::NotEmpty);
         }
-        Ok(Outcome::Loaded(change::apply(tx, changes).await?.len()))
+        Ok(Outcome::Loaded(change::apply(tx, changes).await?.done.len()))
     });
     loaded.await.map_err(|error| match error {
         Error::Invalid(fields) | Error::Conflict(fields) => format!("the demo fleet does not fit: {fields:?}").into(),

@@ -12,6 +12,7 @@ mod client;
 mod column;
 pub mod config;
 mod connections;
+mod consequences;
 mod count;
 mod credentials;
 pub mod db;

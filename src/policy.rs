@@ -118,6 +118,14 @@ pub fn events(actor: &Actor) -> Result<Serves> {
     }
 }
 
+/// Whether the actor is told what a change would make of the documents of nodes: who may change the fleet, and so reads
+/// all that a document is made of. A customer is not.
+#[must_use]
+pub fn foresees(actor: &Actor) -> bool {
+    matches!(actor.authority(), Authority::System | Authority::Administrator | Authority::Operator)
+        && actor.scope() == Scope::All
+}
+
 /// Whether the actor may report what happened on this node: who reads its documents, unless its token only reads.
 ///
 /// # Errors

@@ -44,13 +44,14 @@ impl<'t> Work<'t> {
         Ok(id)
     }
 
-    /// Raises the generations of what shows the changes, and records them.
-    pub async fn finish(self) -> Result<()> {
-        let Self { tx, shown, trail, .. } = self;
+    /// Raises the generations of what shows the changes, and records them. Whose they are is the answer.
+    pub async fn finish(self) -> Result<Shown> {
+        let Self { tx, mut shown, trail, .. } = self;
         tx.as_server(async || {
             shown.raise_generations(tx).await?;
             // Last, for it reads what all that has made of the objects.
-            trail.write(tx).await
+            trail.write(tx).await?;
+            Ok(shown)
         })
         .await
     }

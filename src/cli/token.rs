@@ -79,7 +79,7 @@ fn create(token: &Create) -> Result<()> {
     let body = json!({"name": token.name, "user": token.user, "node": token.node, "compiler": compiler, "scope": token.scope,
         "source_network": token.source_network, "expires_at": expires_at});
     let secret = write(&token.flags, async |tx| {
-        let done = change::apply_one(tx, Change::create(Token::KIND, body)).await?;
+        let done = change::apply_one(tx, Change::create(Token::KIND, body)).await?.done;
         credentials::issue_secret(tx, &done.id.to_string()).await
     })?;
     print(&format!("{}\n", secret.expose()))

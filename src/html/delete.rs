@@ -4,9 +4,10 @@ use askama::Template;
 
 use crate::db::Tx;
 use crate::dependents::{Dependents, Fate};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::html::cell::grouped;
-use crate::html::form::{self, Refusal};
+use crate::html::foreseen::Foreseen;
+use crate::html::form::{self, Outcome, Refusal};
 use crate::html::labels;
 use crate::html::layout::{Layout, Link, collection};
 use crate::html::names::Names;
@@ -27,6 +28,7 @@ pub struct Delete {
     object: String,
     if_match: String,
     refusal: Option<Refusal>,
+    foreseen: Option<Foreseen>,
     goes_with_it: Vec<Group>,
     keeps_it: Vec<Group>,
 }
@@ -43,8 +45,8 @@ impl Delete {
     /// Reads what hangs on the object.
     ///
     /// # Errors
-    /// [`Error::Away`], or [`Error::NotFound`].
-    pub async fn read(tx: &Tx, kind: &'static dyn Kind, key: &str, error: Option<&Error>) -> Result<Self> {
+    /// [`Error::Away`](crate::error::Error::Away), or not found.
+    pub async fn read(tx: &Tx, kind: &'static dyn Kind, key: &str, outcome: Outcome<'_>) -> Result<Self> {
         let (item, tag) = form::read(tx, kind, key).await?;
         let Fate { goes, keeps, .. } = Fate::of(tx, kind, kind::id(&item)).await?;
         let shown = goes.iter().chain(&keeps);
@@ -57,7 +59,8 @@ impl Delete {
             collection: Link::new(labels::capitalized(&labels::plural(kind)), collection(kind)),
             object: refs::href(kind, kind::id(&item)),
             if_match: tag,
-            refusal: error.map(|error| Refusal::of(kind, error)),
+            refusal: outcome.error().map(|error| Refusal::of(kind, error)),
+            foreseen: outcome.foreseen(),
             goes_with_it: groups(&goes, &names),
             keeps_it: groups(&keeps, &names),
             title,

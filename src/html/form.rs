@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use crate::auth::Actor;
 use crate::column::Column;
+use crate::consequences::Consequence;
 use crate::db::Tx;
 use crate::error::{Error, Result};
+use crate::html::foreseen::Foreseen;
 use crate::html::labels;
 use crate::html::layout::{Layout, Link, collection};
 use crate::html::options::{self, Options};
@@ -37,6 +39,8 @@ pub struct Form {
     /// Why, as it was typed.
     message: String,
     refusal: Option<Refusal>,
+    /// What it would change, when it was tried.
+    foreseen: Option<Foreseen>,
     required: Vec<Field>,
     optional: Vec<Field>,
     submit: String,
@@ -69,22 +73,53 @@ struct Field {
     widget: Widget,
 }
 
-/// What a person sent, and why it was not taken.
-pub struct Refused<'a> {
-    /// The fields of the form.
-    pub pairs: &'a [(String, String)],
-    /// What is wrong.
-    pub error: &'a Error,
+/// What became of what a person sent.
+#[derive(Clone, Copy)]
+pub enum Outcome<'a> {
+    /// It was not taken.
+    Refused(&'a Error),
+    /// It was only tried; with what would become of documents, if the person may know.
+    Tried(Option<&'a [Consequence]>),
 }
 
-impl Refused<'_> {
-    fn sent(&self, name: &str) -> Option<String> {
+impl<'a> Outcome<'a> {
+    /// What is wrong.
+    pub fn error(self) -> Option<&'a Error> {
+        match self {
+            Self::Refused(error) => Some(error),
+            Self::Tried(_) => None,
+        }
+    }
+
+    /// What would become of documents.
+    pub fn foreseen(self) -> Option<Foreseen> {
+        match self {
+            Self::Tried(Some(consequences)) => Some(Foreseen::new(consequences)),
+            _ => None,
+        }
+    }
+}
+
+/// What a person sent, and what became of it.
+pub struct Sent<'a> {
+    /// The fields of the form.
+    pub pairs: &'a [(String, String)],
+    /// What became of it.
+    pub outcome: Outcome<'a>,
+}
+
+impl Sent<'_> {
+    fn field(&self, name: &str) -> Option<String> {
         self.pairs.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
+    }
+
+    fn is_stale(&self) -> bool {
+        matches!(self.outcome, Outcome::Refused(Error::Stale))
     }
 }
 
 impl Form {
-    /// The form for a new object: empty, filled from an address, or as it was refused.
+    /// The form for a new object: empty, filled from an address, or as it was sent.
     ///
     /// # Errors
     /// [`Error::Away`], or an address that fills a field which does not exist.
@@ -92,47 +127,47 @@ impl Form {
         tx: &Tx,
         kind: &'static dyn Kind,
         given: &[(String, String)],
-        refused: Option<Refused<'_>>,
+        sent: Option<Sent<'_>>,
     ) -> Result<Self> {
         tx.may_read(kind)?;
         let writable = |name: &str| Column::named(kind.columns(), name).is_some_and(|column| column.writable);
         if let Some((name, _)) = given.iter().find(|(name, _)| !writable(name)) {
             return Err(Error::Parameter(name.clone(), "is no field of this form".into()));
         }
-        let values = Values::typed(kind, refused.as_ref().map_or(given, |refused| refused.pairs));
+        let values = Values::typed(kind, sent.as_ref().map_or(given, |sent| sent.pairs));
         let options = Options::read(tx, kind).await?;
-        let fields = fields(&tx.actor, kind, &values, None, &options, refused.as_ref());
+        let fields = fields(&tx.actor, kind, &values, None, &options, sent.as_ref());
         let heading = format!("New {}", labels::singular(kind));
-        Ok(Self::new(&tx.actor, kind, heading, format!("Create {}", labels::singular(kind)), fields, refused.as_ref()))
+        Ok(Self::new(&tx.actor, kind, heading, format!("Create {}", labels::singular(kind)), fields, sent.as_ref()))
     }
 
-    /// The form for an object: with what is stored, or as it was refused.
+    /// The form for an object: with what is stored, or as it was sent.
     ///
     /// # Errors
     /// [`Error::Away`], or [`Error::NotFound`].
-    pub async fn edit(tx: &Tx, kind: &'static dyn Kind, key: &str, refused: Option<Refused<'_>>) -> Result<Self> {
+    pub async fn edit(tx: &Tx, kind: &'static dyn Kind, key: &str, sent: Option<Sent<'_>>) -> Result<Self> {
         let (item, tag) = read(tx, kind, key).await?;
         let stored = Values::stored(kind, &item);
-        let stale = refused.as_ref().is_some_and(|refused| matches!(refused.error, Error::Stale));
-        let typed = refused.as_ref().map(|refused| Values::typed(kind, refused.pairs));
+        let stale = sent.as_ref().is_some_and(Sent::is_stale);
+        let typed = sent.as_ref().map(|sent| Values::typed(kind, sent.pairs));
         let options = Options::read(tx, kind).await?;
         let values = typed.as_ref().unwrap_or(&stored);
-        let fields = fields(&tx.actor, kind, values, Some(&stored).filter(|_| stale), &options, refused.as_ref());
+        let fields = fields(&tx.actor, kind, values, Some(&stored).filter(|_| stale), &options, sent.as_ref());
         let title = labels::title(kind, &item);
         let heading = format!("Edit {title}");
         let (href, edit) =
             (refs::href(kind, kind::id(&item)), format!("/forms/{}/edit/{}", kind.name(), kind::id(&item)));
-        let seen = refused.as_ref().filter(|_| !stale).and_then(|refused| refused.sent("_if_match"));
+        let seen = sent.as_ref().filter(|_| !stale).and_then(|sent| sent.field("_if_match"));
         let submit = if stale { "Save my version" } else { "Save" };
         Ok(Self {
             object: Some(Link::new(title, href.clone())),
             action: href.clone(),
             cancel: href,
-            // After a refusal for another reason, still what the person saw.
+            // After a try, or a refusal for another reason, still what the person saw.
             if_match: Some(seen.unwrap_or(tag)),
             idempotency_key: None,
             reload: stale.then_some(edit),
-            ..Self::new(&tx.actor, kind, heading, submit.into(), fields, refused.as_ref())
+            ..Self::new(&tx.actor, kind, heading, submit.into(), fields, sent.as_ref())
         })
     }
 
@@ -142,7 +177,7 @@ impl Form {
         heading: String,
         submit: String,
         fields: Vec<Field>,
-        refused: Option<&Refused<'_>>,
+        sent: Option<&Sent<'_>>,
     ) -> Self {
         let (required, optional) = fields.into_iter().partition(|field| field.required);
         Self {
@@ -154,8 +189,9 @@ impl Form {
             action: collection(kind),
             if_match: None,
             idempotency_key: Some(uuid::Uuid::new_v4().to_string()),
-            message: refused.and_then(|refused| refused.sent("_change_message")).unwrap_or_default(),
-            refusal: refused.map(|refused| Refusal::of(kind, refused.error)),
+            message: sent.and_then(|sent| sent.field("_change_message")).unwrap_or_default(),
+            refusal: sent.and_then(|sent| sent.outcome.error()).map(|error| Refusal::of(kind, error)),
+            foreseen: sent.and_then(|sent| sent.outcome.foreseen()),
             required,
             optional,
             submit,
@@ -180,9 +216,9 @@ fn fields(
     values: &Values,
     stored: Option<&Values>,
     options: &Options,
-    refused: Option<&Refused<'_>>,
+    sent: Option<&Sent<'_>>,
 ) -> Vec<Field> {
-    let mistakes = refused.map(|refused| mistakes(refused.error)).unwrap_or_default();
+    let mistakes = sent.and_then(|sent| sent.outcome.error()).map(mistakes).unwrap_or_default();
     let field = |column: &'static Column| Field {
         name: column.name,
         label: labels::column(column),

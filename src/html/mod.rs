@@ -8,6 +8,7 @@ mod cell;
 pub mod delete;
 pub mod detail;
 pub mod filter;
+pub mod foreseen;
 pub mod form;
 pub mod history;
 mod labels;

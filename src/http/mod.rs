@@ -24,3 +24,4 @@ pub mod secrets;
 pub mod seen;
 pub mod session;
 pub mod tree;
+pub mod wish;

@@ -12,12 +12,13 @@ use crate::change::Action;
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::html::assets::Asset;
-use crate::html::form::Refused;
+use crate::html::form::Outcome;
 use crate::html::history::History;
 use crate::html::layout::collection;
-use crate::html::{self, delete::Delete, filter, form::Form, search::Search};
+use crate::html::{self, delete::Delete, filter, form, form::Form, search::Search};
 use crate::http::ask::{Ask, Key, Named};
 use crate::http::reply::Reply;
+use crate::http::wish::{self, Granted};
 use crate::kind::Kind;
 use crate::query::Query;
 
@@ -38,12 +39,15 @@ async fn edit(kind: Result<Named>, key: Result<Key>, ask: Result<Ask>, db: &Stat
     Reply::page(200, &view)
 }
 
-/// The question before an object is deleted.
+/// The question before an object is deleted, with what would become of documents.
 #[get("/forms/<kind>/delete/<key..>")]
 async fn delete(kind: Result<Named>, key: Result<Key>, ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
     let (kind, Key(key), ask) = (kind?.writable()?, key?, ask?);
     Query::none(&ask.pairs)?;
-    let view = db.read(ask.actor, async |tx| Delete::read(tx, kind, &key, None).await).await?;
+    let consequences = wish::without(kind, &key, ask.actor.clone(), db).await?;
+    let view =
+        db.read(ask.actor, async |tx| Delete::read(tx, kind, &key, Outcome::Tried(consequences.as_deref())).await);
+    let view = view.await?;
     Reply::page(200, &view)
 }
 
@@ -115,32 +119,53 @@ impl<'r> Responder<'r, 'static> for File {
     }
 }
 
-/// A person's form that was refused: the same form, with what was typed and what is wrong with it.
-///
-/// # Errors
-/// The refusal itself, where a form says nothing about it.
-pub async fn refused(
-    db: &Db,
-    actor: Actor,
-    kind: &'static dyn Kind,
-    action: Action,
-    key: Option<Key>,
-    pairs: Vec<(String, String)>,
-    error: Error,
-) -> Result<Reply> {
-    if !matches!(error, Error::Conflict(_) | Error::Invalid(_) | Error::Stale) {
-        return Err(error);
+/// A form as a person sent it.
+pub struct Sent {
+    /// What it is about.
+    pub kind: &'static dyn Kind,
+    /// What was to be done.
+    pub action: Action,
+    /// With which object, if there is one.
+    pub key: Option<Key>,
+    /// Its fields.
+    pub pairs: Vec<(String, String)>,
+}
+
+impl Sent {
+    /// It was refused: the same form, with what was typed and what is wrong with it.
+    ///
+    /// # Errors
+    /// The refusal itself, where a form says nothing about it.
+    pub async fn refused(self, db: &Db, actor: Actor, error: Error) -> Result<Reply> {
+        if !matches!(error, Error::Conflict(_) | Error::Invalid(_) | Error::Stale) {
+            return Err(error);
+        }
+        let (status, why) = (error.status(), Outcome::Refused(&error));
+        match self.again(db, actor, status, why).await {
+            // What is not there cannot be shown in a form.
+            Err(Error::NotFound) => Err(error),
+            page => page,
+        }
     }
-    let (status, refused) = (error.status(), Some(Refused { pairs: &pairs, error: &error }));
-    let page = db.read(actor, async |tx| match (action, key) {
-        (Action::Delete, Some(Key(key))) => Reply::page(status, &Delete::read(tx, kind, &key, Some(&error)).await?),
-        (_, Some(Key(key))) => Reply::page(status, &Form::edit(tx, kind, &key, refused).await?),
-        (_, None) => Reply::page(status, &Form::create(tx, kind, &[], refused).await?),
-    });
-    match page.await {
-        // What is not there cannot be shown in a form.
-        Err(Error::NotFound) => Err(error),
-        page => page,
+
+    /// It was only tried: the same form, with what would become of documents.
+    ///
+    /// # Errors
+    /// [`Error::Away`], or what is not there.
+    pub async fn tried(self, db: &Db, actor: Actor, granted: &Granted) -> Result<Reply> {
+        let consequences = granted.consequences.as_deref();
+        self.again(db, actor, 200, Outcome::Tried(consequences)).await
+    }
+
+    async fn again(self, db: &Db, actor: Actor, status: u16, outcome: Outcome<'_>) -> Result<Reply> {
+        let Self { kind, action, key, pairs } = self;
+        let sent = || form::Sent { pairs: &pairs, outcome };
+        let page = db.read(actor, async |tx| match (action, &key) {
+            (Action::Delete, Some(Key(key))) => Reply::page(status, &Delete::read(tx, kind, key, outcome).await?),
+            (_, Some(Key(key))) => Reply::page(status, &Form::edit(tx, kind, key, Some(sent())).await?),
+            (_, None) => Reply::page(status, &Form::create(tx, kind, &[], Some(sent())).await?),
+        });
+        page.await
     }
 }
 

@@ -4,8 +4,7 @@ use rocket::http::Header;
 use rocket::{Route, State, delete, get, patch, post, put, routes};
 use serde_json::{Value, json};
 
-use crate::change::{self, Action, Change};
-use crate::column::Column;
+use crate::change::Action;
 use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
 use crate::html::{self, detail::Detail, list::List, overview::Overview};
@@ -14,9 +13,9 @@ use crate::http::body::{Body, FormBody};
 use crate::http::fallback::PlainObject;
 use crate::http::format::Format;
 use crate::http::reply::Reply;
-use crate::http::{idempotency, pages};
+use crate::http::{pages, wish};
 use crate::object::{Content, Object};
-use crate::query::{MAX_LIMIT, Query};
+use crate::query::Query;
 use crate::row::Row;
 use crate::{count, etag, kind::Kind, natural_key, refs, resource, resources};
 
@@ -91,14 +90,14 @@ async fn page(tx: &Tx, kind: &'static dyn Kind, asked: &Query, ask: &Ask) -> Res
 }
 
 /// `{"items": […]}`
-fn list_of(items: Vec<Content>) -> Object {
+pub(super) fn list_of(items: Vec<Content>) -> Object {
     let mut body = Object::default();
     body.push("items", Content::List(items));
     body
 }
 
 /// References as references, and only the fields that were asked for.
-async fn show(tx: &Tx, kind: &'static dyn Kind, rows: Vec<Row>, asked: &Query) -> Result<Vec<Content>> {
+pub(super) async fn show(tx: &Tx, kind: &'static dyn Kind, rows: Vec<Row>, asked: &Query) -> Result<Vec<Content>> {
     let mut objects = refs::expand(tx, kind, rows, &asked.embed).await?;
     if !asked.fields.is_empty() {
         let embedded = |name: &str| asked.embed.0.iter().any(|branch| branch.name == name);
@@ -110,7 +109,7 @@ async fn show(tx: &Tx, kind: &'static dyn Kind, rows: Vec<Row>, asked: &Query) -
 }
 
 /// The same of one.
-async fn show_one(tx: &Tx, kind: &'static dyn Kind, row: Row, asked: &Query) -> Result<Content> {
+pub(super) async fn show_one(tx: &Tx, kind: &'static dyn Kind, row: Row, asked: &Query) -> Result<Content> {
     show(tx, kind, vec![row], asked).await?.pop().ok_or(Error::NotFound)
 }
 
@@ -196,19 +195,8 @@ fn written(kind: Named) -> Result<Named> {
     if kind.0.is_read_only() { Err(resource::recorded()) } else { Ok(kind) }
 }
 
-/// How often a change is tried that meets others.
-const ATTEMPTS: usize = 8;
-
-/// What a request wants to write.
-struct Wish {
-    kind: &'static dyn Kind,
-    changes: Vec<Change>,
-    /// Whether a list was sent, and a list is the answer.
-    many: bool,
-    shape: Query,
-}
-
-/// One request, one transaction, one answer. A person's form that is refused comes back with what is wrong.
+/// One request, one transaction, one answer. A person's form that is refused comes back with what is wrong, and one that
+/// is only tried with what would become of it.
 async fn write(
     Named(kind): Named,
     action: Action,
@@ -221,91 +209,12 @@ async fn write(
         body.complete(&mut ask)?;
     }
     let form = body.as_ref().filter(|_| ask.format == Format::Html).and_then(Body::pairs).map(<[_]>::to_vec);
-    let (actor, at) = (ask.actor.clone(), key.clone());
-    match (write_once(kind, action, key, ask, body, db).await, form) {
-        (Err(error), Some(form)) => pages::refused(db, actor, kind, action, at, form, error).await,
-        (answer, _) => answer,
-    }
-}
-
-async fn write_once(
-    kind: &'static dyn Kind,
-    action: Action,
-    key: Option<Key>,
-    ask: Ask,
-    body: Option<Body>,
-    db: &Db,
-) -> Result<Reply> {
-    let digest = body.as_ref().map(|body| body.digest.clone()).unwrap_or_default();
-    let claim = idempotency::Claim::of(&ask, action, kind, &digest)?;
-    let wish = Wish::read(kind, action, key.as_ref(), &ask, body)?;
-    let answer = grant(&wish, claim.as_ref(), &ask, db).await?;
-    let headers = match ask.format {
-        Format::Html if !ask.dry_run => return Ok(Reply::see_other(answer.location)),
-        Format::Html => vec![],
-        _ if answer.status == 201 => vec![Header::new("Location", answer.location)],
-        _ => vec![],
-    };
-    Ok(Reply { kind: Some(kind), tag: answer.tag, headers, ..Reply::new(answer.status, ask.format, answer.body) })
-}
-
-/// In one transaction. Of changes that wait for each other Postgres gives one up, which is then done again.
-async fn grant(wish: &Wish, claim: Option<&idempotency::Claim>, ask: &Ask, db: &Db) -> Result<idempotency::Answer> {
-    let mut attempts = ATTEMPTS;
-    loop {
-        attempts -= 1;
-        let work = async |tx: &Tx| match claim {
-            Some(claim) => claim.answer(tx, async |tx| wish.grant(tx).await).await,
-            None => wish.grant(tx).await,
-        };
-        match db.write(ask.actor.clone(), ask.dry_run, work).await {
-            Err(Error::Deadlock(error)) if attempts > 0 => tracing::debug!(error = &*error, "a deadlock: again"),
-            done => return done,
-        }
-    }
-}
-
-impl Wish {
-    fn read(kind: &'static dyn Kind, action: Action, key: Option<&Key>, ask: &Ask, body: Option<Body>) -> Result<Self> {
-        let shape = Query::parse_shape(kind, &ask.pairs)?;
-        let tree = body.map_or(Ok(Value::Null), |body| body.tree(kind))?;
-        let (key, preconditions) = (key.map(|key| key.0.clone()), &ask.preconditions);
-        let one = |body| Change { kind, action, key: key.clone(), body, preconditions: preconditions.clone() };
-        let many = action == Action::Create && tree.is_array();
-        let changes: Vec<Change> = match tree {
-            Value::Array(items) if many => items.into_iter().map(one).collect(),
-            tree => vec![one(tree)],
-        };
-        if many && (changes.is_empty() || changes.len() > usize::try_from(MAX_LIMIT).unwrap_or_default()) {
-            return Err(Error::Malformed(format!("a list to create has 1 to {MAX_LIMIT} items")));
-        }
-        Ok(Self { kind, changes, many, shape })
-    }
-
-    async fn grant(&self, tx: &Tx) -> Result<idempotency::Answer> {
-        let (kind, shape, mut changes) = (self.kind, &self.shape, self.changes.clone());
-        let here = format!("/v1/{}", kind.name());
-        let one = if self.many { None } else { changes.pop() };
-        let Some(change) = one else {
-            let done = change::apply(tx, changes).await?;
-            let ids = done.iter().map(|done| done.id.to_string()).collect();
-            // As they are now: with their new generations. Ids grow, so that the order is that of the request.
-            let rows = kind.list(tx, &Query::related(&Column::ID, ids, MAX_LIMIT)).await?;
-            let body = Content::from(list_of(show(tx, kind, rows, shape).await?)).to_value()?;
-            return Ok(idempotency::Answer { status: 201, body, tag: None, location: here });
-        };
-        let gone = change.action == Action::Delete;
-        let done = change::apply_one(tx, change).await?;
-        if gone {
-            return Ok(idempotency::Answer { status: 204, body: Value::Null, tag: None, location: here });
-        }
-        let mut rows = [kind.find(tx, &natural_key::condition(kind, &done.id.to_string())?).await?];
-        refs::fill_lists(tx, kind, &mut rows).await?;
-        let tag = Some(etag::object(kind, &rows[0]));
-        let [row] = rows;
-        let body = show_one(tx, kind, row, shape).await?.to_value()?;
-        let status = if done.created { 201 } else { 200 };
-        Ok(idempotency::Answer { status, body, tag, location: refs::href(kind, done.id) })
+    let sent = form.map(|pairs| pages::Sent { kind, action, key: key.clone(), pairs });
+    let (actor, format, dry_run) = (ask.actor.clone(), ask.format, ask.dry_run);
+    match (wish::grant(kind, action, key, ask, body, db).await, sent) {
+        (Err(error), Some(sent)) => sent.refused(db, actor, error).await,
+        (Ok(granted), Some(sent)) if dry_run => sent.tried(db, actor, &granted).await,
+        (granted, _) => granted.map(|granted| granted.reply(kind, format, dry_run)),
     }
 }
 

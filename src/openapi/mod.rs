@@ -3,6 +3,7 @@
 //! that no kind has are described by hand. It knows no request and no database.
 
 mod agents;
+mod consequences;
 mod credentials;
 mod documents;
 mod links;
@@ -43,7 +44,7 @@ with an operator after two underscores; an unknown parameter, field or operator 
 
 **Writes** are done when they are answered. `If-Match` with the `ETag` of what was read keeps two people from \
 overwriting each other; `Idempotency-Key` makes it safe to send a `POST` again; `dry_run=true` does everything but \
-commit.
+commit, and tells who may change the fleet what would become of the documents of nodes.
 
 **Problems** are `application/problem+json` (RFC 9457), or the same object as MessagePack, YAML or a page. `instance` \
 names the request, with the client's `X-Request-Id` if there was one.";
@@ -63,6 +64,7 @@ pub fn document() -> Value {
     let mut schemas = Map::new();
     schemas.extend(responses::schemas());
     schemas.extend(resources::readable().flat_map(schemas::of));
+    schemas.extend(consequences::schemas());
     schemas.extend(documents::schemas());
     json!({
         "openapi": "3.1.0",

@@ -114,7 +114,9 @@ fn replace(kind: &'static dyn Kind) -> Value {
 }
 
 fn remove(kind: &'static dyn Kind) -> Value {
-    let good = json!({"204": {"description": "It is gone."}, "303": refer("responses", "SeeOther")});
+    let good = json!({
+        "200": refer("responses", "Rehearsed"), "204": {"description": "It is gone."}, "303": refer("responses", "SeeOther"),
+    });
     let mut remove = operation(kind, "delete", "Delete", &changing(kind), good, &[404, 409, 412, 413]);
     remove["description"] =
         "What belongs to the object goes with it. What is in use is not deleted: 409 says by what.".into();

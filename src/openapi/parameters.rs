@@ -42,7 +42,12 @@ fn shared() -> Map<String, Value> {
             "What some text holds, in any case; or the natural key.",
             json!({"type": "string", "minLength": 1}),
         ),
-        ("query", "dry_run", "Does everything but commit, and shows what the result would be.", flag),
+        (
+            "query",
+            "dry_run",
+            "Does everything but commit, and shows what the result would be; who may change the fleet is also told what would become of the documents of nodes.",
+            flag,
+        ),
         ("header", "If-Match", "An `ETag`: writes only if the object is still what was read, else 412.", text()),
         (
             "header",

@@ -71,6 +71,13 @@ pub fn shared() -> Map<String, Value> {
         }),
     );
     all.insert(
+        "Rehearsed".into(),
+        json!({
+            "description": "What would become of the documents of nodes. Only with `dry_run=true`, and for who may change the fleet.",
+            "content": content(ALL_FORMATS, &refer("schemas", "Rehearsal")),
+        }),
+    );
+    all.insert(
         "SeeOther".into(),
         json!({
             "description": "Done; for a browser, which goes on to the result. Only with `Accept: text/html`.",

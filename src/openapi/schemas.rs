@@ -58,6 +58,9 @@ fn answered(kind: &'static dyn Kind) -> Value {
         json!({"type": "string", "format": "uri-reference", "readOnly": true,
             "description": "Where it is; only where it is embedded in another object."}),
     );
+    if !kind.is_read_only() {
+        properties.insert("consequences".into(), refer("schemas", "Consequences"));
+    }
     json!({
         "type": "object",
         "description": format!("{} All fields of its own are there, unless `fields` leaves some out.", kind.about()),
@@ -84,7 +87,10 @@ fn batch(name: &str) -> Value {
     json!({
         "type": "object",
         "required": ["items"],
-        "properties": {"items": {"type": "array", "items": refer("schemas", name)}},
+        "properties": {
+            "items": {"type": "array", "items": refer("schemas", name)},
+            "consequences": refer("schemas", "Consequences"),
+        },
     })
 }
 

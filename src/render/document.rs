@@ -4,8 +4,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
+use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::render::rows::{Bond, Cluster, Hypervisor, Interface, Mon, Network, Osd, Pool, Rows, Vm, Volume};
+use crate::render::statements;
 
 /// The shape of documents. It grows when an agent would have to know of a change.
 const SCHEMA: u32 = 1;
@@ -28,6 +30,14 @@ pub struct Document {
 }
 
 impl Document {
+    /// The document of a node, as of the moment of the transaction.
+    ///
+    /// # Errors
+    /// Not found for an unknown node; [`Error::Away`].
+    pub async fn read(tx: &Tx, fqdn: &str) -> Result<Self> {
+        Self::build(fqdn, &statements::read(tx, fqdn).await?)
+    }
+
     /// The document that these rows make.
     ///
     /// # Errors

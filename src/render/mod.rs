@@ -1,5 +1,4 @@
-//! What a node must be: one document, built in one snapshot, kept as bytes, served only when it is current. `puppet`
-//! and
+//! What a node must be: one document, built in one snapshot, kept as bytes, served only when it is current. `puppet` and
 //! `salt` show it in the shape of their tool; this module knows neither.
 
 mod check;
@@ -12,6 +11,7 @@ mod statements;
 mod store;
 mod versions;
 
+pub use document::Document;
 pub use store::{Documents, Kept};
 
 /// How long the database may take over one document, or one check. An agent that is told comes back; one that waits for

@@ -14,7 +14,7 @@ use crate::render::PATIENCE;
 use crate::render::check::Checks;
 use crate::render::document::{Document, Version};
 use crate::render::served::Served;
-use crate::render::{statements, versions};
+use crate::render::versions;
 use crate::{etag, yaml_safe};
 
 /// How many documents that is, roughly.
@@ -108,22 +108,14 @@ impl Documents {
     async fn build(&self, fqdn: &str) -> Result<Arc<Kept>> {
         let begun = Instant::now();
         // When it takes too long, its connection goes with its transaction.
-        let read = timeout(PATIENCE, read(&self.db, fqdn)).await;
+        let read = self.db.read(Actor::system("render"), async |tx: &Tx| Document::read(tx, fqdn).await);
+        let read = timeout(PATIENCE, read).await;
         let document = read.map_err(|late| Error::Away(late.into()))??;
         let tree = serde_json::to_vec(&document.tree).map_err(|error| Error::Internal(error.into()))?;
         let kept = Arc::new(Kept { version: document.version, begun, tree, views: Default::default() });
         self.kept.insert(fqdn.to_owned(), kept.clone());
         Ok(kept)
     }
-}
-
-/// The document of a node, from the database.
-///
-/// # Errors
-/// Not found for an unknown node; [`Error::Away`].
-pub async fn read(db: &Db, fqdn: &str) -> Result<Document> {
-    let rows = db.read(Actor::system("render"), async |tx: &Tx| statements::read(tx, fqdn).await).await?;
-    Document::build(fqdn, &rows)
 }
 
 impl Kept {

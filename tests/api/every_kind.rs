@@ -194,7 +194,7 @@ async fn a_rehearsal_shows_the_result_and_leaves_nothing() {
             assert_eq!(shown[column.name], change[column.name]);
         }
         app.json(Method::Put, &url, writable(kind, &created)).await.is(Status::Ok);
-        assert_eq!(app.json(Method::Delete, &url, Value::Null).await.status, 204);
+        app.json(Method::Delete, &url, Value::Null).await.is(Status::Ok);
         assert_eq!(app.contents().await, before, "{url}");
         app.end().await;
     }

@@ -7,7 +7,7 @@ use rocket::tokio::runtime::{Builder, Runtime};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::harness::{App, copy, database, rows};
+use crate::harness::{Answer, App, copy, database, rows};
 use crate::writes::{self, Action, Wish, Write, fleet};
 
 /// How many random sequences are tried, and how long each may be.
@@ -81,6 +81,7 @@ impl Watched {
     /// Sends a write and compares what every node's document was and is. Gives whether the write was accepted, and
     /// whether a document changed.
     fn send(&mut self, write: &Write) -> Result<(bool, bool), TestCaseError> {
+        let rehearsed = self.runtime.block_on(write.rehearsed().send(&self.app));
         let answer = self.runtime.block_on(write.send(&self.app));
         self.sent.push(format!("{} {} {} -> {}", write.method, write.url, write.body, answer.status));
         prop_assert!(answer.status < 500, "{}\n{}", self.sent.join("\n"), answer.text());
@@ -90,6 +91,7 @@ impl Watched {
             return Ok((false, false));
         }
         let after = fresh(&self.app.dsn, &self.documents);
+        self.was_foreseen(&rehearsed, &after)?;
         let changed =
             self.compare(&format!("{} {}", write.method, write.url.split('/').nth(2).unwrap_or_default()), after)?;
         Ok((true, changed))
@@ -120,6 +122,32 @@ impl Watched {
         found.into_iter().map(|mut row| row.swap_remove(0)).collect()
     }
 
+    /// A rehearsal tells of each document that changes, and of no other, what is there now.
+    fn was_foreseen(&self, rehearsed: &Answer, after: &Documents) -> Result<(), TestCaseError> {
+        prop_assert!(rehearsed.status < 300, "the rehearsal: {}\n{}", rehearsed.text(), self.sent.join("\n"));
+        let told: Value = serde_json::from_slice(&rehearsed.bytes).expect("JSON");
+        let told = told["consequences"].as_array().expect("consequences");
+        let of = |node: &str| told.iter().find(|consequence| consequence["node"] == node);
+        let unknown = (Value::Null, Value::Null);
+        for (name, now) in after {
+            let was = self.documents.get(name).unwrap_or(&unknown);
+            let Some(consequence) = of(name) else {
+                prop_assert_eq!(was, now, "nothing was told of {}: {:#?}", name, &self.sent);
+                continue;
+            };
+            prop_assert_ne!(&was.0, &now.0, "{} was told of in vain: {:#?}", name, &self.sent);
+            prop_assert_eq!(&consequence["generation"]["before"], &was.0["generation"]);
+            prop_assert_eq!(&consequence["generation"]["after"], &now.0["generation"]);
+            let differences = consequence["differences"].as_array().expect("differences");
+            prop_assert_eq!(differences.is_empty(), was.1 == now.1, "{}: {:#?}", consequence, &self.sent);
+            for difference in differences {
+                let path = difference["path"].as_str().expect("a path");
+                prop_assert_eq!(difference.get("before"), value_at(&was.1, path), "{}: {:#?}", path, &self.sent);
+            }
+        }
+        Ok(())
+    }
+
     /// The heart of it.
     fn compare(&mut self, what: &str, after: Documents) -> Result<bool, TestCaseError> {
         let mut changed = false;
@@ -144,6 +172,19 @@ impl Watched {
         self.documents = after;
         Ok(changed)
     }
+}
+
+/// The value at a path of a difference, which names the items of lists.
+fn value_at<'v>(tree: &'v Value, path: &str) -> Option<&'v Value> {
+    let step = |value: &'v Value, step: &str| match value {
+        Value::Array(items) => {
+            let names = ["uuid", "fqdn", "mac", "name", "device"];
+            items.iter().find(|item| names.iter().find_map(|name| item[*name].as_str()) == Some(step))
+        }
+        value => value.get(step),
+    };
+    let names = path.split('/').skip(1).map(|name| name.replace("~1", "/").replace("~0", "~"));
+    names.into_iter().try_fold(tree, |value, name| step(value, &name))
 }
 
 /// A database with the fleet, to be copied.

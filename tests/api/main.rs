@@ -11,6 +11,7 @@ mod certificates;
 mod columns;
 mod commands;
 mod concurrency;
+mod consequences;
 mod constraints;
 mod convergence;
 mod customer_role;

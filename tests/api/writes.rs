@@ -44,6 +44,11 @@ pub struct Write {
 }
 
 impl Write {
+    /// The same, only to be tried.
+    pub fn rehearsed(&self) -> Self {
+        Self { url: format!("{}?dry_run=true", self.url), ..self.clone() }
+    }
+
     pub async fn send(&self, app: &App) -> Answer {
         app.json(self.method, &self.url, self.body.clone()).await
     }

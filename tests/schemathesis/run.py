@@ -1,7 +1,7 @@
 """Asks the server everything that its description says can be asked, and much that it says cannot, as each role: it
 never fails, answers only as described, and knows nobody who does not say who it is. What it answers is asked about
-again, by the links of the description. scripts/setup-schemathesis installs what this needs; `make test-full` runs it for
-some minutes with the same seed each time, `make schemathesis` for longer and each time with another."""
+again, by the links of the description. scripts/setup-schemathesis installs what this needs; `make schemathesis` runs it
+for long, each time with another seed, which is no test but a search."""
 import argparse
 import concurrent.futures
 import os

@@ -225,13 +225,3 @@ async fn a_large_collection_is_typed_and_a_small_one_chosen() {
     let names: Vec<&Value> = interface["vlans"].as_array().expect("a list").iter().map(|vlan| &vlan["name"]).collect();
     assert_eq!(names, ["vlan 7", "vlan 201"]);
 }
-
-#[rocket::async_test]
-async fn a_rehearsal_of_a_form_shows_what_would_be() {
-    let app = App::start().await;
-    let form = Form::of(page(&open(&app, "/forms/vlans/create?name=customers&tag=7").await, 200));
-    let action = format!("{}?dry_run=true", form.action);
-    let shown = Form { action, ..form }.send(&app).await;
-    assert!(page(&shown, 201).contains("customers"), "{}", shown.text());
-    assert_eq!(app.get("/v1/vlans").await.is(Status::Ok)["total"], 0);
-}

@@ -59,7 +59,7 @@ const ELEMENTS: &str = "a aside blockquote body button code dd details div dl dt
 /// All attributes that they have.
 const ATTRIBUTES: &str = "action alt aria-current aria-describedby aria-hidden aria-invalid aria-label \
     aria-labelledby aria-sort autocapitalize autocomplete autofocus charset checked class content data-label data-state \
-    datetime disabled for height href id inputmode lang max maxlength method min name open placeholder popover popovertarget readonly rel \
+    datetime disabled for formaction height href id inputmode lang max maxlength method min name open placeholder popover popovertarget readonly rel \
     required role rows scope selected spellcheck src step tabindex target title type value width";
 
 /// Reads the tags of a page. Fails when there is one that no page of ours has, or one that leads elsewhere.
@@ -81,7 +81,7 @@ fn only_our_markup(at: &str, page: &str) {
             rest = &rest[end..];
             if let Some(value) = rest.strip_prefix('=') {
                 let (value, after) = value.strip_prefix('"').and_then(|value| value.split_once('"')).expect("quotes");
-                if ["href", "src", "action"].contains(&attribute) {
+                if ["href", "src", "action", "formaction"].contains(&attribute) {
                     let ours = value.starts_with(['#', '?']) || value.starts_with('/') && !value.starts_with("//");
                     assert!(ours && !value.starts_with("/\\"), "{at}: {attribute} leads to {value:?}");
                 }

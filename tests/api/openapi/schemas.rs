@@ -60,6 +60,8 @@ async fn every_kind_is_answered_as_described() {
         // What was read may be sent back.
         app.json(Method::Patch, &url, created.clone()).await.is(Status::Ok);
         app.json(Method::Put, &url, created.clone()).await.is(Status::Ok);
+        let rehearsal = app.json(Method::Delete, &format!("{url}?dry_run=true"), Value::Null).await.is(Status::Ok);
+        cases.push(valid("Rehearsal", &rehearsal));
         cases.push(valid(&format!("{name}List"), &app.get(&collection).await.is(Status::Ok)));
         cases.push(valid(&format!("New{name}"), &example));
         cases.push(valid(&format!("{name}Patch"), &created));

@@ -256,6 +256,7 @@ diesel::table! {
         applied_generation -> Nullable<Int8>,
         applied_clusters -> Nullable<Jsonb>,
         observed -> Nullable<Jsonb>,
+        amiss -> Jsonb,
     }
 }
 

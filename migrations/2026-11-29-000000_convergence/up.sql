@@ -19,7 +19,10 @@ CREATE TABLE node_observations (
     -- The generations of the clusters that the applied document showed, by name.
     applied_clusters jsonb,
     -- What runs there, in the words of the agent: `vms`, `unmanaged`, …
-    observed jsonb
+    observed jsonb,
+    -- The UUIDs of VMs that run there and shall not, or shall and do not, by what was observed last. It is so until the
+    -- document changes, and then the agent has still work to do.
+    amiss jsonb NOT NULL DEFAULT '[]'
 ) WITH (fillfactor = 70);
 INSERT INTO node_observations (node_id) SELECT id FROM nodes;
 CREATE FUNCTION node_observation() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -42,7 +45,7 @@ GRANT SELECT, INSERT, UPDATE ON node_facts TO virtapi_server;
 -- Where each node is between what it shall be and what it is. A node whose agent has been silent for longer than
 -- `virtapi.stale_after`, which each server sets for its connections, is stale, whatever it said last.
 CREATE VIEW node_convergence AS
-SELECT n.id, n.desired_generation, o.applied_generation, o.last_report, o.observed,
+SELECT n.id, n.desired_generation, o.applied_generation, o.last_report, o.observed, o.amiss,
     CASE
         WHEN o.last_report IS NULL THEN 'unmanaged'
         WHEN o.last_report < now() - COALESCE(NULLIF(current_setting('virtapi.stale_after', true), ''), '2 hours')::interval
@@ -64,7 +67,7 @@ FROM nodes n LEFT JOIN node_convergence c ON c.id = n.id;
 -- Of a VM it is its hypervisor's, which its owner does not see. So this one asks in the name of its owner, as does the
 -- view below it; nobody is shown more of them than the status of what is his.
 CREATE VIEW hypervisor_convergence AS
-SELECT h.id, c.desired_generation, c.applied_generation, c.last_report, c.observed -> 'vms' AS vms, c.status
+SELECT h.id, c.desired_generation, c.applied_generation, c.last_report, c.amiss, c.status
 FROM hypervisors h JOIN node_convergence c ON c.id = h.node_id;
 
 CREATE VIEW vms_with_status WITH (security_invoker = true) AS
@@ -72,9 +75,7 @@ SELECT v.id, v.uuid, v.name, v.cores, v.ram_bytes, v.cputime_limit, v.state_id,
     CASE
         WHEN c.status IS NULL THEN 'unmanaged'
         -- The agent has done its work, and it does not run, or still does.
-        WHEN c.status = 'in_sync' AND c.vms IS NOT NULL AND (SELECT s.name IN ('running', 'stopped', 'deactivated')
-                AND (s.name = 'running') <> (COALESCE(c.vms ->> v.uuid::text, '') = 'running')
-                FROM vm_states s WHERE s.id = v.state_id) THEN 'failed'
+        WHEN c.status = 'in_sync' AND c.amiss ? v.uuid::text THEN 'failed'
         ELSE c.status
     END AS status,
     v.hypervisor_id, v.virt_method_id, v.environment_id, c.desired_generation, c.applied_generation, c.last_report,

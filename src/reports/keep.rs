@@ -78,7 +78,12 @@ const KEEP: &str = ") AS (node text, tool text, run text, started_at timestamptz
     SET last_report = now(), last_run_id = last.run_id, has_failed = last.has_failed,
         applied_generation = COALESCE((last.applied ->> 'generation')::bigint, o.applied_generation),
         applied_clusters = COALESCE(last.applied -> 'clusters', o.applied_clusters),
-        observed = COALESCE(last.observed, o.observed)
+        observed = COALESCE(last.observed, o.observed),
+        amiss = CASE WHEN last.observed IS NULL THEN o.amiss ELSE COALESCE((
+            SELECT jsonb_agg(v.uuid) FROM hypervisors h JOIN vms v ON v.hypervisor_id = h.id JOIN vm_states s ON s.id = v.state_id
+            WHERE h.node_id = last.node_id AND s.name IN ('running', 'stopped', 'deactivated')
+                AND (s.name = 'running') <> (COALESCE(last.observed -> 'vms' ->> v.uuid::text, '') = 'running')
+                AND last.observed ? 'vms'), '[]') END
     FROM last WHERE o.node_id = last.node_id";
 
 /// Keeps what was found out about a node, in place of what was.

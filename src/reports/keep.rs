@@ -27,7 +27,10 @@ pub async fn keep(tx: &Tx, reports: &[Report]) -> Result<()> {
     lock(tx, &new).await?;
     for reports in new.chunks(AT_ONCE) {
         let given = serde_json::to_string(reports).map_err(|error| Error::Internal(error.into()))?;
-        let kept = Sql::new("WITH given AS (SELECT * FROM ROWS FROM (json_to_recordset(").one(given, "json").text(KEEP);
+        let kept = Sql::new("WITH given AS (SELECT * FROM ROWS FROM (json_to_recordset(").one(given, "json");
+        // Without a limit the planner takes every list for a hundred, and reads whole tables for one. Rounded, so that
+        // there are few different statements.
+        let kept = kept.text(GIVEN).text(format!(" LIMIT {}", reports.len().next_power_of_two())).text(KEEP);
         Statement::<BigInt>::from(kept).execute(&mut tx.conn()).await?;
     }
     Ok(())
@@ -45,13 +48,17 @@ async fn lock(tx: &Tx, reports: &[&Report]) -> Result<()> {
     if known.len() == wanted { Ok(()) } else { Err(Error::NotFound) }
 }
 
-/// What of a report goes where. A version that names another node is another's: the node was deleted, and made again. A
-/// run that failed, or was a rehearsal, has applied nothing, whatever it says.
-const KEEP: &str = ") AS (node text, tool text, run text, started_at timestamptz, duration_seconds float8, status text,
+/// The columns of what is given.
+const GIVEN: &str =
+    ") AS (node text, tool text, run text, started_at timestamptz, duration_seconds float8, status text,
         mode text, environment text, version text, total int, changed int, failed int, out_of_sync int, messages json,
         events json, applied jsonb, observed jsonb)) WITH ORDINALITY AS g (node, tool, run, started_at,
         duration_seconds, status, mode, environment, version, total, changed, failed, out_of_sync, messages, events,
-        applied, observed, place)),
+        applied, observed, place)";
+
+/// What of a report goes where. A version that names another node is another's: the node was deleted, and made again. A
+/// run that failed, or was a rehearsal, has applied nothing, whatever it says.
+const KEEP: &str = "),
     added AS (
         INSERT INTO runs (node, tool, run, started_at, duration_seconds, status, mode, environment, version, total,
             changed, failed, out_of_sync, messages)

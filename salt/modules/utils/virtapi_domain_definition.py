@@ -1,6 +1,6 @@
 """
-What a domain's XML says about the things that virtapi decides, whether we built that XML or libvirt wrote it; and how what
-is desired is merged into what is defined. Whatever else the XML has is neither looked at nor touched.
+What a domain's XML says about the things that virtapi decides, whether we built that XML or libvirt wrote it; and how
+what is desired is merged into what is defined. Whatever else the XML has is neither looked at nor touched.
 """
 
 import io

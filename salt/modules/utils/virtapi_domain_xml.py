@@ -1,8 +1,8 @@
 """
 What libvirt is to be told of a VM: the document's entry in, XML out.
 
-docs/convergence.md has the rules, and tests/golden the examples, which every tool that converges a hypervisor must meet.
-It knows nothing of what there is already: that is ``virtapi_domain_definition``'s.
+docs/convergence.md has the rules, and tests/golden the examples, which every tool that converges a hypervisor must
+meet. It knows nothing of what there is already: that is ``virtapi_domain_definition``'s.
 """
 
 import re
@@ -25,7 +25,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def domain_type(virt_method, accelerate):
-    """Return libvirt's type for a method, None for one that is not libvirt's. Without ``accelerate`` it is never kvm."""
+    """Return libvirt's type for a method, None for one that is not libvirt's; without ``accelerate`` never kvm."""
     kind = TYPES.get(virt_method)
     return "qemu" if kind == "kvm" and not accelerate else kind
 

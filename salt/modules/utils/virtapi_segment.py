@@ -43,7 +43,7 @@ class Segment:
 
     @property
     def bridge(self):
-        """Return the Linux bridge that all interfaces of the segment share on this hypervisor; at most 14 characters."""
+        """Return the Linux bridge that all interfaces of the segment share on this hypervisor: 14 characters at most."""
         return "{}-{}".format(self.kind, self.number)
 
     @property
@@ -58,5 +58,5 @@ class Segment:
 
 
 def cable(bridge):
-    """Return the ends of the cable between a VM's bridge and its segment, in that order, as long as the bridge's name."""
+    """Return the ends of the cable between a VM's bridge and its segment, in that order."""
     return [re.sub("^br", prefix, bridge) for prefix in ("up", "dn")]

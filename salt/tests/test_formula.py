@@ -108,7 +108,7 @@ def test_a_hypervisor_is_converged_with_the_settings_of_the_site(show_sls):
     assert function(states, "virtapi_bridge_br-7-9") == "virtapi_bridge.present"
     assert argument(states, "virtapi_bridge_br-7-9", "uplink") == "uplink0"
     assert argument(states, "virtapi_observation", "hypervisor") == EXAMPLE["virtapi"]["hypervisor"]
-    assert argument(states, "virtapi_document", "require") == [{"sls": "virtapi.hypervisor"}]
+    assert argument(states, "virtapi_document", "hypervisor") == EXAMPLE["virtapi"]["hypervisor"]
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,35 @@ def test_the_version_is_told_as_the_server_reads_it_and_not_in_a_dry_run(states)
     assert "virtapi: " not in states(test=True)["virtapi_document.applied"]("x", meta)["comment"]
 
 
+RESULTS = {"domain": {"result": True}, "bridge": {"result": True, "changes": {"link": {}}}, "volume": {"result": True}}
+
+
+@pytest.mark.parametrize(
+    "kind, result, left_out",
+    [
+        ("domain", None, []),
+        ("domain", {"result": False}, ["virtapi_domain " + uuid(1)]),
+        ("bridge", {"result": None}, ["virtapi_bridge br-7-1"]),
+        ("bridge", {"result": True, "skip_watch": True}, ["virtapi_bridge br-7-1"]),
+        ("volume", {"result": True, "__state_ran__": False}, ["virtapi_volume " + volume(1)["uuid"]]),
+        ("volume", {}, ["virtapi_volume " + volume(1)["uuid"]]),
+    ],
+)
+def test_the_version_is_told_only_when_all_was_looked_at_and_is_so(states, kind, result, left_out):
+    results = dict(RESULTS, **({} if result is None else {kind: result}))
+    names = {"domain": uuid(1), "bridge": "br-7-1", "volume": volume(1)["uuid"]}
+    tag = "virtapi_{0}_|-virtapi_{0}_x_|-{1}_|-present"
+    # What was excluded is in no result.
+    running = {tag.format(each, name): results[each] for each, name in names.items() if results[each]}
+    run = states()
+    run.inject_globals = {"__running__": running}
+    comment = run["virtapi_document.applied"]("x", {}, {"vms": {uuid(1): vm(volumes=[volume(1)])}})["comment"]
+    if left_out:
+        assert comment.startswith("not applied as a whole: " + left_out[0])
+    else:
+        assert comment == 'virtapi: {"applied":{}}'
+
+
 def test_what_is_there_is_told_in_a_form_that_every_station_reads(hypervisor, states, tmp_path):
     hypervisor.vms = {uuid(1): vm(), uuid(2): vm()}
     for name in (b"foreign.img", b"\xff.img", "ä.img".encode(), b"vol-1.raw"):

@@ -29,7 +29,7 @@
 {%- if "ceph_mon" not in document["roles"] and "ceph_osd" not in document["roles"] and (settings["manage"] or not hypervisor) %}
   {%- do states.update({"virtapi_document": {"virtapi_document.applied": [
     {"meta": document["meta"]},
-    {"require": [{"sls": "virtapi.hypervisor"}] if hypervisor else []},
+    {"hypervisor": document["hypervisor"] if hypervisor else none},
     {"order": "last"},
   ]}}) %}
 {%- endif %}

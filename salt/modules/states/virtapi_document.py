@@ -11,20 +11,28 @@ from salt.exceptions import CommandExecutionError
 from virtapi_segment import Segment
 
 
-def applied(name, meta):
+def applied(name, meta, hypervisor=None):
     """
     Tell that this version of the document was applied.
 
-    Require everything that the document asks for: this then runs only when all of it is so. In a dry run nothing is
-    told.
+    It comes after all that the document asks for, and looks at what became of that in this run: nothing is told when
+    something failed or was left out (excluded, skipped by ``onlyif``, run with ``test``), nor in a dry run.
 
     name
         Any name.
     meta
         The document's version: ``virtapi:meta``.
+    hypervisor
+        The hypervisor as the document has it, where the node is one.
     """
-    comment = "a dry run applies nothing" if __opts__["test"] else _note("applied", meta)
-    return {"name": name, "result": True, "changes": {}, "comment": comment}
+    ret = {"name": name, "result": True, "changes": {}}
+    missing = _needed(hypervisor["vms"]) - _converged() if hypervisor else set()
+    if __opts__["test"]:
+        return dict(ret, comment="a dry run applies nothing")
+    if missing:
+        told = ", ".join("{} {}".format(*each) for each in sorted(missing))
+        return dict(ret, comment="not applied as a whole: {} failed, or was left out of this run".format(told))
+    return dict(ret, comment=_note("applied", meta))
 
 
 def observed(name, hypervisor, switch="linux", uplink=None):
@@ -68,6 +76,26 @@ def observed(name, hypervisor, switch="linux", uplink=None):
 def _note(kind, value):
     # As nothing but ASCII: the way to the server has many stations.
     return "virtapi: " + json.dumps({kind: value}, separators=(",", ":"))
+
+
+def _needed(vms):
+    """State and name of all that these machines need."""
+    needed = {("virtapi_domain", uuid) for uuid in vms}
+    for vm in vms.values():
+        needed.update(("virtapi_bridge", interface["bridge"]) for interface in vm["interfaces"])
+        needed.update(("virtapi_volume", volume["uuid"]) for volume in vm["volumes"])
+    return needed
+
+
+def _converged():
+    """State and name of what this run has really looked at, and is as it should be."""
+    found = set()
+    for tag, result in __running__.items():
+        module, _id, name, function = tag.split("_|-", 3)
+        ran = result.get("__state_ran__", True) and not result.get("skip_watch")
+        if function == "present" and ran and result["result"] is True:
+            found.add((module, name))
+    return found
 
 
 def _unmanaged_bridges(vms, switch, uplink):

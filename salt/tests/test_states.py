@@ -81,7 +81,8 @@ def test_questions_do_not_grow_with_machines(hypervisor, states):
     asked = []
     for number in (1, 12):
         hypervisor.vms = {uuid(index): vm() for index in range(number)}
-        assert all(each["result"] is True for each in apply(states(), hypervisor.vms))
+        results = apply(states(), hypervisor.vms)
+        assert all(each["result"] is True and "warnings" not in each for each in results)
         asked.append(len(hypervisor.commands))
         hypervisor.commands.clear()
     assert asked[0] == asked[1]
@@ -109,6 +110,14 @@ def test_another_domain_of_that_uuid_is_left_alone(hypervisor, states):
     (result,) = apply(states(), {uuid(1): changed(domain="vm-8")})[1:]
     assert (result["result"], result["changes"]) == (False, {})
     assert "the domain is called vm-7 and not vm-8" in result["comment"]
+
+
+@pytest.mark.parametrize("name, domain", [("--all", "vm-7"), (uuid(1), "--all"), (uuid(1), "vm-7\n"), (uuid(1), "vm-07")])
+def test_what_is_no_name_of_ours_reaches_no_command(hypervisor, states, name, domain):
+    results = apply(states(), {name: changed(domain=domain)})[1:]
+    results += [states()["virtapi_volume.present"]("--all", volume(1))]
+    assert [each["result"] for each in results] == [False, False]
+    assert "virsh" not in [words[0] for words in hypervisor.commands]
 
 
 def test_a_method_of_another_kind_is_an_error(hypervisor, states):

@@ -49,14 +49,14 @@ def observed(name, hypervisor, switch="linux", uplink=None):
     switch, uplink
         As those of the bridges.
     """
-    ret = {"name": name, "result": True, "changes": {}, "comment": "", "warnings": []}
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     vms = hypervisor["vms"]
 
     def attempt(look):
         try:
             return look()
         except (CommandExecutionError, OSError) as error:
-            ret["warnings"].append("could not look: {}".format(error))
+            ret.setdefault("warnings", []).append("could not look: {}".format(error))
             return None
 
     domains = attempt(__salt__["virtapi_libvirt.states"])

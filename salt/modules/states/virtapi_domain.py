@@ -6,6 +6,7 @@ warning says that a restart is needed: nothing restarts a machine here. Nothing 
 docs/convergence.md has the rules.
 """
 
+import re
 import time
 
 import virtapi_domain_definition
@@ -46,7 +47,10 @@ def present(name, vm, accelerate=True, switch="linux", rbd_user="libvirt", clust
     shutdown_timeout
         Seconds that a guest has to shut down.
     """
-    ret = {"name": name, "result": False, "changes": {}, "comment": "", "warnings": []}
+    ret = {"name": name, "result": False, "changes": {}, "comment": ""}
+    if not re.fullmatch(virtapi_domain_xml.UUID, name) or not re.fullmatch(virtapi_domain_xml.DOMAIN, vm["domain"]):
+        ret["comment"] = "{} with the domain {} is no machine of virtapi".format(name, vm["domain"])
+        return ret
     if vm["virt_method"] not in virtapi_domain_xml.TYPES:
         message = "{}: virt_method {} is none that this state manages"
         ret["comment"] = message.format(vm["domain"], vm["virt_method"])
@@ -60,13 +64,12 @@ def present(name, vm, accelerate=True, switch="linux", rbd_user="libvirt", clust
         elif __opts__["test"]:
             ret.update(result=None, changes=changes, comment="{} would be changed".format(vm["domain"]))
         else:
-            try:
-                machine.converge(changes, shutdown_timeout)
-            finally:
-                # What others ask about it in this run is how it is now.
-                _libvirt("domain", name)
+            machine.converge(changes, shutdown_timeout)
+            # What others ask about it in this run is how it is now.
+            _libvirt("domain", name)
             ret.update(result=True, comment="{} is changed".format(vm["domain"]))
     except (CommandExecutionError, OSError) as error:
+        _libvirt("forget")
         ret["comment"] = str(error)
     return ret
 
@@ -218,7 +221,8 @@ class _Machine:
 
     def warn(self, what):
         """Tell of something, beside how the state ends."""
-        self.ret["warnings"].append("{}: {}".format(self.vm["domain"], what))
+        # Not there without one: Salt would count it.
+        self.ret.setdefault("warnings", []).append("{}: {}".format(self.vm["domain"], what))
 
 
 def _libvirt(function, *arguments):

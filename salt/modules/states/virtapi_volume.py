@@ -5,7 +5,10 @@ It is made and grows. It is never made smaller, and nothing takes it away. One t
 not there, is not made anew: it is lost, and an empty one would hide that. docs/convergence.md has the rules.
 """
 
+import re
+
 import virtapi_domain_definition
+import virtapi_domain_xml
 from salt.exceptions import CommandExecutionError
 
 
@@ -32,6 +35,9 @@ def present(name, volume, vm=None, cluster=None, rbd_user="libvirt"):
         The Ceph user, whose keyring is where Ceph looks for it.
     """
     ret = {"name": name, "result": False, "changes": {}, "comment": ""}
+    if not re.fullmatch(virtapi_domain_xml.UUID, name):
+        ret["comment"] = "{} is no UUID".format(name)
+        return ret
     place = __salt__["virtapi_volume.place"](volume)
     if place is None:
         ret["comment"] = "{}: type {} is none that this state manages".format(name, volume["type"])

@@ -7,9 +7,9 @@ import io
 import re
 import xml.etree.ElementTree as ElementTree
 
-from virtapi_domain_xml import IOTUNE, PERIOD, target
+from virtapi_domain_xml import IOTUNE, PERIOD, UUID, target
 
-_OURS = re.compile("ua-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+_OURS = re.compile("ua-({})".format(UUID))
 
 
 def parse(text):

@@ -8,6 +8,9 @@ meet. It knows nothing of what there is already: that is ``virtapi_domain_defini
 import re
 import xml.etree.ElementTree as ElementTree
 
+# What libvirt knows a machine and its volumes by, and what the server calls a domain.
+UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+DOMAIN = "vm-[1-9][0-9]*"
 # A VM's percentage of a CPU is of this period, in microseconds.
 PERIOD = 100000
 # What QEMU takes as a limit per second; nothing gets there.

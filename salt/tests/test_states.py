@@ -112,7 +112,9 @@ def test_another_domain_of_that_uuid_is_left_alone(hypervisor, states):
     assert "the domain is called vm-7 and not vm-8" in result["comment"]
 
 
-@pytest.mark.parametrize("name, domain", [("--all", "vm-7"), (uuid(1), "--all"), (uuid(1), "vm-7\n"), (uuid(1), "vm-07")])
+@pytest.mark.parametrize(
+    "name, domain", [("--all", "vm-7"), (uuid(1), "--all"), (uuid(1), "vm-7\n"), (uuid(1), "vm-07")]
+)
 def test_what_is_no_name_of_ours_reaches_no_command(hypervisor, states, name, domain):
     results = apply(states(), {name: changed(domain=domain)})[1:]
     results += [states()["virtapi_volume.present"]("--all", volume(1))]

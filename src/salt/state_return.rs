@@ -187,6 +187,26 @@ mod tests {
     }
 
     #[test]
+    fn a_hypervisor_tells_what_was_applied_and_what_is_there() {
+        let read = read(&sample("hypervisor"), NOW).expect("a return");
+        let read = &read[0];
+        assert_eq!((read.status, read.mode, read.total, read.changed), ("changed", "apply", 7, 1));
+        assert_eq!(read.applied.as_ref().map(|applied| applied.generation), Some(13));
+        let observed = json!({
+            "vms": {"a0000000-0000-4000-8000-000000000001": "running"},
+            "unmanaged": {"domains": ["somebody's own"], "bridges": [], "volumes": []},
+        });
+        assert_eq!(read.observed, Some(observed));
+        let messages = json!([{
+            "level": "warning",
+            "source": "virtapi.hypervisor: virtapi_vm_a0000000-0000-4000-8000-000000000001",
+            "message": "vm-9001: restart needed: 1 cores become 2",
+        }]);
+        assert_eq!(json!(read.messages), messages);
+        assert_eq!(read.events.len(), 1);
+    }
+
+    #[test]
     fn what_a_state_warns_of_is_kept_after_what_failed() {
         let mut own = sample("minion_returner_arg");
         let restart = "vm-7: restart needed: 1 cores become 2";

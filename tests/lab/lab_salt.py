@@ -70,21 +70,20 @@ class SaltNode(Node):
         pillar = {"virtapi": document, "virtapi_hypervisor": self._site}
         (self.dir / "pillar/data.sls").write_text("#!json\n" + json.dumps(pillar), encoding="utf-8")
 
-    def apply(self, *words, states=None):
-        """Apply the formula, or one SLS file with these states."""
-        roots = [str(ROOT / "salt/formula")]
-        if states is not None:
-            (self.dir / "states").mkdir(exist_ok=True)
-            (self.dir / "states/lab.sls").write_text("#!json\n" + json.dumps(states), encoding="utf-8")
-            roots.append(str(self.dir / "states"))
+    def returned(self):
+        """What a returner was given by the last run with `--return=rawfile_json`."""
+        return json.loads((self.dir / "returned").read_text(encoding="utf-8").splitlines()[-1])
+
+    def apply(self, *words):
+        """Apply the formula."""
         config = {"id": CERTNAME, "file_client": "local", "root_dir": str(self.dir / "salt"), "user": "root",
                   "module_dirs": [str(ROOT / "salt/modules")],
-                  "file_roots": {"base": roots}, "pillar_roots": {"base": [str(self.dir / "pillar")]},
-                  "enable_fqdns_grains": False, "log_level": "quiet"}
+                  "file_roots": {"base": [str(ROOT / "salt/formula")]}, "pillar_roots": {"base": [str(self.dir / "pillar")]},
+                  "enable_fqdns_grains": False, "log_level": "quiet", "rawfile_json.filename": str(self.dir / "returned")}
         (self.dir / "conf").mkdir(exist_ok=True)
         (self.dir / "conf/minion").write_text(json.dumps(config), encoding="utf-8")
         command = [RELEASES / self.release / "bin/salt-call", "--local", "-c", self.dir / "conf", "--out=json", "--retcode-passthrough", "state.apply",
-                   "lab" if states is not None else "virtapi", *words]
+                   "virtapi", *words]
         environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONDONTWRITEBYTECODE": "1"}
         run = subprocess.run(self.command(*command), env=environment, timeout=300, capture_output=True, encoding="utf-8",
                              check=False)

@@ -76,6 +76,15 @@ class SaltTest(unittest.TestCase):
         raw = (self.node.storage / "vol-2.raw").stat()
         self.assertEqual((raw.st_size, raw.st_mode & 0o777), (16 * MIB, 0o600))
 
+    def test_a_returner_has_what_is_told(self):
+        """What POST /salt/returns reads (tests/samples/salt-returns.json has one)."""
+        self.converge({uuid(1): self.machine()})
+        run = self.apply({uuid(1): self.machine(cores=2)}, "--return=rawfile_json")
+        returned = self.node.returned()
+        self.assertEqual((returned["id"], returned["fun"], returned["retcode"]), ("lab01.example.com", "state.apply", 0))
+        self.assertEqual(returned["return"], run.states)
+        self.assertEqual(len(run.messages("applied") + run.messages("observed")), 2)
+
     def test_every_release(self):
         self.addCleanup(setattr, self.node, "release", self.node.release)
         for number, release in enumerate(("3006", "3007", "3008"), 1):

@@ -56,6 +56,12 @@ CASES = {
         [],
         ["volume {} changes".format(volume(1)["uuid"])],
     ),
+    "no cache of its own": (
+        {"volumes": [volume(1, cache="default"), volume(2)]},
+        ["volumes"],
+        [],
+        ["volume {} changes".format(volume(1)["uuid"])],
+    ),
     "more, in front": ({"volumes": [volume(3), volume(1), volume(2)]}, ["volumes"], [("attach_disk", "vdc")], []),
     "another order": ({"volumes": [volume(2), volume(1)]}, [], [], []),
     "less": ({"volumes": [volume(2)]}, ["volumes"], [("detach_disk", "vda")], []),
@@ -85,6 +91,32 @@ def test_another_switch_and_another_type_are_for_the_next_start():
     assert found.undefined == ["virt_method", "interfaces"]
     assert found.restart_reasons == ["qemu becomes kvm", "interface 52:54:00:00:00:01 changes"]
     assert not any(found.actions.values())
+
+
+def test_another_type_has_another_cpu():
+    def retyped(desired, defined):
+        root = virtapi_domain_definition.merge(definition(machine(), desired), definition(machine(), defined))
+        return root.get("type"), root.find("cpu") is not None
+
+    kvm = dict(SETTINGS, accelerate=True)
+    assert retyped(kvm, SETTINGS) == ("kvm", True)
+    assert retyped(SETTINGS, kvm) == ("qemu", False)
+
+
+def test_an_interface_that_is_cut_off_is_only_told_of():
+    running = definition(machine())
+    link = running.interfaces[0].element.makeelement("link", {"state": "down"})
+    running.interfaces[0].element.append(link)
+    running = virtapi_domain_definition.Definition(running.root)
+    found = Plan(definition(machine(interfaces=[])), definition(machine()), running)
+    assert found.actions["interfaces"] == []
+    assert found.restart_reasons == ["interface 52:54:00:00:00:01 is cut off, and not yet released"]
+
+
+def test_memory_that_a_guest_was_left_with_goes_with_the_old_size():
+    text = merged(machine(ram_bytes=2**31), DEFINED)
+    assert "2097152" in text and "currentMemory" not in text
+    assert "currentMemory" in merged(machine(cores=2), DEFINED)
 
 
 DEFINED = """<domain type='qemu' id='3' xmlns:qemu='urn:q'>

@@ -2,6 +2,7 @@
 
 import http.server
 import os
+import sys
 import threading
 
 import pytest
@@ -10,6 +11,8 @@ import salt.config
 import salt.loader
 
 MODULES = os.path.join(os.path.dirname(__file__), os.pardir, "modules")
+# As Salt does it while it loads a module.
+sys.path.append(os.path.join(MODULES, "utils"))
 DOCUMENT = {
     "virtapi": {
         "meta": {"schema": 1, "node_id": 3, "generation": 12, "clusters": {}},

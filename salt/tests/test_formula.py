@@ -16,9 +16,9 @@ with open(os.path.join(FORMULA, "pillar.example"), encoding="utf-8") as file:
 
 @pytest.fixture
 def show_sls(tmp_path):
-    """Call ``show_sls(pillar, sls)``: the exit code and what salt-call printed."""
+    """Call ``show_sls(pillar, sls)``: the exit code and what salt-call printed. Nothing is run by that."""
 
-    def call(pillar, sls):
+    def call(pillar, sls, **configuration):
         (tmp_path / "pillar").mkdir()
         (tmp_path / "pillar" / "top.sls").write_text('{"base": {"*": ["data"]}}')
         (tmp_path / "pillar" / "data.sls").write_text("#!json\n" + json.dumps(pillar))
@@ -30,6 +30,7 @@ def show_sls(tmp_path):
             "pillar_roots": {"base": [str(tmp_path / "pillar")]},
             "enable_fqdns_grains": False,
         }
+        config.update(configuration)
         (tmp_path / "minion").write_text(json.dumps(config))
         run = subprocess.run(
             [os.path.join(os.path.dirname(sys.executable), "salt-call"), "--local", "-c", str(tmp_path)]
@@ -43,14 +44,24 @@ def show_sls(tmp_path):
     return call
 
 
+def function(states, name):
+    """Return the function of a state."""
+    (module,) = (key for key in states[name] if not key.startswith("__"))
+    return "{}.{}".format(module, next(each for each in states[name][module] if isinstance(each, str)))
+
+
 def argument(states, name, key):
     """Return one argument of a state."""
-    return next(each[key] for each in states[name]["test"] if isinstance(each, dict) and key in each)
+    arguments = states[name][function(states, name).split(".")[0]]
+    return next(each[key] for each in arguments if isinstance(each, dict) and key in each)
 
 
-def test_every_fact_of_the_document_reaches_a_state(show_sls):
-    code, states = show_sls(EXAMPLE, "virtapi")
+@pytest.mark.parametrize("manage", [True, False])
+def test_every_fact_of_the_document_reaches_a_state(show_sls, manage):
+    code, states = show_sls(EXAMPLE, "virtapi", virtapi_hypervisor={"manage": manage})
     assert code == 0
+    changing = {name for name in states if function(states, name) != "test.nop"}
+    assert bool(changing) == manage
     document = EXAMPLE["virtapi"]
     for key in ("meta", "node", "roles"):
         assert argument(states, "virtapi_node", key) == document[key]
@@ -70,7 +81,77 @@ def test_every_fact_of_the_document_reaches_a_state(show_sls):
 def test_a_node_without_roles_has_its_base_states(show_sls):
     document = {key: EXAMPLE["virtapi"][key] for key in ("meta", "node")}
     code, states = show_sls({"virtapi": dict(document, roles=[])}, "virtapi")
-    assert (code, list(states)) == (0, ["virtapi_node"])
+    assert (code, sorted(states)) == (0, ["virtapi_document", "virtapi_node"])
+    assert argument(states, "virtapi_document", "meta") == document["meta"]
+
+
+def of_roles(*roles):
+    return {"virtapi": dict(EXAMPLE["virtapi"], roles=list(roles))}
+
+
+def test_a_hypervisor_is_converged_with_the_settings_of_the_site(show_sls):
+    site = {"switch": "openvswitch", "uplink": "uplink0", "accelerate": False, "rbd_user": "x", "shutdown_timeout": 5}
+    code, states = show_sls(dict(of_roles("hypervisor"), virtapi_hypervisor=site), "virtapi")
+    assert code == 0
+    ((uuid, vm),) = EXAMPLE["virtapi"]["hypervisor"]["vms"].items()
+    domain = "virtapi_vm_" + uuid
+    volumes = ["virtapi_volume_" + volume["uuid"] for volume in vm["volumes"]]
+    assert function(states, domain) == "virtapi_domain.present"
+    assert {name: argument(states, domain, name) for name in site if name != "uplink"} == {
+        name: value for name, value in site.items() if name != "uplink"
+    }
+    assert argument(states, domain, "clusters") == EXAMPLE["virtapi"]["ceph"]["clusters"]
+    assert argument(states, domain, "require") == [{"virtapi_bridge": "virtapi_bridge_br-7-9"}] + [
+        {"virtapi_volume": volume} for volume in volumes
+    ]
+    assert argument(states, volumes[1], "rbd_user") == "x"
+    assert function(states, "virtapi_bridge_br-7-9") == "virtapi_bridge.present"
+    assert argument(states, "virtapi_bridge_br-7-9", "uplink") == "uplink0"
+    assert argument(states, "virtapi_observation", "hypervisor") == EXAMPLE["virtapi"]["hypervisor"]
+    assert argument(states, "virtapi_document", "hypervisor") == EXAMPLE["virtapi"]["hypervisor"]
+
+
+@pytest.mark.parametrize(
+    "bond, vlan, switch, expected",
+    [
+        ("bond0", "customers", "linux", ["bond0", "bond0"]),
+        (None, "customers", "linux", ["eno1", "eno1"]),
+        ("bond0", "elsewhere", "linux", [None, None]),
+        ("bond0", "customers", "openvswitch", [None, "bond0"]),
+    ],
+)
+def test_a_bridge_hangs_on_the_interface_that_has_the_vlan(show_sls, bond, vlan, switch, expected):
+    pillar = copy.deepcopy(of_roles("hypervisor"))
+    pillar["virtapi"]["node"]["interfaces"][0].update(bond=bond, vlans=[{"name": vlan, "tag": 100, "vni": None}])
+    code, states = show_sls(pillar, "virtapi", virtapi_hypervisor={"switch": switch})
+    assert code == 0
+    assert [argument(states, "virtapi_bridge_br-7-9", name) for name in ("uplink", "vxlan_device")] == expected
+
+
+@pytest.mark.parametrize(
+    "roles, manage", [(["hypervisor", "ceph_osd"], True), (["ceph_mon"], True), (["hypervisor"], False)]
+)
+def test_that_a_document_was_applied_is_told_only_where_all_of_it_is(show_sls, roles, manage):
+    code, states = show_sls(of_roles(*roles), "virtapi", virtapi_hypervisor={"manage": manage})
+    assert code == 0
+    assert "virtapi_document" not in states
+    assert ("virtapi_observation" in states) == (manage and "hypervisor" in roles)
+
+
+@pytest.mark.parametrize(
+    "site, message",
+    [
+        ("text", "must be a map"),
+        ({"uplnk": "eno1"}, "has no setting uplnk"),
+        ({"manage": "no"}, "must be true or false"),
+        ({"switch": "vale"}, "must be linux or openvswitch"),
+        ({"shutdown_timeout": 0}, "a number of seconds"),
+    ],
+)
+def test_a_wrong_setting_stops_the_run(show_sls, site, message):
+    code, errors = show_sls(dict(EXAMPLE, virtapi_hypervisor=site), "virtapi")
+    assert code != 0
+    assert isinstance(errors, list) and message in errors[0]
 
 
 def changed(**keys):

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::reports::{EVENTS, Event, MESSAGES, Message, Report};
 
-/// A state that failed has no level of its own: this is Puppet's word.
+/// A state that failed, or that warns, has no level of its own: these are Puppet's words.
 const ERROR: &str = "err";
+const WARNING: &str = "warning";
 
 /// What is kept of all that stand here: a return, an event, or a list of either. What is of no run of states is left
 /// out. A returner does not say when it was: then it was now.
@@ -74,9 +75,11 @@ fn of_states<'v>(states: impl Iterator<Item = &'v Value>, nothing: Report) -> Re
     let would = count(&|state| state["result"].is_null());
     let changed = count(&|state| state["result"] == true && does_something(state));
     let milliseconds: f64 = states.iter().filter_map(|state| state["duration"].as_f64()).sum();
-    let wrong = states.iter().filter(|state| state["result"] == false).map(|state| {
-        let part = |name: &str| state[name].as_str().unwrap_or_default();
-        Message::new(ERROR, Some(&format!("{}: {}", part("__sls__"), part("__id__"))), part("comment"))
+    let wrong = states.iter().filter(|state| state["result"] == false);
+    let wrong = wrong.map(|state| message(ERROR, state, state["comment"].as_str().unwrap_or_default()));
+    let warned = states.iter().flat_map(|state| {
+        let lines = state["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        lines.map(|line| message(WARNING, state, line))
     });
     let events =
         states.iter().filter(|state| state["result"] != true || does_something(state)).map(|state| event(state));
@@ -92,7 +95,7 @@ fn of_states<'v>(states: impl Iterator<Item = &'v Value>, nothing: Report) -> Re
         changed,
         failed,
         out_of_sync: changed.saturating_add(would),
-        messages: wrong.take(MESSAGES).collect(),
+        messages: wrong.chain(warned).take(MESSAGES).collect(),
         events: events.take(EVENTS).collect(),
         ..nothing
     };
@@ -100,6 +103,12 @@ fn of_states<'v>(states: impl Iterator<Item = &'v Value>, nothing: Report) -> Re
         report.take_note(state["comment"].as_str().unwrap_or_default());
     }
     report
+}
+
+/// What a state says.
+fn message(level: &str, state: &Value, text: &str) -> Message {
+    let part = |name: &str| state[name].as_str().unwrap_or_default();
+    Message::new(level, Some(&format!("{}: {}", part("__sls__"), part("__id__"))), text)
 }
 
 /// What a state did. Which function of which module it is, is not in it.
@@ -175,6 +184,44 @@ mod tests {
         assert_eq!(events.as_array().map(Vec::len), Some(1));
         assert_eq!((&events[0]["resource"], &events[0]["status"]), (&json!("x: y"), &json!("success")));
         assert!(!events.to_string().contains("hunter2") && events.to_string().contains("done"), "{events}");
+    }
+
+    #[test]
+    fn a_hypervisor_tells_what_was_applied_and_what_is_there() {
+        let read = read(&sample("hypervisor"), NOW).expect("a return");
+        let read = &read[0];
+        assert_eq!((read.status, read.mode, read.total, read.changed), ("changed", "apply", 7, 1));
+        assert_eq!(read.applied.as_ref().map(|applied| applied.generation), Some(13));
+        let observed = json!({
+            "vms": {"a0000000-0000-4000-8000-000000000001": "running"},
+            "unmanaged": {"domains": ["somebody's own"], "bridges": [], "volumes": []},
+        });
+        assert_eq!(read.observed, Some(observed));
+        let messages = json!([{
+            "level": "warning",
+            "source": "virtapi.hypervisor: virtapi_vm_a0000000-0000-4000-8000-000000000001",
+            "message": "vm-9001: restart needed: 1 cores become 2",
+        }]);
+        assert_eq!(json!(read.messages), messages);
+        assert_eq!(read.events.len(), 1);
+    }
+
+    #[test]
+    fn what_a_state_warns_of_is_kept_after_what_failed() {
+        let mut own = sample("minion_returner_arg");
+        let restart = "vm-7: restart needed: 1 cores become 2";
+        own["return"] = json!({
+            "a": {"result": true, "changes": {}, "comment": "vm-7 is as it should be", "warnings": [restart, 7],
+                  "__sls__": "virtapi.hypervisor", "__id__": "vm", "__run_num__": 0},
+            "b": {"result": false, "changes": {}, "comment": "no", "warnings": "none", "__sls__": "x", "__id__": "y",
+                  "__run_num__": 1},
+        });
+        let read = read(&own, NOW).expect("a return");
+        let expected = json!([
+            {"level": "err", "source": "x: y", "message": "no"},
+            {"level": "warning", "source": "virtapi.hypervisor: vm", "message": restart},
+        ]);
+        assert_eq!(json!(read[0].messages), expected);
     }
 
     #[test]

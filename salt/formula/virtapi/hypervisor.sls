@@ -1,21 +1,65 @@
 #!jinja|json
-{# A hypervisor: its own settings, one state for each VM and one for each of its volumes. #}
-{%- from "virtapi/map.jinja" import document with context %}
+{# A hypervisor: its own settings, and a state for each VM, each of its volumes and the bridge of each of its interfaces.
+   Without `manage` they carry the data and change nothing. #}
+{%- from "virtapi/map.jinja" import document, settings with context %}
 {%- if "hypervisor" not in document %}
   {{- raise("virtapi: virtapi.hypervisor is assigned to a node that is no hypervisor") }}
 {%- endif %}
+{%- set manage = settings["manage"] %}
 {%- set states = {} %}
-{%- set settings = {} %}
-{%- for key, value in document["hypervisor"].items() if key != "vms" %}
-  {%- do settings.update({key: value}) %}
-{%- endfor %}
-{%- do states.update({"virtapi_hypervisor": {"test.nop": [{"hypervisor": settings}]}}) %}
-{%- for vm_uuid, vm in document["hypervisor"]["vms"].items() %}
-  {%- set volumes = [] %}
-  {%- for volume in vm["volumes"] %}
-    {%- do volumes.append({"test": "virtapi_volume_" ~ volume["uuid"]}) %}
-    {%- do states.update({"virtapi_volume_" ~ volume["uuid"]: {"test.nop": [{"vm_uuid": vm_uuid}, {"volume": volume}]}}) %}
+{%- set clusters = document.get("ceph", {}).get("clusters", {}) %}
+{#- The device of each VLAN and VXLAN on this node, by name. #}
+{%- set devices = {} %}
+{%- for interface in document["node"].get("interfaces", []) %}
+  {%- for vlan in interface["vlans"] if interface["bond"] or interface["name"] %}
+    {%- do devices.update({vlan["name"]: interface["bond"] or interface["name"]}) %}
   {%- endfor %}
-  {%- do states.update({"virtapi_vm_" ~ vm_uuid: {"test.nop": [{"vm": vm}, {"require": volumes}]}}) %}
 {%- endfor %}
+{%- set own = {} %}
+{%- for key, value in document["hypervisor"].items() if key != "vms" %}
+  {%- do own.update({key: value}) %}
+{%- endfor %}
+{%- do states.update({"virtapi_hypervisor": {"test.nop": [{"hypervisor": own}]}}) %}
+{%- for vm_uuid, vm in document["hypervisor"]["vms"].items() %}
+  {%- set needed = [] %}
+  {%- set used = {} %}
+  {%- for interface in vm["interfaces"] if manage %}
+    {%- set device = devices.get(interface["vlans"][0]["name"]) if interface["vlans"] else none %}
+    {%- set id = "virtapi_bridge_" ~ interface["bridge"] %}
+    {%- do needed.append({"virtapi_bridge": id}) %}
+    {%- do states.update({id: {"virtapi_bridge.present": [
+      {"name": interface["bridge"]},
+      {"vlans": interface["vlans"]},
+      {"switch": settings["switch"]},
+      {"uplink": settings["uplink"] or (device if settings["switch"] == "linux" else none)},
+      {"vxlan_device": settings["vxlan_device"] or device},
+    ]}}) %}
+  {%- endfor %}
+  {%- for volume in vm["volumes"] %}
+    {%- set id = "virtapi_volume_" ~ volume["uuid"] %}
+    {%- set arguments = [{"name": volume["uuid"]}, {"vm": vm_uuid}, {"volume": volume}] %}
+    {%- if manage and volume["type"] == "rbd" %}
+      {%- do used.update({volume["cluster"]: clusters.get(volume["cluster"])}) %}
+      {%- do arguments.extend([{"cluster": clusters.get(volume["cluster"])}, {"rbd_user": settings["rbd_user"]}]) %}
+    {%- endif %}
+    {%- do needed.append({("virtapi_volume" if manage else "test"): id}) %}
+    {%- do states.update({id: {("virtapi_volume.present" if manage else "test.nop"): arguments}}) %}
+  {%- endfor %}
+  {%- set arguments = [{"name": vm_uuid}, {"vm": vm}, {"require": needed}] %}
+  {%- if manage %}
+    {%- do arguments.append({"clusters": used}) %}
+    {%- for name in ["accelerate", "switch", "rbd_user", "shutdown_timeout"] %}
+      {%- do arguments.append({name: settings[name]}) %}
+    {%- endfor %}
+  {%- endif %}
+  {%- do states.update({"virtapi_vm_" ~ vm_uuid: {("virtapi_domain.present" if manage else "test.nop"): arguments}}) %}
+{%- endfor %}
+{%- if manage %}
+  {%- do states.update({"virtapi_observation": {"virtapi_document.observed": [
+    {"hypervisor": document["hypervisor"]},
+    {"switch": settings["switch"]},
+    {"uplink": settings["uplink"]},
+    {"order": "last"},
+  ]}}) %}
+{%- endif %}
 {{- states | json }}

@@ -1,6 +1,6 @@
 #!jinja|json
 {# What every node gets, and the files of the roles that it has. #}
-{%- from "virtapi/map.jinja" import document with context %}
+{%- from "virtapi/map.jinja" import document, settings with context %}
 {%- set sls_of_role = {
   "hypervisor": "virtapi.hypervisor",
   "ceph_mon": "virtapi.ceph.mon",
@@ -16,11 +16,21 @@
   {%- endif %}
   {%- do include.append(sls_of_role[role]) %}
 {%- endfor %}
-{{- {
+{%- set states = {
   "include": include,
   "virtapi_node": {"test.nop": [
     {"meta": document["meta"]},
     {"node": document["node"]},
     {"roles": document["roles"]},
   ]},
-} | json }}
+} %}
+{#- The files for Ceph manage nothing yet: that a document was applied is not told where a part of it was not. #}
+{%- set hypervisor = "hypervisor" in document["roles"] %}
+{%- if "ceph_mon" not in document["roles"] and "ceph_osd" not in document["roles"] and (settings["manage"] or not hypervisor) %}
+  {%- do states.update({"virtapi_document": {"virtapi_document.applied": [
+    {"meta": document["meta"]},
+    {"hypervisor": document["hypervisor"] if hypervisor else none},
+    {"order": "last"},
+  ]}}) %}
+{%- endif %}
+{{- states | json }}

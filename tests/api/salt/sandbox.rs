@@ -109,7 +109,9 @@ impl Salt {
         fs::create_dir_all(&root).expect("a directory");
         json!({"root_dir": root, "conf_file": root.join(role), "pki_dir": root.join("pki"), "cachedir": root.join("cache"),
             "sock_dir": root.join("sock"), "log_file": root.join("log"), "pidfile": root.join("pid"),
-            "user": whoami(), "enable_fqdns_grains": false, "pillar_mask_output": false})
+            "user": whoami(), "enable_fqdns_grains": false, "pillar_mask_output": false,
+            // This machine is not to become what the document says.
+            "virtapi_hypervisor": {"manage": false}})
     }
 
     fn backend(&self, url: &str) -> Value {

@@ -1,0 +1,170 @@
+"""
+libvirt by its own program, virsh: everything that there is in two calls, whatever the number of domains.
+
+Questions and commands to the libvirt of this machine. What is to be done, the state ``virtapi_domain`` decides.
+"""
+
+import os
+import secrets
+
+import salt.utils.files
+import salt.utils.platform
+import virtapi_command
+import virtapi_virsh
+from virtapi_domain_xml import PERIOD
+
+# What separates answers: nobody who gives a machine its name can know it.
+_MARK = "=={}==".format(secrets.token_hex(12))
+# Domains in one call: the arguments of a process are limited.
+_BATCH = 200
+_KNOWN = "virtapi_libvirt.domains"
+
+
+def __virtual__():
+    """Only where there can be a libvirt with QEMU."""
+    return salt.utils.platform.is_linux() or (False, "virtapi_libvirt needs Linux")
+
+
+def domains():
+    """
+    Return all domains by UUID, as they were when this run first asked.
+
+    Each has ``uuid``, ``persistent``, ``autostart``, ``state`` (running, paused, stopped or crashed), ``reason``, and as
+    XML ``defined`` and ``running`` (None when it does not run).
+
+    .. code-block:: bash
+
+        salt '*' virtapi_libvirt.domains
+    """
+    if _KNOWN not in __context__:
+        __context__[_KNOWN] = _ask()
+    return __context__[_KNOWN]
+
+
+def domain(uuid):
+    """Return one domain as it is now, None when there is none."""
+    found = _ask([uuid]).get(uuid)
+    if _KNOWN in __context__:
+        __context__[_KNOWN].pop(uuid, None)
+        if found:
+            __context__[_KNOWN][uuid] = found
+    return found
+
+
+def forget():
+    """Ask anew when something is asked the next time."""
+    __context__.pop(_KNOWN, None)
+
+
+def states():
+    """Return name and state of all domains by UUID, as they are now."""
+    uuids = _virsh("list", "--all", "--uuid").split()
+    found = {}
+    for batch in _batches(uuids):
+        command = "; ".join("echo {0} {1}; domname {1}; domstate --reason {1}".format(_MARK, uuid) for uuid in batch)
+        found.update(virtapi_virsh.states(_virsh(command), _MARK))
+    return found
+
+
+def define(xml):
+    """Define a domain, which is not started by that."""
+    _with_file(xml, lambda path: _virsh("define", path, "--validate"))
+
+
+def definition(uuid):
+    """Return what is defined, with what a dump leaves out unless asked: it would be lost in a new definition."""
+    return _virsh("dumpxml", uuid, "--inactive", "--security-info", secret=True)
+
+
+def attach(uuid, xml):
+    """Attach a device to a running domain."""
+    _with_file(xml, lambda path: _virsh("attach-device", uuid, path, "--live"))
+
+
+def detach(uuid, xml):
+    """Ask the guest to let go of a device; libvirt waits a few seconds for that, and does not say whether it has."""
+    _with_file(xml, lambda path: _virsh("detach-device", uuid, path, "--live"))
+
+
+def cut(uuid, mac):
+    """Cut off an interface, whatever the guest does."""
+    _virsh("domif-setlink", uuid, mac, "down")
+
+
+def limit_cpu(uuid, percent):
+    """Limit each virtual CPU of a running domain to so many per cent; None: no limit."""
+    # libvirt takes -1 as no limit.
+    quota = -1 if percent is None else percent * PERIOD // 100
+    _virsh("schedinfo", uuid, "--live", "vcpu_period={}".format(PERIOD), "vcpu_quota={}".format(quota))
+
+
+def limit_disk(uuid, target, limits):
+    """Limit a disk of a running domain: ``read_bytes_sec`` and the others with their values; 0: none."""
+    words = [word for name, limit in limits.items() for word in ("--" + name.replace("_", "-"), limit)]
+    _virsh("blkdeviotune", uuid, target, "--live", *words)
+
+
+def resize(uuid, target, size):
+    """Make a disk of a running domain larger."""
+    _virsh("blockresize", uuid, target, "{}B".format(size))
+
+
+def autostart(uuid, enabled):
+    """Set whether a domain starts with the hypervisor."""
+    _virsh("autostart", uuid, *([] if enabled else ["--disable"]))
+
+
+def start(uuid):
+    """Start a domain."""
+    _virsh("start", uuid)
+
+
+def resume(uuid):
+    """Let a paused domain go on."""
+    _virsh("resume", uuid)
+
+
+def shutdown(uuid):
+    """Ask a domain to shut down."""
+    _virsh("shutdown", uuid)
+
+
+def destroy(uuid):
+    """Switch a domain off."""
+    _virsh("destroy", uuid)
+
+
+def state(uuid):
+    """Return running, paused, stopped or crashed, as it is now."""
+    return virtapi_virsh.state(_virsh("domstate", uuid))[0]
+
+
+def _ask(only=None):
+    lists = ["list --all --uuid" + which for which in ("", " --persistent", " --autostart")]
+    answers = _virsh("; echo {}; ".format(_MARK).join(lists)).split(_MARK)
+    uuids, persistent, autostarted = (answer.split() for answer in answers)
+    found = {}
+    for batch in _batches([uuid for uuid in uuids if only is None or uuid in only]):
+        questions = ("domstate --reason", "dumpxml --inactive", "dumpxml")
+        commands = ("echo {} {}; {} {}".format(_MARK, uuid, what, uuid) for uuid in batch for what in questions)
+        found.update(virtapi_virsh.domains(_virsh("; ".join(commands)), persistent, autostarted, _MARK))
+    return found
+
+
+def _batches(uuids):
+    return [uuids[first : first + _BATCH] for first in range(0, len(uuids), _BATCH)]
+
+
+def _virsh(*words, secret=False):
+    uri = os.environ.get("LIBVIRT_DEFAULT_URI", "qemu:///system")
+    return virtapi_command.run(__salt__, "virsh", "-q", "-c", uri, *words, secret=secret)
+
+
+def _with_file(xml, use):
+    path = salt.utils.files.mkstemp(prefix="virtapi")
+    try:
+        with salt.utils.files.fopen(path, "w", encoding="utf-8") as file:
+            file.write(xml)
+        use(path)
+    finally:
+        os.unlink(path)

@@ -1,0 +1,232 @@
+"""
+Volumes of virtual machines, as the document has them: files (qcow2, raw), logical volumes, images in a pool of Ceph.
+
+How large they are, how they are made and how they grow. When that may be, the state ``virtapi_volume`` decides.
+"""
+
+import collections
+import json
+import os
+import struct
+import time
+
+import salt.utils.files
+import salt.utils.path
+import salt.utils.platform
+import virtapi_command
+from salt.exceptions import CommandExecutionError
+
+# QEMU rounds up to sectors.
+_SECTOR = 512
+# Otherwise rbd waits five minutes for a monitor, and for ever for an OSD.
+_PATIENCE = ("--client_mount_timeout=15", "--rados_mon_op_timeout=15", "--rados_osd_op_timeout=60")
+# Seconds after which Ceph gives up a client that has died, and some more.
+_EXPIRY = 40
+_LOGICAL = "virtapi_volume.logical"
+_IMAGES = "virtapi_volume.images"
+_QCOW2 = b"QFI\xfb"
+
+
+def __virtual__():
+    """Only where there can be a hypervisor."""
+    return salt.utils.platform.is_linux() or (False, "virtapi_volume needs Linux")
+
+
+def place(volume):
+    """Return where a volume is: a file's path, ``vg/lv``, or ``pool/image``. None for a type that is none of ours."""
+    return _KINDS[volume["type"]].place(volume) if volume["type"] in _KINDS else None
+
+
+def source(volume):
+    """Return the same as a domain's XML has it."""
+    return {"lvm": "/dev/", "rbd": "rbd:"}.get(volume["type"], "") + place(volume)
+
+
+def size(volume, cluster=None, rbd_user="libvirt"):
+    """
+    Return its size in bytes, None when it is not there.
+
+    ``cluster`` is the Ceph cluster of its pool, as the document has it.
+    """
+    return _KINDS[volume["type"]].size(volume, cluster, rbd_user)
+
+
+def unit(volume):
+    """Return by less than how many bytes it may be larger than asked for."""
+    return _logical()[place(volume)][1] if volume["type"] == "lvm" else _SECTOR
+
+
+def create(volume, cluster=None, rbd_user="libvirt"):
+    """Make a volume. Nothing that is there is overwritten."""
+    _KINDS[volume["type"]].create(volume, cluster, rbd_user)
+    forget()
+
+
+def grow(volume, cluster=None, rbd_user="libvirt", in_use=False):
+    """Make a volume larger; one in use only where its QEMU, which has to be told as well, does not do that itself."""
+    _KINDS[volume["type"]].grow(volume, cluster, rbd_user, in_use)
+    forget()
+
+
+def forget():
+    """Ask anew when something is asked the next time."""
+    __context__.pop(_LOGICAL, None)
+    __context__.pop(_IMAGES, None)
+
+
+def logical_volumes(group):
+    """
+    Return the logical volumes of a volume group as ``vg/lv``; none where there is no LVM.
+
+    .. code-block:: bash
+
+        salt '*' virtapi_volume.logical_volumes vg0
+    """
+    if not salt.utils.path.which("lvs"):
+        return []
+    return [name for name in _logical() if name.startswith(group + "/")]
+
+
+def wait_until_unused(volume, cluster, rbd_user="libvirt"):
+    """
+    Wait until no client has an image open, or raise.
+
+    A machine that moves here may still run where it was, for nobody stops it there; two that write to one image destroy
+    it. A machine that has just died is still seen for a while.
+    """
+    deadline = time.monotonic() + _EXPIRY
+    while True:
+        words = _connection(volume, cluster, rbd_user) + ["status", "--format", "json", place(volume)]
+        watchers = [watcher["address"] for watcher in json.loads(_run("rbd", *words))["watchers"]]
+        if not watchers:
+            return
+        if time.monotonic() > deadline:
+            message = "image {} is in use by {}: the machine may run elsewhere, and is not started"
+            raise CommandExecutionError(message.format(place(volume), ", ".join(watchers)))
+        time.sleep(1)
+
+
+def qcow2_size(path):
+    """Return the size in the header of a qcow2 file, whether or not QEMU has it open; None where it is no qcow2."""
+    with salt.utils.files.fopen(path, "rb") as file:
+        header = file.read(32)
+    if len(header) < 32 or not header.startswith(_QCOW2):
+        return None
+    return struct.unpack(">Q", header[24:])[0]
+
+
+def _run(*words):
+    return virtapi_command.run(__salt__, *words)
+
+
+def _file_size(volume, cluster, rbd_user):
+    path = volume["path"]
+    if not os.path.exists(path):
+        return None
+    found = os.path.getsize(path) if volume["type"] == "raw" else qcow2_size(path)
+    if found is None:
+        raise CommandExecutionError("{} is there and no qcow2: it is left alone".format(path))
+    return found
+
+
+def _file_create(volume, cluster, rbd_user):
+    path = volume["path"]
+    # Under another name until it is whole; and nobody else's file is overwritten.
+    unfinished = path + ".unfinished"
+    if os.path.exists(unfinished):
+        os.unlink(unfinished)
+    golden = _golden(volume) if volume["type"] == "qcow2" else []
+    _run("qemu-img", "create", "-q", "-f", volume["type"], *golden, unfinished, volume["size_bytes"])
+    os.chmod(unfinished, 0o600)
+    os.link(unfinished, path)
+    os.unlink(unfinished)
+
+
+def _golden(volume):
+    """Words for qemu-img that say which image a volume is made on."""
+    backing = volume["backing"]
+    if not backing:
+        return []
+    image = backing["path"]
+    here = "{}: the golden image {}".format(volume["path"], image)
+    if not os.path.exists(image):
+        raise CommandExecutionError(here + " is not here")
+    least = qcow2_size(image) if backing["format"] == "qcow2" else os.path.getsize(image)
+    if least is None:
+        raise CommandExecutionError(here + " is no qcow2")
+    if least > volume["size_bytes"]:
+        raise CommandExecutionError("{} has {} bytes, the volume only {}".format(here, least, volume["size_bytes"]))
+    return ["-b", image, "-F", backing["format"]]
+
+
+def _file_grow(volume, cluster, rbd_user, in_use):
+    if not in_use:
+        _run("qemu-img", "resize", "-q", "-f", volume["type"], volume["path"], volume["size_bytes"])
+
+
+def _logical():
+    """Bytes and extent of each logical volume by ``vg/lv``, in one question for all."""
+    if _LOGICAL not in __context__:
+        words = ["--reportformat", "json", "--units", "b", "--nosuffix", "-o", "vg_name,lv_name,lv_size,vg_extent_size"]
+        __context__[_LOGICAL] = {
+            "{}/{}".format(row["vg_name"], row["lv_name"]): (int(row["lv_size"]), int(row["vg_extent_size"]))
+            for report in json.loads(_run("lvs", *words))["report"]
+            for row in report["lv"]
+        }
+    return __context__[_LOGICAL]
+
+
+def _logical_size(volume, cluster, rbd_user):
+    return _logical().get(place(volume), (None,))[0]
+
+
+def _logical_create(volume, cluster, rbd_user):
+    # What another volume has left on the disk is not for this machine to read: LVM clears the beginning, discards the
+    # rest where the disk can.
+    words = ["--yes", "--wipesignatures", "y", "--zero", "y", "--size", "{}b".format(volume["size_bytes"])]
+    _run("lvcreate", *words, "--name", volume["lv"], volume["vg"])
+
+
+def _logical_grow(volume, cluster, rbd_user, in_use):
+    _run("lvextend", "--size", "{}b".format(volume["size_bytes"]), place(volume))
+
+
+def _connection(volume, cluster, rbd_user):
+    """Words for rbd that say which cluster, who, and where."""
+    mons = []
+    for mon in cluster["mons"]:
+        address = "[{}]".format(mon["address"]) if ":" in mon["address"] else mon["address"]
+        mons.append("{}:{}".format(address, mon["port"]))
+    return ["--cluster", volume["cluster"], "--id", rbd_user, "-m", ",".join(mons), *_PATIENCE]
+
+
+def _image_size(volume, cluster, rbd_user):
+    """One question for each pool."""
+    words = tuple(_connection(volume, cluster, rbd_user) + ["ls", "--long", "--format", "json", volume["pool"]])
+    known = __context__.setdefault(_IMAGES, {})
+    if words not in known:
+        images = json.loads(_run("rbd", *words))
+        known[words] = {image["image"]: image["size"] for image in images if "snapshot" not in image}
+    return known[words].get(volume["image"])
+
+
+def _image_create(volume, cluster, rbd_user):
+    words = _connection(volume, cluster, rbd_user)
+    _run("rbd", *words, "create", "--size", "{}B".format(volume["size_bytes"]), place(volume))
+
+
+def _image_grow(volume, cluster, rbd_user, in_use):
+    # A running machine's QEMU has the lock of the image, and makes it larger itself.
+    if not in_use:
+        words = _connection(volume, cluster, rbd_user) + ["resize", "--no-progress"]
+        _run("rbd", *words, "--size", "{}B".format(volume["size_bytes"]), place(volume))
+
+
+_Kind = collections.namedtuple("_Kind", "place size create grow")
+_FILE = _Kind(lambda volume: volume["path"], _file_size, _file_create, _file_grow)
+_KINDS = {
+    "qcow2": _FILE,
+    "raw": _FILE,
+    "lvm": _Kind(lambda volume: "{vg}/{lv}".format(**volume), _logical_size, _logical_create, _logical_grow),
+    "rbd": _Kind(lambda volume: "{pool}/{image}".format(**volume), _image_size, _image_create, _image_grow),
+}

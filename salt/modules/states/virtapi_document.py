@@ -1,0 +1,131 @@
+"""
+What the server is told in the return of a run: which version of the document was applied, and what is really there.
+
+A comment carries it, for that is what returners and the master's event bus keep. docs/convergence.md has the form.
+"""
+
+import json
+import os
+
+from salt.exceptions import CommandExecutionError
+from virtapi_segment import Segment
+
+
+def applied(name, meta, hypervisor=None):
+    """
+    Tell that this version of the document was applied.
+
+    It comes after all that the document asks for, and looks at what became of that in this run: nothing is told when
+    something failed or was left out (excluded, skipped by ``onlyif``, run with ``test``), nor in a dry run.
+
+    name
+        Any name.
+    meta
+        The document's version: ``virtapi:meta``.
+    hypervisor
+        The hypervisor as the document has it, where the node is one.
+    """
+    ret = {"name": name, "result": True, "changes": {}}
+    missing = _needed(hypervisor["vms"]) - _converged() if hypervisor else set()
+    if __opts__["test"]:
+        return dict(ret, comment="a dry run applies nothing")
+    if missing:
+        told = ", ".join("{} {}".format(*each) for each in sorted(missing))
+        return dict(ret, comment="not applied as a whole: {} failed, or was left out of this run".format(told))
+    return dict(ret, comment=_note("applied", meta))
+
+
+def observed(name, hypervisor, switch="linux", uplink=None):
+    """
+    Tell how the virtual machines are, and what is on this hypervisor that virtapi does not know.
+
+    It looks when everything else is done, whether or not that failed, and in a dry run as well; it changes nothing.
+    What could not be looked at is left out.
+
+    name
+        Any name.
+    hypervisor
+        The hypervisor as the document has it.
+    switch, uplink
+        As those of the bridges.
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    vms = hypervisor["vms"]
+
+    def attempt(look):
+        try:
+            return look()
+        except (CommandExecutionError, OSError) as error:
+            ret.setdefault("warnings", []).append("could not look: {}".format(error))
+            return None
+
+    domains = attempt(__salt__["virtapi_libvirt.states"])
+    unmanaged = {
+        "domains": None if domains is None else sorted(domains[uuid]["name"] for uuid in set(domains) - set(vms)),
+        "bridges": attempt(lambda: _unmanaged_bridges(vms, switch, uplink)),
+        "volumes": attempt(lambda: _unmanaged_volumes(hypervisor)),
+    }
+    seen = {
+        "vms": None if domains is None else {uuid: domains[uuid]["state"] for uuid in sorted(set(domains) & set(vms))},
+        "unmanaged": {what: found for what, found in unmanaged.items() if found is not None},
+    }
+    ret["comment"] = _note("observed", {what: found for what, found in seen.items() if found is not None})
+    return ret
+
+
+def _note(kind, value):
+    # As nothing but ASCII: the way to the server has many stations.
+    return "virtapi: " + json.dumps({kind: value}, separators=(",", ":"))
+
+
+def _needed(vms):
+    """State and name of all that these machines need."""
+    needed = {("virtapi_domain", uuid) for uuid in vms}
+    for vm in vms.values():
+        needed.update(("virtapi_bridge", interface["bridge"]) for interface in vm["interfaces"])
+        needed.update(("virtapi_volume", volume["uuid"]) for volume in vm["volumes"])
+    return needed
+
+
+def _converged():
+    """State and name of what this run has really looked at, and is as it should be."""
+    found = set()
+    for tag, result in __running__.items():
+        module, _id, name, function = tag.split("_|-", 3)
+        ran = result.get("__state_ran__", True) and not result.get("skip_watch")
+        if function == "present" and ran and result["result"] is True:
+            found.add((module, name))
+    return found
+
+
+def _unmanaged_bridges(vms, switch, uplink):
+    managed = {uplink} if switch == "openvswitch" else set()
+    for vm in vms.values():
+        for interface in vm["interfaces"]:
+            segment = Segment(interface["vlans"])
+            managed.add(interface["bridge"])
+            if segment.own:
+                managed.add(segment.bridge)
+    there = set()
+    for module in ["virtapi_linux_bridge"] + ["virtapi_openvswitch_bridge"] * (switch == "openvswitch"):
+        __salt__[module + ".forget"]()
+        there.update(__salt__[module + ".bridges"]())
+    return sorted(there - managed)
+
+
+def _unmanaged_volumes(hypervisor):
+    known = set()
+    for vm in hypervisor["vms"].values():
+        for volume in vm["volumes"]:
+            known.add(__salt__["virtapi_volume.place"](volume))
+            known.add((volume["backing"] or {}).get("path"))
+    there = set()
+    directory = hypervisor["local_storage_path"]
+    if directory and os.path.isdir(directory):
+        there.update(entry.path for entry in os.scandir(directory) if entry.is_file())
+    if hypervisor["vg_name"]:
+        __salt__["virtapi_volume.forget"]()
+        there.update(__salt__["virtapi_volume.logical_volumes"](hypervisor["vg_name"]))
+    # A name that is no UTF-8 could not be told.
+    legible = (path.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for path in there - known)
+    return sorted(legible)

@@ -1,0 +1,245 @@
+"""
+A virtual machine in libvirt: defined, started and stopped as its document says.
+
+What libvirt can change while the machine runs is changed at once; what it cannot is defined for the next start, and a
+warning says that a restart is needed: nothing restarts a machine here. Nothing takes a domain away, either.
+docs/convergence.md has the rules.
+"""
+
+import re
+import time
+
+import virtapi_domain_definition
+import virtapi_domain_xml
+from salt.exceptions import CommandExecutionError
+from virtapi_domain_plan import Plan
+
+# Reasons of a pause that nobody has to be asked about.
+_RESUMABLE = ("user", "I/O error", "watchdog", "unknown", "")
+_OFF = ("stopped", "crashed")
+
+
+def mod_init(low):
+    """Begin a run without what an earlier one knew."""
+    __salt__["virtapi_libvirt.forget"]()
+    return True
+
+
+def present(name, vm, accelerate=True, switch="linux", rbd_user="libvirt", clusters=None, shutdown_timeout=60):
+    """
+    Make sure that the machine is defined as its document says, and in the state that it says.
+
+    ``running`` is started, and resumed if it was paused; ``stopped`` is shut down, and after ``shutdown_timeout``
+    switched off; ``deactivated`` is shut down and never switched off. In any other state it is left as it is.
+
+    name
+        The machine's UUID.
+    vm
+        The machine as the document has it. Its bridges and volumes must be there: require them.
+    accelerate
+        Whether KVM may be used. Without it a machine whose method is KVM is emulated.
+    switch
+        What the bridges are: ``linux`` or ``openvswitch``.
+    rbd_user
+        The Ceph user of volumes in a pool. libvirt's secret for it has the cluster's fsid as its UUID.
+    clusters
+        The Ceph clusters by name, as the document has them.
+    shutdown_timeout
+        Seconds that a guest has to shut down.
+    """
+    ret = {"name": name, "result": False, "changes": {}, "comment": ""}
+    if not re.fullmatch(virtapi_domain_xml.UUID, name) or not re.fullmatch(virtapi_domain_xml.DOMAIN, vm["domain"]):
+        ret["comment"] = "{} with the domain {} is no machine of virtapi".format(name, vm["domain"])
+        return ret
+    if vm["virt_method"] not in virtapi_domain_xml.TYPES:
+        message = "{}: virt_method {} is none that this state manages"
+        ret["comment"] = message.format(vm["domain"], vm["virt_method"])
+        return ret
+    settings = {"accelerate": accelerate, "switch": switch, "rbd_user": rbd_user, "clusters": clusters or {}}
+    try:
+        machine = _Machine(name, vm, settings, _libvirt("domains").get(name), ret)
+        changes = machine.differences()
+        if not changes:
+            ret.update(result=True, comment="{} is as it should be".format(vm["domain"]))
+        elif __opts__["test"]:
+            ret.update(result=None, changes=changes, comment="{} would be changed".format(vm["domain"]))
+        else:
+            machine.converge(changes, shutdown_timeout)
+            # What others ask about it in this run is how it is now.
+            _libvirt("domain", name)
+            ret.update(result=True, comment="{} is changed".format(vm["domain"]))
+    except (CommandExecutionError, OSError) as error:
+        _libvirt("forget")
+        ret["comment"] = str(error)
+    return ret
+
+
+class _Machine:
+    """One machine, as it should be and as it was found."""
+
+    def __init__(self, uuid, vm, settings, found, ret):
+        self.uuid = uuid
+        self.vm = vm
+        self.settings = settings
+        self.found = found
+        self.ret = ret
+        self.desired = virtapi_domain_definition.Definition(virtapi_domain_xml.build(uuid, vm, settings))
+        self.state = found["state"] if found else "stopped"
+        self.plan = None
+        # One that runs and is not defined would be gone when it ends: it is defined, and runs on.
+        if not found or not found["persistent"]:
+            return
+        self.defined = virtapi_domain_definition.read(found["defined"])
+        if self.defined.name != vm["domain"]:
+            message = "the domain is called {} and not {}: another made it, and virtapi renames nothing"
+            raise CommandExecutionError(message.format(self.defined.name, vm["domain"]))
+        self.running = virtapi_domain_definition.read(found["running"]) if found["running"] else None
+        self.plan = Plan(self.desired, self.defined, self.running)
+
+    def differences(self):
+        """Return what has to change, with what it is and what it shall be, and warn of what a restart has to bring."""
+        changes = {}
+        if self.plan:
+            for field in self.plan.differences:
+                now = self.defined if field in self.plan.undefined else self.running
+                changes[field] = {"old": _short(now, field), "new": _short(self.desired, field)}
+        else:
+            changes["domain"] = {"old": "not defined" if self.found else "absent", "new": "present"}
+        state = self.vm["state"]
+        if (state == "running" and self.state != state) or self.to_be_stopped:
+            changes["state"] = {"old": self.state, "new": state}
+        autostart = bool(self.plan) and self.found["autostart"]
+        if state in ("running", "stopped", "deactivated") and autostart != (state == "running"):
+            changes["autostart"] = {"old": autostart, "new": not autostart}
+        if self.plan and self.plan.restart_reasons and not self.to_be_stopped:
+            self.warn("restart needed: " + "; ".join(self.plan.restart_reasons))
+        return changes
+
+    @property
+    def to_be_stopped(self):
+        """Return whether it runs and shall not."""
+        return self.vm["state"] in ("stopped", "deactivated") and self.state not in _OFF
+
+    def converge(self, changes, shutdown_timeout):
+        """Do it, and note what is done, whatever fails afterwards."""
+        done = self.ret["changes"]
+        if not self.plan:
+            _libvirt("define", virtapi_domain_xml.to_text(self.desired.root))
+            done["domain"] = changes["domain"]
+        else:
+            self.change(lambda fields: done.update({field: changes[field] for field in fields}))
+        if "autostart" in changes:
+            _libvirt("autostart", self.uuid, changes["autostart"]["new"])
+            done["autostart"] = changes["autostart"]
+        if "state" in changes:
+            if self.to_be_stopped:
+                self.stop(shutdown_timeout)
+            else:
+                self.start()
+            done["state"] = changes["state"]
+
+    def change(self, note):
+        """Define what differs anew, and change what runs; note each."""
+        if self.plan.undefined:
+            defined = virtapi_domain_definition.read(_libvirt("definition", self.uuid))
+            # A copy: what is merged would not be what is attached.
+            desired = virtapi_domain_definition.Definition(
+                virtapi_domain_xml.build(self.uuid, self.vm, self.settings)
+            )
+            _libvirt("define", virtapi_domain_xml.to_text(virtapi_domain_definition.merge(desired, defined)))
+            note(self.plan.undefined)
+        # What is about to be stopped need not be changed before.
+        if self.to_be_stopped:
+            return
+        # What goes away goes first, in case that its name is used anew.
+        actions = [(field, action) for field, todo in self.plan.actions.items() for action in todo]
+        for field, action in sorted(actions, key=lambda each: not each[1].kind.startswith("detach")):
+            getattr(self, action.kind)(action)
+            note([field])
+
+    def limit_cpu(self, action):
+        _libvirt("limit_cpu", self.uuid, action.device)
+
+    def limit_disk(self, action):
+        limits = {tag: action.device.limits[field] or 0 for field, tag in virtapi_domain_xml.IOTUNE.items()}
+        _libvirt("limit_disk", self.uuid, action.target, limits)
+
+    def attach_disk(self, action):
+        action.device.element.find("target").set("dev", action.target)
+        _libvirt("attach", self.uuid, virtapi_domain_xml.to_text(action.device.element))
+
+    def attach_interface(self, action):
+        _libvirt("attach", self.uuid, virtapi_domain_xml.to_text(action.device.element))
+
+    def detach_disk(self, action):
+        _libvirt("detach", self.uuid, virtapi_domain_xml.to_text(action.device.element))
+        if virtapi_domain_definition.counterpart(action.device, self.running_now().disks):
+            message = "{}: the guest does not let go of volume {}"
+            raise CommandExecutionError(message.format(self.vm["domain"], action.device.uuid))
+
+    def detach_interface(self, action):
+        """Cut it off at once, whatever the guest does."""
+        _libvirt("cut", self.uuid, action.device.mac)
+        _libvirt("detach", self.uuid, virtapi_domain_xml.to_text(action.device.element))
+        if virtapi_domain_definition.counterpart(action.device, self.running_now().interfaces):
+            self.warn("interface {} is cut off, and the guest has not let go of it".format(action.device.mac))
+
+    def running_now(self):
+        """Return what runs by now: nothing, if it has ended meanwhile."""
+        now = _libvirt("domain", self.uuid)
+        return virtapi_domain_definition.read(now["running"] if now and now["running"] else "<domain/>")
+
+    def start(self):
+        """Start it, or let it go on."""
+        if self.state != "paused":
+            for volume in self.vm["volumes"]:
+                if volume["type"] == "rbd":
+                    cluster = self.settings["clusters"][volume["cluster"]]
+                    __salt__["virtapi_volume.wait_until_unused"](volume, cluster, self.settings["rbd_user"])
+            _libvirt("start", self.uuid)
+        elif self.found["reason"] in _RESUMABLE:
+            _libvirt("resume", self.uuid)
+        else:
+            message = "{} is paused ({}), and not resumed"
+            raise CommandExecutionError(message.format(self.vm["domain"], self.found["reason"]))
+
+    def stop(self, seconds):
+        """Shut it down, and switch it off where that is asked for."""
+        if self.state == "paused":
+            _libvirt("resume", self.uuid)
+        _libvirt("shutdown", self.uuid)
+        deadline = time.monotonic() + seconds
+        while _libvirt("state", self.uuid) not in _OFF:
+            if time.monotonic() > deadline:
+                late = "has not shut down in {} s".format(seconds)
+                if self.vm["state"] != "stopped":
+                    raise CommandExecutionError("{} {}".format(self.vm["domain"], late))
+                self.warn(late + ", and is switched off")
+                _libvirt("destroy", self.uuid)
+                return
+            time.sleep(0.5)
+
+    def warn(self, what):
+        """Tell of something, beside how the state ends."""
+        # Not there without one: Salt would count it.
+        self.ret.setdefault("warnings", []).append("{}: {}".format(self.vm["domain"], what))
+
+
+def _libvirt(function, *arguments):
+    return __salt__["virtapi_libvirt." + function](*arguments)
+
+
+def _short(definition, field):
+    """Return a property as a report shows it."""
+    if field == "volumes":
+        return [_words(disk.uuid or disk.source, disk.format, disk.cache, disk.limits) for disk in definition.disks]
+    if field == "interfaces":
+        return [" ".join(filter(None, (each.mac, each.bridge))) for each in definition.interfaces]
+    if field == "ram_bytes":
+        return definition.memory_kib * 1024
+    return getattr(definition, {"name": "title", "virt_method": "type"}.get(field, field))
+
+
+def _words(disk, kind, cache, limits):
+    told = ["{}={}".format(field, limit) for field, limit in sorted(limits.items()) if limit is not None]
+    return " ".join([disk, kind or "?", cache] + told)

@@ -1,0 +1,99 @@
+"""
+What is to be done for a domain, from three readings: what is desired, what libvirt has defined for the next start, and
+what runs. It decides; it does nothing.
+"""
+
+import collections
+
+from virtapi_domain_definition import counterpart, gone, targets
+
+# A device that changes while the VM runs: ``kind`` is what to do, ``device`` the desired or the running one, ``target``
+# the name of a disk in the guest.
+Action = collections.namedtuple("Action", "kind device target")
+
+
+class Plan:
+    """The differences of one domain."""
+
+    def __init__(self, desired, defined, running):
+        """Each is a definition; ``running`` is None when the VM does not run."""
+        self.undefined = _undefined(desired, defined)
+        self.actions = {}
+        self.restart_reasons = []
+        if running is None:
+            return
+        limited = desired.cputime_limit != running.cputime_limit
+        self.actions = {
+            "cputime_limit": [Action("limit_cpu", desired.cputime_limit, None)] if limited else [],
+            "volumes": _volumes(desired, defined, running),
+            "interfaces": _interfaces(desired, running),
+        }
+        self.restart_reasons = _restart_reasons(desired, running)
+
+    @property
+    def differences(self):
+        """Return which properties differ in what is defined or what runs."""
+        return self.undefined + [name for name, todo in self.actions.items() if todo and name not in self.undefined]
+
+
+def _undefined(desired, defined):
+    same = {
+        "name": desired.title == defined.title,
+        "cores": desired.cores == defined.cores,
+        "ram_bytes": desired.memory_kib == defined.memory_kib,
+        "cputime_limit": desired.cputime_limit == defined.cputime_limit,
+        "virt_method": desired.type == defined.type,
+        "volumes": _equal(desired.disks, defined.disks),
+        "interfaces": _equal(desired.interfaces, defined.interfaces),
+    }
+    return [name for name, is_same in same.items() if not is_same]
+
+
+def _equal(desired, defined):
+    """Return whether each desired device is as it is defined, and no other of ours is there."""
+    there = (any(device.same(other) and device.like(other) for other in defined) for device in desired)
+    return all(there) and not gone(desired, defined)
+
+
+def _pairs(desired, running):
+    return [(device, counterpart(device, running)) for device in desired]
+
+
+def _volumes(desired, defined, running):
+    names = dict(targets(desired, defined))
+    todo = [Action("detach_disk", disk, disk.target) for disk in gone(desired.disks, running.disks)]
+    for disk, other in _pairs(desired.disks, running.disks):
+        if other is None:
+            todo.append(Action("attach_disk", disk, names[disk]))
+        elif disk.limits != other.limits:
+            todo.append(Action("limit_disk", disk, other.target))
+    return todo
+
+
+def _interfaces(desired, running):
+    left = [each for each in gone(desired.interfaces, running.interfaces) if not each.cut]
+    more = [each for each, other in _pairs(desired.interfaces, running.interfaces) if other is None]
+    return [Action("detach_interface", each, None) for each in left] + [
+        Action("attach_interface", each, None) for each in more
+    ]
+
+
+def _restart_reasons(desired, running):
+    """Return what only a restart can bring to the running VM."""
+    reasons = []
+    if running.type != desired.type:
+        reasons.append("{} becomes {}".format(running.type, desired.type))
+    if running.cores != desired.cores:
+        reasons.append("{} cores become {}".format(running.cores, desired.cores))
+    if running.memory_kib != desired.memory_kib:
+        reasons.append("{} KiB of memory become {}".format(running.memory_kib, desired.memory_kib))
+    for disk, other in _pairs(desired.disks, running.disks):
+        if other and disk.fixed != other.fixed:
+            reasons.append("volume {} changes".format(disk.uuid))
+    for interface, other in _pairs(desired.interfaces, running.interfaces):
+        if other and interface.fixed != other.fixed:
+            reasons.append("interface {} changes".format(interface.mac))
+    for interface in gone(desired.interfaces, running.interfaces):
+        if interface.cut:
+            reasons.append("interface {} is cut off, and not yet released".format(interface.mac))
+    return reasons

@@ -1,0 +1,62 @@
+"""
+Which network a VM's bridge belongs to, and what the devices that connect the two are called.
+
+docs/convergence.md has the picture.
+"""
+
+import re
+
+
+class Segment:
+    """The segment of an interface: none, one VLAN or VXLAN, or several VLANs (a trunk)."""
+
+    def __init__(self, vlans):
+        """``vlans`` as an interface of the document has them."""
+        self.names = [vlan["name"] for vlan in vlans]
+        self.tags = sorted(vlan["tag"] for vlan in vlans if vlan["vni"] is None)
+        self._vnis = [vlan["vni"] for vlan in vlans if vlan["vni"] is not None]
+
+    @property
+    def kind(self):
+        """Return none, vlan, vxlan, trunk, or mixed, which nothing can bring about."""
+        if not self.names:
+            return "none"
+        if len(self.names) > 1:
+            return "mixed" if self._vnis else "trunk"
+        return "vxlan" if self._vnis else "vlan"
+
+    @property
+    def own(self):
+        """Return whether on Linux the segment has a bridge of its own."""
+        return self.kind in ("vlan", "vxlan")
+
+    @property
+    def number(self):
+        """Return the tag or the VNI."""
+        return self._vnis[0] if self.kind == "vxlan" else self.tags[0]
+
+    def __str__(self):
+        """Return the segment as a report shows it, and as the same segment is always written."""
+        if self.kind == "trunk":
+            return "trunk " + ",".join(map(str, self.tags))
+        return "{} {}".format(self.kind, self.number) if self.own else self.kind
+
+    @property
+    def bridge(self):
+        """Return the Linux bridge that all interfaces of the segment share on this hypervisor: 14 characters at most."""
+        return "{}-{}".format(self.kind, self.number)
+
+    @property
+    def carrier(self):
+        """Return the device that brings the segment to the other hypervisors."""
+        return "{}{}".format("vt" if self.kind == "vlan" else "vx", self.number)
+
+    @property
+    def group(self):
+        """Return the multicast group of a VXLAN: its VNI in the block for organizations of their own (RFC 2365)."""
+        return "239.{}.{}.{}".format(self.number >> 16 & 255, self.number >> 8 & 255, self.number & 255)
+
+
+def cable(bridge):
+    """Return the ends of the cable between a VM's bridge and its segment, in that order."""
+    return [re.sub("^br", prefix, bridge) for prefix in ("up", "dn")]

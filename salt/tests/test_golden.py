@@ -1,0 +1,79 @@
+"""The golden files of tests/golden: what is made of each document is what every tool has to make of it."""
+
+import json
+import os
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+import virtapi_domain_xml
+from virtapi_segment import Segment, cable
+
+GOLDEN = os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, "tests", "golden")
+CASES = sorted(name for name in os.listdir(GOLDEN) if os.path.exists(os.path.join(GOLDEN, name, "document.json")))
+
+
+def read(case, name):
+    with open(os.path.join(GOLDEN, case, name), encoding="utf-8") as file:
+        return file.read()
+
+
+def document(case):
+    return json.loads(read(case, "document.json"))["virtapi"]
+
+
+def canonical(text):
+    """C14N 2.0, in which neither indentation nor the order of attributes counts."""
+    return ElementTree.canonicalize(text, strip_text=True)
+
+
+def test_there_are_golden_files():
+    assert len(CASES) > 3
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_xml_of_each_domain(case):
+    settings = {"rbd_user": "libvirt", "clusters": document(case).get("ceph", {}).get("clusters", {})}
+    settings.update(json.loads(read(case, "settings.json")))
+    expected = {name[:-4] for name in os.listdir(os.path.join(GOLDEN, case)) if name.endswith(".xml")}
+    vms = document(case)["hypervisor"]["vms"]
+    assert {vm["domain"] for vm in vms.values()} == expected
+    for uuid, vm in vms.items():
+        made = virtapi_domain_xml.to_text(virtapi_domain_xml.build(uuid, vm, settings))
+        assert canonical(made) == canonical(read(case, vm["domain"] + ".xml"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_devices_of_each_bridge(case):
+    made = {}
+    for vm in document(case)["hypervisor"]["vms"].values():
+        for interface in vm["interfaces"]:
+            segment = Segment(interface["vlans"])
+            made[interface["bridge"]] = {
+                "segment": str(segment),
+                "cable": cable(interface["bridge"]),
+                "tap": virtapi_domain_xml.tap(interface["bridge"]),
+                "segment_bridge": segment.bridge if segment.own else None,
+                "carrier": segment.carrier if segment.own else None,
+                "group": segment.group if segment.kind == "vxlan" else None,
+            }
+    assert made == json.loads(read(case, "bridges.json"))
+
+
+def test_the_names_of_disks():
+    names = [virtapi_domain_xml.target(index) for index in (0, 25, 26, 27, 701, 702)]
+    assert names == ["vda", "vdz", "vdaa", "vdab", "vdzz", "vdaaa"]
+
+
+@pytest.mark.parametrize(
+    "name, title",
+    [
+        ("a\n\tb", "a b"),
+        (" \x00a\x85\u2028 ", "a"),
+        ("\x1b\n", None),
+        ("", None),
+        ("<ä> & 'x'", "<ä> & 'x'"),
+        ("\ufffe\ud800", "\ufffd\ufffd"),
+    ],
+)
+def test_a_title_is_one_line_that_xml_can_hold(name, title):
+    assert virtapi_domain_xml.title(name) == title

@@ -1,0 +1,170 @@
+"""What is decided about a domain, from what is desired, defined and runs; without a hypervisor."""
+
+import pytest
+import virtapi_domain_definition
+import virtapi_domain_xml
+from virtapi_domain_plan import Plan
+
+UUID = "a0000000-0000-4000-8000-000000000001"
+SETTINGS = {"accelerate": False, "switch": "linux", "rbd_user": "libvirt", "clusters": {}}
+
+
+def volume(number, **other):
+    limits = dict.fromkeys(("read_iops_limit", "write_iops_limit", "read_bps_limit", "write_bps_limit"))
+    uuid = "b0000000-0000-4000-8000-{:012d}".format(number)
+    path = "/srv/vol-{}.raw".format(number)
+    return dict({"uuid": uuid, "type": "raw", "size_bytes": 1, "cache": "none", "path": path}, **dict(limits, **other))
+
+
+def interface(number):
+    return {"bridge": "br-7-{}".format(number), "mac": "52:54:00:00:00:{:02x}".format(number), "vlans": []}
+
+
+def machine(**other):
+    one = {"name": "web", "domain": "vm-7", "cores": 1, "ram_bytes": 2**30, "cputime_limit": None, "virt_method": "KVM"}
+    one.update(interfaces=[interface(1)], volumes=[volume(1), volume(2)])
+    return dict(one, **other)
+
+
+def definition(vm, settings=SETTINGS):
+    """As if it had gone through libvirt."""
+    text = vm if isinstance(vm, str) else virtapi_domain_xml.to_text(virtapi_domain_xml.build(UUID, vm, settings))
+    return virtapi_domain_definition.read(text)
+
+
+def plan(desired, defined, running):
+    return Plan(definition(desired), definition(defined), running and definition(running))
+
+
+def merged(desired, defined):
+    root = virtapi_domain_definition.merge(definition(desired), definition(defined))
+    text = virtapi_domain_xml.to_text(root)
+    assert plan(desired, text, None).undefined == [], "what was merged is what was desired"
+    return text
+
+
+CASES = {
+    "nothing": ({}, [], [], []),
+    "name": ({"name": "db"}, ["name"], [], []),
+    "cores": ({"cores": 2}, ["cores"], [], ["1 cores become 2"]),
+    "memory": ({"ram_bytes": 2**30 + 1}, ["ram_bytes"], [], ["1048576 KiB of memory become 1048577"]),
+    "cputime": ({"cputime_limit": 50}, ["cputime_limit"], [("limit_cpu", None)], []),
+    "limit": ({"volumes": [volume(1), volume(2, read_bps_limit=5)]}, ["volumes"], [("limit_disk", "vdb")], []),
+    "cache": (
+        {"volumes": [volume(1, cache="unsafe"), volume(2)]},
+        ["volumes"],
+        [],
+        ["volume {} changes".format(volume(1)["uuid"])],
+    ),
+    "no cache of its own": (
+        {"volumes": [volume(1, cache="default"), volume(2)]},
+        ["volumes"],
+        [],
+        ["volume {} changes".format(volume(1)["uuid"])],
+    ),
+    "more, in front": ({"volumes": [volume(3), volume(1), volume(2)]}, ["volumes"], [("attach_disk", "vdc")], []),
+    "another order": ({"volumes": [volume(2), volume(1)]}, [], [], []),
+    "less": ({"volumes": [volume(2)]}, ["volumes"], [("detach_disk", "vda")], []),
+    "interface more": ({"interfaces": [interface(2), interface(1)]}, ["interfaces"], [("attach_interface", None)], []),
+    "interface less": ({"interfaces": []}, ["interfaces"], [("detach_interface", None)], []),
+}
+
+
+@pytest.mark.parametrize("change, undefined, actions, restart", CASES.values(), ids=CASES.keys())
+def test_each_difference(change, undefined, actions, restart):
+    def of(defined, running):
+        found = plan(machine(**change), defined, running)
+        todo = [(action.kind, action.target) for each in found.actions.values() for action in each]
+        return found.undefined, todo, found.restart_reasons
+
+    assert of(machine(), machine()) == (undefined, actions, restart)
+    assert of(machine(), None) == (undefined, [], []), "off, there is only the definition"
+    left = of(machine(**change), machine())
+    assert (left[0], left[2]) == ([], restart), "defined, and not yet in what runs"
+    merged(machine(**change), machine())
+
+
+def test_another_switch_and_another_type_are_for_the_next_start():
+    running = definition(machine())
+    desired = definition(machine(), dict(SETTINGS, switch="openvswitch", accelerate=True))
+    found = Plan(desired, running, running)
+    assert found.undefined == ["virt_method", "interfaces"]
+    assert found.restart_reasons == ["qemu becomes kvm", "interface 52:54:00:00:00:01 changes"]
+    assert not any(found.actions.values())
+
+
+def test_another_type_has_another_cpu():
+    def retyped(desired, defined):
+        root = virtapi_domain_definition.merge(definition(machine(), desired), definition(machine(), defined))
+        return root.get("type"), root.find("cpu") is not None
+
+    kvm = dict(SETTINGS, accelerate=True)
+    assert retyped(kvm, SETTINGS) == ("kvm", True)
+    assert retyped(SETTINGS, kvm) == ("qemu", False)
+
+
+def test_an_interface_that_is_cut_off_is_only_told_of():
+    running = definition(machine())
+    link = running.interfaces[0].element.makeelement("link", {"state": "down"})
+    running.interfaces[0].element.append(link)
+    running = virtapi_domain_definition.Definition(running.root)
+    found = Plan(definition(machine(interfaces=[])), definition(machine()), running)
+    assert found.actions["interfaces"] == []
+    assert found.restart_reasons == ["interface 52:54:00:00:00:01 is cut off, and not yet released"]
+
+
+def test_memory_that_a_guest_was_left_with_goes_with_the_old_size():
+    text = merged(machine(ram_bytes=2**31), DEFINED)
+    assert "2097152" in text and "currentMemory" not in text
+    assert "currentMemory" in merged(machine(cores=2), DEFINED)
+
+
+DEFINED = """<domain type='qemu' id='3' xmlns:qemu='urn:q'>
+  <name>vm-7</name><uuid>{}</uuid><title>web</title><memory unit='KiB'>1048576</memory>
+  <metadata><m:inner xmlns:m='urn:m' m:of='x'>&lt;kept&gt;</m:inner><other xmlns='urn:default'/></metadata>
+  <currentMemory unit='KiB'>1048576</currentMemory><vcpu placement='static'>1</vcpu>
+  <cputune><vcpupin vcpu='0' cpuset='1'/></cputune>
+  <devices><emulator>/usr/bin/q</emulator>
+    <disk type='file' device='cdrom'><target dev='sda' bus='sata'/></disk>
+    <disk type='file' device='disk'><driver name='qemu' type='raw' cache='none' io='native'/>
+      <source file='/srv/vol-1.raw'/><target dev='vda' bus='virtio'/><serial>&lt;x&amp;</serial>
+      <address type='pci' slot='0x09'/></disk>
+    <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='/srv/foreign'/>
+      <target dev='vdb' bus='virtio'/></disk>
+    <interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='old'/><model type='virtio'/>
+      <address type='pci' slot='0x08'/></interface>
+    <interface type='bridge'><mac address='52:54:00:ff:ff:ff'/><source bridge='foreign'/></interface>
+  </devices><qemu:commandline><qemu:arg value='-x'/></qemu:commandline></domain>""".format(UUID)
+
+
+def test_what_others_have_done_stays():
+    desired = machine(cores=2, cputime_limit=50)
+    assert plan(desired, DEFINED, None).undefined == ["cores", "cputime_limit", "volumes", "interfaces"]
+    text = merged(desired, DEFINED)
+    for kept in (
+        '<vcpupin vcpu="0" cpuset="1" />',
+        'slot="0x09"',
+        'slot="0x08"',
+        'io="native"',
+        "/srv/foreign",
+        'device="cdrom"',
+        "52:54:00:ff:ff:ff",
+        '<qemu:arg value="-x" />',
+        'xmlns:qemu="urn:q"',
+        'm:of="x">&lt;kept&gt;</m:inner>',
+        'xmlns:m="urn:m"',
+        '="urn:default"',
+        "<serial>&lt;x&amp;</serial>",
+        "<emulator>/usr/bin/q</emulator>",
+    ):
+        assert kept in text
+    for new in ("<vcpu>2</vcpu>", "<quota>50000</quota>", '<target dev="vdc" bus="virtio" />', "ua-br-7-1", '"br-7-1"'):
+        assert new in text
+    assert '"old"' not in text
+
+
+def test_a_limit_of_cpu_time_goes_and_pinning_stays():
+    tuned = merged(machine(cputime_limit=50), DEFINED)
+    text = merged(machine(), tuned)
+    assert "quota" not in text and "vcpupin" in text
+    assert "cputune" not in merged(machine(), machine(cputime_limit=50))

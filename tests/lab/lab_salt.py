@@ -1,0 +1,90 @@
+"""The same hypervisor as in lab_node, converged by a real Salt without a master: `salt-call --local` with this repository's
+formula and modules. SALT_RELEASE says which release, where a test does not (3008)."""
+import json
+import os
+import pathlib
+import subprocess
+
+from lab_node import CERTNAME, ROOT, Node
+
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
+RELEASES = pathlib.Path(os.environ.get("VIRTAPI_SALT_DIR", CACHE / "virtapi/salt"))
+
+
+class SaltRun:
+    """What a run of states did."""
+
+    def __init__(self, run):
+        self.status = run.returncode
+        self.said = run.stdout + run.stderr
+        try:
+            self.states = json.loads(run.stdout)["local"]
+        except (ValueError, KeyError):
+            self.states = {}
+
+    def _ids(self, wanted):
+        # A run that did not come to states has a list of errors.
+        states = self.states.values() if isinstance(self.states, dict) else []
+        return sorted(state.get("__id__", "?") for state in states if wanted(state))
+
+    @property
+    def changed(self):
+        return self._ids(lambda state: state["result"] is True and state["changes"])
+
+    @property
+    def would(self):
+        return self._ids(lambda state: state["result"] is None)
+
+    @property
+    def failed(self):
+        return self._ids(lambda state: state["result"] is False)
+
+    def state(self, name):
+        """The state with this id."""
+        (found,) = (state for state in self.states.values() if state.get("__id__") == name)
+        return found
+
+    def messages(self, kind):
+        """What the server is told of one kind, in the comments of states."""
+        comments = [state["comment"] for state in self.states.values() if state["comment"].startswith("virtapi: {")]
+        values = [json.loads(comment[len("virtapi: "):]) for comment in comments]
+        return [value[kind] for value in values if kind in value]
+
+
+class SaltNode(Node):
+    """A hypervisor for Salt."""
+
+    def _start(self):
+        self._site = {}
+        super()._start()
+        self.release = os.environ.get("SALT_RELEASE", "3008")
+        (self.dir / "pillar").mkdir()
+        (self.dir / "pillar/top.sls").write_text('{"base": {"*": ["data"]}}', encoding="utf-8")
+
+    def site(self, settings):
+        """What the site sets besides the server's data."""
+        self._site = {"accelerate": False, **settings}
+
+    def document(self, document):
+        """What the server says."""
+        pillar = {"virtapi": document, "virtapi_hypervisor": self._site}
+        (self.dir / "pillar/data.sls").write_text("#!json\n" + json.dumps(pillar), encoding="utf-8")
+
+    def returned(self):
+        """What a returner was given by the last run with `--return=rawfile_json`."""
+        return json.loads((self.dir / "returned").read_text(encoding="utf-8").splitlines()[-1])
+
+    def apply(self, *words):
+        """Apply the formula."""
+        config = {"id": CERTNAME, "file_client": "local", "root_dir": str(self.dir / "salt"), "user": "root",
+                  "module_dirs": [str(ROOT / "salt/modules")],
+                  "file_roots": {"base": [str(ROOT / "salt/formula")]}, "pillar_roots": {"base": [str(self.dir / "pillar")]},
+                  "enable_fqdns_grains": False, "log_level": "quiet", "rawfile_json.filename": str(self.dir / "returned")}
+        (self.dir / "conf").mkdir(exist_ok=True)
+        (self.dir / "conf/minion").write_text(json.dumps(config), encoding="utf-8")
+        command = [RELEASES / self.release / "bin/salt-call", "--local", "-c", self.dir / "conf", "--out=json", "--retcode-passthrough", "state.apply",
+                   "virtapi", *words]
+        environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONDONTWRITEBYTECODE": "1"}
+        run = subprocess.run(self.command(*command), env=environment, timeout=300, capture_output=True, encoding="utf-8",
+                             check=False)
+        return SaltRun(run)

@@ -27,14 +27,19 @@ salt._logging.shutdown_temp_handler()
 
 
 class Server:
-    """Answers every request with ``answer`` and notes what was asked in ``requests``."""
+    """Answers every request with ``answer`` and notes what was asked in ``requests`` and ``bodies``."""
 
     def __init__(self):
         self.requests = []
+        self.bodies = []
         self.answer = (200, {}, b"")
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                outer.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+                self.do_GET()
+
             def do_GET(self):
                 outer.requests.append((self.path, dict(self.headers)))
                 status, headers, body = outer.answer
@@ -96,3 +101,9 @@ def ext_pillar(opts):
 def top(opts):
     """Call the tops module as Salt does."""
     return lambda: salt.loader.tops(opts)["virtapi"](opts={"id": "hv01.example.com"}, grains={})
+
+
+@pytest.fixture
+def returners(opts):
+    """Call a function of the returner as Salt does."""
+    return lambda function, value: salt.loader.returners(opts, {})["virtapi." + function](value)

@@ -9,6 +9,7 @@ use std::process::Command;
 use std::{fs, iter, thread};
 
 use rocket::http::Status;
+use rocket::tokio::time;
 use serde_json::{Map, Value, json};
 
 use self::sandbox::{RELEASES, Ran, Salt, program};
@@ -171,11 +172,13 @@ async fn without_a_master_every_release_gets_what_was_posted() {
             let top = salt.call(MON, &["state.show_top"]).succeeded();
             assert_eq!(top["base"], json!(["touch", "virtapi", "virtapi.ceph", "virtapi.ceph.mon"]));
         }
-        let result = salt.call(ALL_ROLES, &["state.apply"]).succeeded();
+        let result = salt.call(ALL_ROLES, &["state.apply", "--return", "virtapi"]).succeeded();
         let states = result.as_object().expect("states");
         assert!(states.len() > 10 && states.values().all(|state| state["result"] == true), "{result}");
         assert!(salt.touched());
     });
+    let runs = app.get(&format!("/v1/runs?node={ALL_ROLES}&tool=salt&status=changed")).await.is(Status::Ok);
+    assert_eq!(runs["total"], RELEASES.len(), "each has told what it did: {runs}");
 }
 
 #[rocket::async_test]
@@ -210,6 +213,13 @@ async fn through_a_master_a_minion_gets_what_was_posted() {
     assert_same(&pillar, &documents[3].1, "the minion's daemon");
     salt.publish(NO_ROLE, &[], &["state.apply"]).succeeded();
     assert!(salt.touched());
+    // The master tells what came of it, and the node's document was applied.
+    let node = format!("/v1/nodes/{NO_ROLE}");
+    let deadline = time::Instant::now() + time::Duration::from_mins(1);
+    while app.get(&node).await.is(Status::Ok)["status"] != "in_sync" {
+        assert!(time::Instant::now() < deadline, "it is not in sync: {}", app.get(&node).await.text());
+        time::sleep(time::Duration::from_millis(200)).await;
+    }
     app.json(rocket::http::Method::Delete, &format!("/v1/nodes/{NO_ROLE}"), Value::Null).await.is(Status::NoContent);
     assert_refused(&salt, &salt.publish(NO_ROLE, &[], &["state.apply"]), "HTTP status 404");
     // What the server has refused does not come back when it is away.

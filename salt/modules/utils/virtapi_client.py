@@ -1,8 +1,8 @@
 """
-HTTP client of virtapi, shared by the ``ext_pillar`` and ``tops`` modules beside it.
+HTTP client of virtapi, shared by the ``ext_pillar``, ``tops`` and ``returners`` modules beside it.
 
-It fetches one view of a node's document and keeps the last good copy of it. It knows HTTP, JSON and that copy; what
-makes a pillar or a top is its callers' business, which hand in a check.
+It fetches one view of a node's document and keeps the last good copy of it; and it sends what came of a run. It knows
+HTTP, JSON and that copy; what makes a pillar or a top is its callers' business, which hand in a check.
 
 The rule is *complete or a clear error*: whatever is not a whole, valid answer raises. The kept copy stands in only when
 the server is away (refused, timed out, cut off, 5xx), and only until ``max_age``. It never stands in for 404, 401, 403
@@ -70,11 +70,12 @@ def fetch(view, minion_id, check, options=None):
     ``check`` is called with each document, fresh or kept, and raises ValueError when it is not what the caller needs.
     """
     settings = _settings(options)
-    url = "{}/salt/{}/{}".format(settings["url"].rstrip("/"), view, urllib.parse.quote(minion_id, safe=""))
+    url = "{}/{}".format(_url(settings, view), urllib.parse.quote(minion_id, safe=""))
     copy = _Copy(os.path.join(__opts__["cachedir"], "virtapi", view), minion_id, url)
     kept = copy.load(check)
     try:
-        status, etag, body = _get(url, settings, kept["etag"] if kept else None)
+        headers = {"If-None-Match": kept["etag"]} if kept and kept["etag"] else {}
+        status, etag, body = _ask("GET", url, settings, headers)
     except _ServerAway as away:
         if kept is None:
             raise CommandExecutionError("{}: {}, and no copy is kept".format(url, away)) from away
@@ -100,6 +101,25 @@ def fetch(view, minion_id, check, options=None):
     return document
 
 
+def send(path, value, options=None):
+    """Send a value to ``/salt/<path>`` as JSON; raise unless the server has kept it."""
+    settings = _settings(options)
+    url = _url(settings, path)
+    # What a function returns may hold what JSON does not know: its text is better than nothing.
+    body = json.dumps(value, default=str).encode("utf-8")
+    try:
+        status, _etag, answer = _ask("POST", url, settings, {"Content-Type": "application/json"}, body)
+    except _ServerAway as away:
+        raise CommandExecutionError("{}: {}".format(url, away)) from away
+    if status not in (200, 201, 204):
+        told = answer.decode("utf-8", "replace")
+        raise CommandExecutionError("{}: HTTP status {}: {:.500}".format(url, status, told))
+
+
+def _url(settings, path):
+    return "{}/salt/{}".format(settings["url"].rstrip("/"), path)
+
+
 def _settings(options):
     """Return all settings, or raise for one that is unknown or unusable."""
     given = dict(__opts__.get("virtapi") or {}, **(options or {}))
@@ -117,12 +137,10 @@ def _settings(options):
     return settings
 
 
-def _headers(settings, etag):
+def _headers(settings):
     headers = {"Accept": "application/json", "User-Agent": "virtapi-salt", "Connection": "close"}
     if settings["token_file"]:
         headers["Authorization"] = "Bearer " + _token(settings["token_file"])
-    if etag:
-        headers["If-None-Match"] = etag
     return headers
 
 
@@ -146,18 +164,18 @@ def _connection(url, settings):
     return http.client.HTTPSConnection(url.hostname, url.port, timeout=settings["connect_timeout"], context=tls)
 
 
-def _get(url, settings, etag):
+def _ask(method, url, settings, more_headers, body=None):
     """
     Return status, ETag and body. Raises _ServerAway when there is no answer or a 5xx.
 
     Not ``salt.utils.http.query``: that follows redirects, which may lead to another node's data.
     """
     parts = urllib.parse.urlsplit(url)
-    headers = _headers(settings, etag)
+    headers = dict(_headers(settings), **more_headers)
     connection = _connection(parts, settings)
     deadline = time.monotonic() + settings["timeout"]
     try:
-        status, etag, body = _exchange(connection, parts.path, headers, deadline)
+        status, etag, answer = _exchange(connection, method, parts.path, headers, body, deadline)
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
         raise _ServerAway("connection cut off: {}".format(error)) from error
     except ssl.SSLError as error:
@@ -172,10 +190,10 @@ def _get(url, settings, etag):
         connection.close()
     if status >= 500:
         raise _ServerAway("HTTP status {}".format(status))
-    return status, etag, body
+    return status, etag, answer
 
 
-def _exchange(connection, path, headers, deadline):
+def _exchange(connection, method, path, headers, body, deadline):
     connection.connect()
     # A socket's timeout starts again with each byte that arrives; only cutting it off bounds the whole request.
     watchdog = threading.Timer(max(0, deadline - time.monotonic()), _cut_off, [connection.sock])
@@ -184,19 +202,19 @@ def _exchange(connection, path, headers, deadline):
     try:
         connection.sock.settimeout(max(0.001, deadline - time.monotonic()))
         try:
-            connection.request("GET", path, headers=headers)
+            connection.request(method, path, body=body, headers=headers)
         except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             # The server has hung up; why (a refused client certificate) may still be there to read.
             log.debug("connection closed while the request was sent")
         with connection.getresponse() as response:
-            body = response.read(MAX_BODY_BYTES + 1)
-            if len(body) > MAX_BODY_BYTES:
+            answer = response.read(MAX_BODY_BYTES + 1)
+            if len(answer) > MAX_BODY_BYTES:
                 raise http.client.HTTPException("more than {} bytes".format(MAX_BODY_BYTES))
             if response.length:
-                raise http.client.IncompleteRead(body, response.length)
+                raise http.client.IncompleteRead(answer, response.length)
             if time.monotonic() >= deadline:
                 raise socket.timeout()
-            return response.status, response.headers.get("ETag"), body
+            return response.status, response.headers.get("ETag"), answer
     finally:
         watchdog.cancel()
 

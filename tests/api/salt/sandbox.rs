@@ -79,7 +79,8 @@ impl Salt {
         let [publish, reply] = free_ports();
         let mut master = salt.settings("master");
         let of_master = json!({"interface": "127.0.0.1", "publish_port": publish, "ret_port": reply, "worker_threads": 2,
-            "auto_accept": true, "pillar_mask_output": false});
+            "auto_accept": true, "pillar_mask_output": false, "event_return": ["virtapi"],
+            "event_return_whitelist": ["salt/job/*/ret/*"]});
         master = merge(merge(master, of_master), salt.backend(url));
         salt.write_json("master/master", &master);
         let of_minion = json!({"master": "127.0.0.1", "publish_port": publish, "master_port": reply, "acceptance_wait_time": 1,

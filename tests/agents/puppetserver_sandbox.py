@@ -173,7 +173,7 @@ serverport = {self._port}
         self._write("code/environments/production/hiera.yaml",
                     f"version: 5\nhierarchy:\n  - {json.dumps(level)}\n  - {json.dumps(site)}\n")
         # This machine is no hypervisor.
-        self._write("code/environments/production/data/site.json", '{"virtapi::hypervisor::manage": false}')
+        self._write("code/environments/production/data/site.json", '{"virtapi::hypervisor::manage": false, "virtapi::ceph::manage": false}')
 
     def agent(self):
         """Run the agent once for real; returns the exit status and what was said."""

@@ -219,7 +219,7 @@ done
         self.assertEqual(self.absent(0), (["out", True], []))
 
     def test_an_osd_that_is_not_needed_is_purged(self):
-        self.assertEqual(self.absent(0), (["empty", False], ["osd down 3", "osd purge 3 --yes-i-really-mean-it"]))
+        self.assertEqual(self.absent(0), (["empty", False], ["osd purge 3 --yes-i-really-mean-it"]))
 
 
 class CatalogTest(unittest.TestCase):

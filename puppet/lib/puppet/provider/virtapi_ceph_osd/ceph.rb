@@ -224,9 +224,12 @@ Puppet::Type.type(:virtapi_ceph_osd).provide(:ceph) do
     error.message.sub(/\Aceph: (Error \w+: )?/, '').chomp('.')
   end
 
+  # One that runs on another node is not stopped from here, and Ceph does not purge what is up.
   def purge
-    daemon.stop if here
-    connection.run('osd', 'down', id)
+    if here
+      daemon.stop
+      connection.run('osd', 'down', id)
+    end
     connection.run('osd', 'purge', id, '--yes-i-really-mean-it')
     clear if here
   end

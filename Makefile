@@ -42,7 +42,7 @@ test-full: setup-test ## Also what takes minutes: puppetserver with real certifi
 	cargo build --locked
 	$(PYTHON_TEST) -p 'puppetserver*_test.py'
 
-test-lab: ## A real hypervisor in namespaces of its own, converged by Puppet and by Salt; needs root
+test-lab: ## Real hypervisors and storage nodes in namespaces of their own, converged by Puppet and Salt; needs root
 	@scripts/setup-lab
 	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -s tests/lab -p '*_test.py'
 

@@ -3,7 +3,8 @@
 # Bridges and volumes come before the machines that use them. What virtapi does not know, and what it no longer knows, is
 # left alone; the report of the run names it.
 #
-# libvirt, QEMU, and what the volumes and the switch need are not installed from here: require that from this class.
+# libvirt, QEMU, and what the volumes and the switch need are not installed from here: require that from this class. The
+# keys of pools come from `virtapi::ceph::keys`, or else from the site.
 #
 # @param local_storage_bytes Size of the local storage for volumes; null if it is not known.
 # @param local_storage_path Directory of the volumes that are files; null if there are none.
@@ -58,6 +59,9 @@ class virtapi::hypervisor (
     if $in_pools {
       include virtapi::ceph
       $clusters = $virtapi::ceph::clusters
+      class { 'virtapi::ceph::client':
+        user => $rbd_user,
+      }
     } else {
       $clusters = {}
     }

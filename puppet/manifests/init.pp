@@ -11,11 +11,8 @@ class virtapi (
   Virtapi::Node        $node,
   Array[Virtapi::Role] $roles,
 ) {
-  # Ceph's classes manage nothing yet: that a document was applied is not told where a part of it was not.
-  unless $roles.any |$role| { $role in ['ceph_mon', 'ceph_osd'] } {
-    virtapi_document { $trusted['certname']:
-      meta => $meta,
-    }
+  virtapi_document { $trusted['certname']:
+    meta => $meta,
   }
 
   virtapi_observation { $trusted['certname']: }

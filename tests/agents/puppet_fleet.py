@@ -160,7 +160,8 @@ class Fleet:
 
 
 # What the site sets for itself.
-OWN = ("manage", "accelerate", "switch", "uplink", "vxlan_device", "rbd_user", "shutdown_timeout")
+OWN = ("manage", "accelerate", "switch", "uplink", "vxlan_device", "rbd_user", "shutdown_timeout", "init", "keys", "bootstrap", "settings",
+       "store")
 
 
 def of_document(parameters):

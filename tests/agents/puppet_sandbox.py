@@ -24,8 +24,8 @@ class Sandbox:
         (self.dir / "code/modules").mkdir()
         (self.dir / "code/modules/virtapi").symlink_to(ROOT / "puppet")
         (self.environment / "data").mkdir()
-        # This machine is no hypervisor.
-        (self.environment / "data/site.json").write_text('{"virtapi::hypervisor::manage": false}', encoding="utf-8")
+        # This machine is neither a hypervisor nor a storage node.
+        self.settings({})
         self.site("")
         self._reports = []
 
@@ -36,6 +36,11 @@ class Sandbox:
         """The site manifest; it always writes a file, which tells whether a catalog was applied."""
         text = f"file {{ '{self.applied}': content => 'applied' }}\n{manifest}"
         (self.environment / "manifests/site.pp").write_text(text, encoding="utf-8")
+
+    def settings(self, settings):
+        """What the site sets itself in Hiera."""
+        nothing = {"virtapi::hypervisor::manage": False, "virtapi::ceph::manage": False}
+        (self.environment / "data/site.json").write_text(json.dumps({**nothing, **settings}), encoding="utf-8")
 
     def hiera(self, *levels):
         """The hierarchy's levels, and below them what the site sets itself."""

@@ -172,8 +172,8 @@ serverport = {self._port}
         site = {"name": "site", "data_hash": "json_data", "datadir": "data", "path": "site.json"}
         self._write("code/environments/production/hiera.yaml",
                     f"version: 5\nhierarchy:\n  - {json.dumps(level)}\n  - {json.dumps(site)}\n")
-        # This machine is no hypervisor.
-        self._write("code/environments/production/data/site.json", '{"virtapi::hypervisor::manage": false}')
+        # This machine is neither a hypervisor nor a storage node.
+        self._write("code/environments/production/data/site.json", '{"virtapi::hypervisor::manage": false, "virtapi::ceph::manage": false}')
 
     def agent(self):
         """Run the agent once for real; returns the exit status and what was said."""

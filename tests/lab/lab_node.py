@@ -30,7 +30,7 @@ for place in etc var; do
     mount -t overlay -o "lowerdir=/$place,upperdir=$1/$place/upper,workdir=$1/$place/work" overlay "/$place"
 done
 mkdir -p /var/log/libvirt /var/lib/libvirt /etc/libvirt /var/log/openvswitch /etc/openvswitch
-hostname lab01
+hostname "$2"
 ip link set lo up
 touch "$1/ready"
 exec sleep infinity
@@ -71,6 +71,7 @@ class Run:
     def __init__(self, status, said, report):
         self.status = status
         self.said = said
+        self.report = report
         self.logs = re.findall(r"(?ms)^- level: (\w+)\n  message: (.*?)\n  source: (.*?)\n", report)
 
     def messages(self, kind):
@@ -90,7 +91,8 @@ class Run:
 class Node:
     """One hypervisor."""
 
-    def __init__(self):
+    def __init__(self, certname=CERTNAME):
+        self.certname = certname
         self._cleanups = contextlib.ExitStack()
         # unittest does not clean up when it is interrupted or ended.
         atexit.register(self.remove)
@@ -110,7 +112,7 @@ class Node:
         self._cleanups.callback(self._remove_groups)
         self._holder = subprocess.Popen(
             ["nsenter", f"--net=/run/netns/{self.network}", "unshare", "-m", "-u", "--propagation", "private", "bash", "-ec", ENTER,
-             "sh", str(self.dir)])
+             "sh", str(self.dir), self.certname.split(".")[0]])
         self._cleanups.callback(self._end_holder)
         wait_until((self.dir / "ready").exists, 10, "namespaces")
         self.path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF, encoding="utf-8")
@@ -240,23 +242,29 @@ class Node:
         for path in self.storage.iterdir():
             path.unlink()
 
-    def site(self, settings):
-        """What the site sets besides the server's data: parameters of virtapi::hypervisor."""
+    def site(self, settings, **classes):
+        """What the site sets besides the server's data: parameters of virtapi::hypervisor, and those of other classes."""
         data = {f"virtapi::hypervisor::{key}": value for key, value in {"accelerate": False, **settings}.items()}
+        data.update({f"virtapi::{name}::{key}": value for name, parameters in classes.items() for key, value in parameters.items()})
         (self.environment / "data/site.json").write_text(json.dumps(data), encoding="utf-8")
 
     def document(self, document):
         """What the server says."""
         data = {f"virtapi::{key}": document[key] for key in ("meta", "node", "roles") if key in document}
-        data.update({f"virtapi::hypervisor::{key}": value for key, value in document["hypervisor"].items()})
+        data.update({f"virtapi::hypervisor::{key}": value for key, value in document.get("hypervisor", {}).items()})
         if "ceph" in document:
-            data["virtapi::ceph::clusters"] = document["ceph"]["clusters"]
+            ceph = document["ceph"]
+            data["virtapi::ceph::clusters"] = ceph["clusters"]
+            mon = {"mon_name" if key == "name" else key: value for key, value in (ceph["mon"] or {}).items()}
+            data.update({f"virtapi::ceph::mon::{key}": value for key, value in mon.items()})
+            if ceph["osds"]:
+                data["virtapi::ceph::osd::osds"] = ceph["osds"]
         (self.environment / "data/virtapi.json").write_text(json.dumps(data), encoding="utf-8")
 
     def puppet(self, *words):
         environment = {**os.environ, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
         settings = ["--confdir", self.dir / "conf", "--codedir", self.dir / "code", "--vardir", self.dir / "var",
-                    "--certname", CERTNAME, "--color", "false"]
+                    "--certname", self.certname, "--color", "false"]
         return subprocess.run(self.command("puppet", *words, *settings), env=environment, timeout=300,
                               capture_output=True, encoding="utf-8", check=False)
 

@@ -153,6 +153,7 @@ Puppet::Type.newtype(:virtapi_domain) do
   end
 
   autorequire(:virtapi_volume) { Array(self[:volumes]).map { |volume| volume['uuid'] } }
+  autorequire(:virtapi_ceph_secret) { self[:clusters].values.map { |cluster| cluster['fsid'] } }
   autorequire(:virtapi_bridge) { Array(self[:interfaces]).map { |interface| interface['bridge'] } }
 
   def refuse

@@ -64,6 +64,11 @@ Puppet::Type.newtype(:virtapi_volume) do
     end
   end
 
+  # Its pool, and the key to it, where this node has them from here.
+  autorequire(:virtapi_ceph_pool) { "#{self[:cluster]}/#{self[:place].split('/', 2).first}" if self[:cluster] }
+  autorequire(:virtapi_ceph_keyring) { "#{self[:cluster]}/client.#{self[:rbd_user]}" if self[:cluster] }
+  autorequire(:virtapi_ceph_osd) { catalog.resources.select { |resource| resource.type == :virtapi_ceph_osd }.map(&:title) }
+
   def refuse
     return if self[:type].nil? || provider.types.include?(self[:type])
 

@@ -5,7 +5,10 @@ module PuppetX
   module Virtapi
     # Included by the types that converge something.
     module Evaluated
-      TYPES = %i[virtapi_bridge virtapi_volume virtapi_domain].freeze
+      TYPES = %i[
+        virtapi_ceph_keyring virtapi_ceph_mon virtapi_ceph_mgr virtapi_ceph_osd virtapi_ceph_pool virtapi_ceph_secret
+        virtapi_bridge virtapi_volume virtapi_domain
+      ].freeze
 
       # Puppet asks this of a resource exactly when it comes to it.
       def retrieve

@@ -1,0 +1,83 @@
+# What the Puppet module decides about a cluster of Ceph, without one: questions as JSON on stdin, answers as JSON. Where a
+# question needs programs of Ceph, they are those in PATH.
+require 'json'
+require 'puppet'
+require 'tmpdir'
+library = File.expand_path('../../puppet/lib', __dir__)
+$LOAD_PATH.unshift(library)
+%w[ceph_daemon ceph_device ceph_keyring ceph_plan].each { |name| require "puppet_x/virtapi/#{name}" }
+include PuppetX::Virtapi
+
+Puppet.initialize_settings(['--confdir', '/nonexistent', '--vardir', Dir.mktmpdir, '--color', 'false'])
+
+def step(step)
+  step && [step.kind, step.detail]
+end
+
+def mon_beginning(question)
+  step(CephPlan.mon_beginning(**question.transform_keys(&:to_sym)))
+end
+
+def mon_removal(question)
+  status = question['mons'] && { 'monmap' => { 'mons' => question['mons'].map { |name| { 'name' => name } } },
+                                 'quorum_names' => question['quorum'] }
+  CephPlan.mon_removal(status, question['name'])
+end
+
+def osd_beginning(question)
+  step(CephPlan.osd_beginning(question['uuid'], question['known'], question['device']))
+end
+
+def osd_removal(question)
+  step(CephPlan.osd_removal(question['known'], question['here']) { question['unsafe'] })
+end
+
+def pool(question)
+  [CephPlan.pool_size(*question['size']), CephPlan.pg_num_right?(*question['pg_num'])]
+end
+
+def keyring(question)
+  [CephKeyring.text(*question['text']), CephKeyring.key(question['path'], question['text'].first)]
+end
+
+def device(question)
+  CephDevice.contents(question['path'])
+end
+
+# What a resource's provider does, in one word; the error where it refuses.
+def call(question)
+  type = Puppet::Type.type(question['type'].to_sym)
+  resource = type.new(question['parameters'].transform_keys(&:to_sym))
+  provider = resource.provider
+  provider.class.prefetch(resource.name => resource) if provider.class.respond_to?(:prefetch)
+  question['methods'].map { |name| resource.provider.public_send(name) }
+rescue Puppet::Error => error
+  { error: error.message }
+end
+
+# What is done about an OSD that is to be absent, where the cluster's map has this of it.
+def absent(question)
+  resource = Puppet::Type.type(:virtapi_ceph_osd).new(uuid: question['uuid'], ensure: :absent, cluster: 'ceph', init: :direct)
+  provider = resource.provider
+  provider.osds = Struct.new(:entry) do
+    def known(_uuid)
+      entry
+    end
+
+    def here(_uuid); end
+  end.new(question['known'])
+  state = provider.removal
+  done = provider.removed?(state)
+  provider.remove unless done
+  [state, done]
+end
+
+# A daemon as a unit of systemd.
+def unit(question)
+  daemon = CephDaemon.of('systemd', question['cluster'], 'mon', 'a')
+  question['methods'].map { |name| daemon.public_send(name) == true }
+rescue Puppet::Error => error
+  { error: error.message }
+end
+
+puts JSON.generate(JSON.parse($stdin.read).map { |question| send(question.delete('ask'), question) })

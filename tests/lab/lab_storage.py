@@ -1,0 +1,112 @@
+"""Storage nodes, which share a network: their documents, and what their site sets. Their daemons run without systemd, with
+data in files or in memory."""
+import json
+import os
+import signal
+import subprocess
+import uuid
+
+from lab_node import Node, alive, wait_until
+
+SETTINGS = {
+    # Copies on one node, which is all that most tests have; and a cluster of tests is not too full, nor too large.
+    "global": {"osd crush chooseleaf type": 0, "osd pool default pg autoscale mode": "off", "mon allow pool size one": True,
+               "auth allow insecure global id reclaim": False},
+    "mon": {"mon data avail warn": 2, "mon data avail crit": 1},
+    "mgr": {"mgr initial modules": ""},
+    "osd": {"bluestore block size": 2 * 1024**3, "memstore device bytes": 256 * 1024**2},
+}
+# What daemons of Ceph are called.
+MON, MGR, OSD = "mon", "mgr", "osd"
+
+
+def key():
+    return subprocess.run(["ceph-authtool", "--gen-print-key"], check=True, capture_output=True, encoding="ascii").stdout.strip()
+
+
+class Cluster:
+    """What its documents and its site say of a cluster."""
+
+    def __init__(self):
+        self.fsid = str(uuid.uuid4())
+        self.keys = {"mon": key(), "admin": key(), "client": key()}
+        self.mons = {}
+        self.pools = []
+        self.generation = 0
+
+    def described(self):
+        mons = [{"fqdn": f"{name}.example.com", "name": name, "address": address, "port": 6789} for name, address in sorted(self.mons.items())]
+        return {"ceph": {"fsid": self.fsid, "public_network": "10.99.0.0/24", "cluster_network": None, "mons": mons, "pools": self.pools}}
+
+
+def pool(name, size=2, min_size=1, pg_num=8):
+    return {"name": name, "size": size, "min_size": min_size, "pg_num": pg_num}
+
+
+class StorageNode(Node):
+    """One storage node, `st01` with the number 1; the first of a network has its bridge."""
+
+    def __init__(self, cluster, number=1, first=None):
+        self.cluster = cluster
+        self.name = f"st{number:02d}"
+        self.osds = []
+        super().__init__(f"{self.name}.example.com")
+        self._cleanups.callback(self._end_daemons)
+        self.address = f"10.99.0.{number}"
+        if first is None:
+            self.run("ip", "link", "add", "eth0", "type", "bridge")
+        else:
+            subprocess.run(["ip", "-n", first.network, "link", "add", self.name, "type", "veth", "peer", "name", "eth0", "netns",
+                            self.network], check=True)
+            first.run("ip", "link", "set", self.name, "master", "eth0", "up")
+        self.run("ip", "addr", "add", f"{self.address}/24", "dev", "eth0")
+        self.run("ip", "link", "set", "eth0", "up")
+        self.settle()
+
+    def settle(self, store="file", bootstrap=("ceph",), **ceph):
+        """What the site sets."""
+        settings = {"keys": {"ceph": self.cluster.keys}, "init": "direct", "bootstrap": list(bootstrap), "settings": SETTINGS, **ceph}
+        self.site({}, **{"ceph": settings, "ceph::osd": {"store": store}})
+
+    def osd(self, device="/dev/nonexistent", **other):
+        """One more OSD in the document; its UUID."""
+        found = {"cluster": "ceph", "uuid": str(uuid.uuid4()), "device": device, "db_device": None, "device_class": None, **other}
+        self.osds.append(found)
+        return found["uuid"]
+
+    def converge(self, *flags, manifest="", hypervisor=None):
+        """A run with the document as it is now; `hypervisor` is its part of that."""
+        self.cluster.generation += 1
+        mine = self.cluster.mons.get(self.name)
+        mon = mine and {"cluster": "ceph", "name": self.name, "address": mine, "port": 6789}
+        roles = [role for role, has in (("hypervisor", hypervisor), ("ceph_mon", mon), ("ceph_osd", self.osds)) if has]
+        self.document({
+            "hypervisor": hypervisor or {},
+            "meta": {"schema": 1, "node_id": 7, "generation": self.cluster.generation, "clusters": {"ceph": 1}},
+            "node": {"fqdn": self.certname, "location": None, "state": "running", "environment": None, "parameters": {},
+                     "networks": {"management": None, "storage": None, "backup": None}, "interfaces": [], "bonds": []},
+            "roles": roles, "ceph": {"clusters": self.cluster.described(), "mon": mon, "osds": self.osds}})
+        classes = ["virtapi", "virtapi::ceph", *(f"virtapi::{role.replace('_', '::')}" for role in roles)]
+        return self.apply(*flags, manifest=f"include {', '.join(classes)}\n{manifest}")
+
+    def ceph(self, *words):
+        return json.loads(self.run("ceph", "--connect-timeout", "20", "--format", "json", *words))
+
+    def daemon(self, kind, name):
+        """The process id of a daemon that runs; None where none does."""
+        pid = self._pid(self.path(f"/run/ceph/ceph-{kind}.{name}.pid"))
+        return pid if pid and alive(pid) else None
+
+    def kill(self, kind, name):
+        pid = self.daemon(kind, name)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not alive(pid), 10, f"the end of {pid}")
+
+    def _end_daemons(self):
+        if self._holder.poll() is not None:
+            return
+        for path in self.path("/run/ceph").glob("*.pid"):
+            pid = self._pid(path)
+            if pid and alive(pid):
+                os.kill(pid, signal.SIGKILL)
+                wait_until(lambda: not alive(pid), 10, f"the end of {pid}")

@@ -6,13 +6,18 @@
 # @param meta The version of the node's document.
 # @param node The node itself with its network.
 # @param roles What the node is for.
+# @param max_age For how many seconds a catalog is followed. An agent that reaches no server applies its last one, and what
+#   that says of machines and disks may be wrong by then: nothing of them is done.
 class virtapi (
   Virtapi::Meta        $meta,
   Virtapi::Node        $node,
   Array[Virtapi::Role] $roles,
+  Integer[1]           $max_age = 86400,
 ) {
   virtapi_document { $trusted['certname']:
-    meta => $meta,
+    meta        => $meta,
+    compiled_at => Integer(Timestamp()),
+    max_age     => $max_age,
   }
 
   virtapi_observation { $trusted['certname']: }

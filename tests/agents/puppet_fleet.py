@@ -161,7 +161,7 @@ class Fleet:
 
 # What the site sets for itself.
 OWN = ("manage", "accelerate", "switch", "uplink", "vxlan_device", "rbd_user", "shutdown_timeout", "init", "keys", "bootstrap", "settings",
-       "store")
+       "store", "max_age")
 
 
 def of_document(parameters):

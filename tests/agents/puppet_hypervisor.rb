@@ -1,7 +1,9 @@
 # What the Puppet module decides about a hypervisor, without one: questions as JSON on stdin, answers as JSON.
 require 'json'
-lib = File.expand_path('../../puppet/lib/puppet_x/virtapi', __dir__)
-%w[domain_plan virsh links ovs_database qcow2].each { |name| require "#{lib}/#{name}" }
+require 'puppet'
+require 'tmpdir'
+$LOAD_PATH.unshift(File.expand_path('../../puppet/lib', __dir__))
+%w[domain_plan virsh links ovs_database qcow2].each { |name| require "puppet_x/virtapi/#{name}" }
 include PuppetX::Virtapi
 
 # One domain: what the document says, and as which document libvirt has defined and runs it; XML in place of a document
@@ -42,6 +44,19 @@ end
 def qcow2(question)
   header = Qcow2.read(question['path'])
   header && [header.size, header.backing]
+end
+
+# What a machine's volume says of a catalog of this age, and the document.
+def old_catalog(question)
+  Puppet.initialize_settings(['--confdir', '/nonexistent', '--vardir', Dir.mktmpdir]) unless Puppet.settings.app_defaults_initialized?
+  document = Puppet::Type.type(:virtapi_document).new(certname: 'a', meta: {}, max_age: 60, compiled_at: Time.now.to_i - question['age'])
+  volume = Puppet::Type.type(:virtapi_volume).new(uuid: question['uuid'], size_bytes: 1)
+  Puppet::Resource::Catalog.new('a').add_resource(document, volume)
+  [-> { volume.refuse_old_catalog }, -> { document.tell }].map do |question|
+    question.call && nil
+  rescue Puppet::Error => error
+    error.message
+  end
 end
 
 puts JSON.generate(JSON.parse($stdin.read).map { |question| send(question['ask'], question) })

@@ -142,6 +142,12 @@ class ReadingTest(unittest.TestCase):
         self.assertEqual(found, {"bridges": ["br-7-1", "uplink0"], "datapath": "netdev", "ports": [
             ["br-7-1", False, []], ["uplink0", True, [100]], ["uplink0", False, [100, 200]], [None, False, []]]})
 
+    def test_an_old_catalog_is_followed_no_more(self):
+        fresh, early, old = ask(*({"ask": "old_catalog", "uuid": UUID, "age": age} for age in (0, -100, 100)))
+        self.assertEqual((fresh, early), ([None, None], [None, None]))
+        for said in old:
+            self.assertRegex(said, "the catalog is 10[0-9] s old, and what virtapi says is followed for 60 s")
+
     def test_headers_of_qcow2(self):
         with tempfile.TemporaryDirectory() as place:
             header = struct.pack(">4sIQIIQ", b"QFI\xfb", 3, 32, 5, 16, 2**40)

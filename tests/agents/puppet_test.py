@@ -1,6 +1,7 @@
 """The real Puppet against a stand-in for the server: what arrives in the catalog, and that nothing is applied when
 something is wrong. Needs the Puppet agent (scripts/setup-puppet) and the program (VIRTAPI, or target/debug/virtapi)."""
 import socket
+import time
 import unittest
 
 import puppet_documents as documents
@@ -56,6 +57,9 @@ class PuppetTest(unittest.TestCase):
             expected = {key: value for key, value in parameters.items() if value is not None}
             self.assertEqual(canonical(of_document(resources[f"Class[{title}]"]["parameters"])),
                              canonical(expected), name)
+        told = resources[f"Virtapi_document[{self.sandbox.certname}]"]["parameters"]
+        self.assertLess(abs(time.time() - told["compiled_at"]), 60, "when it was compiled")
+        self.assertEqual(told["max_age"], 86400)
         shown = resources["Class[Shown]"]["parameters"]["top_scope"]
         self.assertEqual(canonical(shown), canonical(documents.PARAMETERS))
         self.assertEqual((self.stub.count(ENC), self.stub.count(HIERA)), (1, 1), "requests for one compilation")

@@ -18,6 +18,16 @@ Puppet::Type.newtype(:virtapi_document) do
     validate { |value| raise ArgumentError, 'meta must be the hash virtapi::meta' unless value.is_a?(Hash) }
   end
 
+  newparam(:compiled_at) do
+    desc 'When the catalog was compiled, in seconds since 1970.'
+    validate { |value| raise ArgumentError, 'compiled_at must be a number of seconds' unless value.is_a?(Integer) }
+  end
+
+  newparam(:max_age) do
+    desc 'For how many seconds it may be applied.'
+    validate { |value| raise ArgumentError, 'max_age must be a number of seconds' unless value.is_a?(Integer) }
+  end
+
   newproperty(:applied) do
     desc 'Always in sync: looking at it is what tells.'
     defaultto :true
@@ -38,7 +48,16 @@ Puppet::Type.newtype(:virtapi_document) do
     autorequire(type) { catalog.resources.select { |resource| resource.type == type }.map(&:title) }
   end
 
+  # Why nothing of this catalog may be done any more; nil when it may. A clock that was set back proves nothing.
+  def too_old
+    return unless self[:compiled_at] && self[:max_age]
+
+    age = Time.now.to_i - self[:compiled_at]
+    "the catalog is #{age} s old, and what virtapi says is followed for #{self[:max_age]} s" if age > self[:max_age]
+  end
+
   def tell
+    raise Puppet::Error, too_old if too_old
     return if noop?
 
     managed = catalog.resources.select { |resource| PuppetX::Virtapi::Evaluated::TYPES.include?(resource.type) }

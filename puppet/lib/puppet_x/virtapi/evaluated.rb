@@ -1,5 +1,6 @@
 # Whether a run really did what the catalog says: a resource that was skipped by tags or schedule, or that was only looked
-# at (noop), is not converged, although nothing failed.
+# at (noop), is not converged, although nothing failed. And whether the catalog may still be followed: an agent that
+# reaches no server takes the last one again and again.
 
 module PuppetX
   module Virtapi
@@ -13,12 +14,18 @@ module PuppetX
       # Puppet asks this of a resource exactly when it comes to it.
       def retrieve
         @evaluated = true
+        refuse_old_catalog
         refuse
         super
       end
 
       def converged?
         @evaluated && !noop?
+      end
+
+      def refuse_old_catalog
+        document = catalog && catalog.resources.find { |resource| resource.type == :virtapi_document }
+        raise Puppet::Error, document.too_old if document && document.too_old
       end
 
       # Raises where the resource is one that this module cannot bring about; nothing is then touched.

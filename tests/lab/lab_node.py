@@ -261,11 +261,14 @@ class Node:
                 data["virtapi::ceph::osd::osds"] = ceph["osds"]
         (self.environment / "data/virtapi.json").write_text(json.dumps(data), encoding="utf-8")
 
+    def puppet_words(self, *words):
+        """A command of Puppet with all that is its own on this node."""
+        return [*words, "--confdir", self.dir / "conf", "--codedir", self.dir / "code", "--vardir", self.dir / "var",
+                "--certname", self.certname, "--color", "false"]
+
     def puppet(self, *words):
         environment = {**os.environ, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
-        settings = ["--confdir", self.dir / "conf", "--codedir", self.dir / "code", "--vardir", self.dir / "var",
-                    "--certname", self.certname, "--color", "false"]
-        return subprocess.run(self.command("puppet", *words, *settings), env=environment, timeout=300,
+        return subprocess.run(self.command("puppet", *self.puppet_words(*words)), env=environment, timeout=300,
                               capture_output=True, encoding="utf-8", check=False)
 
     def apply(self, *flags, manifest="include virtapi, virtapi::hypervisor"):

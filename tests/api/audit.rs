@@ -148,7 +148,7 @@ async fn what_changes_nothing_is_not_recorded() {
         (Method::Post, "/v1/vlans", json!([{"name": "other", "tag": 101}, {"name": "more", "tag": 0}]), 422),
         (Method::Patch, "/v1/vlans/customers", json!({"tag": 100}), 200),
         (Method::Put, "/v1/vlans/customers", vlan, 200),
-        (Method::Delete, "/v1/vlans/customers?dry_run=true", Value::Null, 204),
+        (Method::Delete, "/v1/vlans/customers?dry_run=true", Value::Null, 200),
         (Method::Delete, "/v1/vlans/other", Value::Null, 404),
     ] {
         assert_eq!(write(&app, "again", method, url, body).await, status, "{method} {url}");

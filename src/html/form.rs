@@ -39,7 +39,9 @@ pub struct Form {
     /// Why, as it was typed.
     message: String,
     refusal: Option<Refusal>,
-    /// What it would change, when it was tried.
+    /// Whether it was only tried, and is right.
+    tried: bool,
+    /// What it would change then, if the person may know.
     foreseen: Option<Foreseen>,
     required: Vec<Field>,
     optional: Vec<Field>,
@@ -191,6 +193,7 @@ impl Form {
             idempotency_key: Some(uuid::Uuid::new_v4().to_string()),
             message: sent.and_then(|sent| sent.field("_change_message")).unwrap_or_default(),
             refusal: sent.and_then(|sent| sent.outcome.error()).map(|error| Refusal::of(kind, error)),
+            tried: sent.is_some_and(|sent| matches!(sent.outcome, Outcome::Tried(_))),
             foreseen: sent.and_then(|sent| sent.outcome.foreseen()),
             required,
             optional,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::access::issue;
 use crate::harness::{App, rows, sql};
-use crate::html::browser::{Form, open, page};
+use crate::html::browser::{ACCEPT, Form, open, page};
 use crate::writes::fleet;
 
 const A: &str = "a.example.com";
@@ -132,6 +132,10 @@ async fn they_are_told_to_who_may_change_the_fleet() {
     let answer = app.send(Method::Patch, &url, &headers, b"{\"name\": \"shop\"}").await.is(Status::Ok);
     assert_eq!((&answer["name"], answer.get("consequences")), (&json!("shop"), None));
     assert_eq!(app.send(Method::Delete, &url, &headers, b"").await.status, 204);
+    let typed = [headers[0], ("Content-Type", "application/x-www-form-urlencoded"), ("Accept", ACCEPT)];
+    let form = app.send(Method::Post, "/v1/environments?dry_run=true", &typed, b"organization=acme&name=other").await;
+    let text = page(&form, 200);
+    assert!(text.contains("Nothing is saved yet") && !text.contains("foreseen"), "{text}");
 }
 
 /// A rehearsal reads one moment; what somebody commits while it waits for him is another, and it begins again.
@@ -176,7 +180,15 @@ async fn pages_show_them_before_the_button() {
     let action = format!("{}?dry_run=true", edit.action);
     let tried = Form { action, ..edit }.send(&app).await;
     let text = page(&tried, 200);
-    for part in ["The document of one node would change", "/node/location", "rack &#60;1&#62;", "virtapi", ">Save<"] {
+    assert!(!text.contains("role=\"alert\""), "{text}");
+    for part in [
+        "Nothing is saved yet",
+        "The document of one node would change",
+        "/node/location",
+        "rack &#60;1&#62;",
+        "virtapi",
+        ">Save<",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(app.get(&format!("/v1/nodes/{A}")).await.is(Status::Ok)["location"], Value::Null);

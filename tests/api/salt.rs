@@ -215,7 +215,7 @@ async fn through_a_master_a_minion_gets_what_was_posted() {
     assert!(salt.touched());
     // The master tells what came of it, and the node's document was applied.
     let node = format!("/v1/nodes/{NO_ROLE}");
-    let deadline = time::Instant::now() + time::Duration::from_mins(1);
+    let deadline = time::Instant::now() + time::Duration::from_mins(3);
     while app.get(&node).await.is(Status::Ok)["status"] != "in_sync" {
         assert!(time::Instant::now() < deadline, "it is not in sync: {}", app.get(&node).await.text());
         time::sleep(time::Duration::from_millis(200)).await;

@@ -114,6 +114,14 @@ fn moment(time: &str) -> String {
     parsed.map_or_else(|_| time.to_owned(), |time| time.to_string())
 }
 
+/// `and 1,204 more`, of those that are left out, if any are.
+pub fn more(all: usize, shown: usize) -> String {
+    match all.saturating_sub(shown) {
+        0 => String::new(),
+        more => format!("and {} more", grouped(i64::try_from(more).unwrap_or(i64::MAX))),
+    }
+}
+
 /// `1,234,567`
 #[must_use]
 pub fn grouped(number: i64) -> String {

@@ -5,7 +5,7 @@ use askama::Template;
 use crate::db::Tx;
 use crate::dependents::{Dependents, Fate};
 use crate::error::Result;
-use crate::html::cell::grouped;
+use crate::html::cell::{grouped, more};
 use crate::html::foreseen::Foreseen;
 use crate::html::form::{self, Outcome, Refusal};
 use crate::html::labels;
@@ -76,10 +76,7 @@ fn groups(found: &[Dependents], names: &Names) -> Vec<Group> {
         Group {
             heading: format!("{} {name}", grouped(i64::try_from(count).unwrap_or(i64::MAX))),
             objects: dependents.objects.iter().take(NAMED).map(link).collect(),
-            more: match count.saturating_sub(NAMED) {
-                0 => String::new(),
-                more => format!("and {} more", grouped(i64::try_from(more).unwrap_or(i64::MAX))),
-            },
+            more: more(count, NAMED),
         }
     };
     found.iter().map(group).collect()

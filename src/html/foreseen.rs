@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::column::text;
 use crate::consequences::{Consequence, Difference};
+use crate::html::cell::more;
 use crate::html::layout::{Link, collection};
 use crate::resource::Resource;
 use crate::resources::Node;
@@ -103,12 +104,5 @@ fn written(value: &Value) -> String {
         Value::Object(_) | Value::Array(_) => format!("{value:#}"),
         Value::Null => "null".to_owned(),
         _ => text(value),
-    }
-}
-
-fn more(all: usize, shown: usize) -> String {
-    match all.saturating_sub(shown) {
-        0 => String::new(),
-        more => format!("and {more} more"),
     }
 }

@@ -36,6 +36,13 @@ def pool(question)
   [CephPlan.pool_size(*question['size']), CephPlan.pg_num_right?(*question['pg_num'])]
 end
 
+# What a resource with a key says of it, and of a change to it.
+def shown(question)
+  type = Puppet::Type.type(question['type'].to_sym)
+  key = type.new(question['name'].transform_keys(&:to_sym).merge(key: question['key'])).parameter(:key)
+  [key.sensitive, key.is_to_s(question['key']), key.should_to_s(question['key']), key.change_to_s(question['key'], question['key'])]
+end
+
 def keyring(question)
   [CephKeyring.text(*question['text']), CephKeyring.key(question['path'], question['text'].first)]
 end

@@ -40,6 +40,11 @@ class PlanTest(unittest.TestCase):
                 else:
                     self.assertEqual(answer, expected)
 
+    def test_a_key_is_shown_nowhere(self):
+        names = {"virtapi_ceph_keyring": {"name": "ceph/client.libvirt"}, "virtapi_ceph_secret": {"fsid": FSID}}
+        for found in ask(*({"ask": "shown", "type": kind, "name": name, "key": KEY} for kind, name in names.items())):
+            self.assertEqual(found, [True, "[redacted]", "[redacted]", "key changed [redacted] to [redacted]"])
+
     def test_how_a_monitor_begins(self):
         def case(cluster_fsid, bootstrap, *traces):
             return {"fsid": FSID, "cluster_fsid": cluster_fsid, "bootstrap": bootstrap, "traces": list(traces)}

@@ -1,4 +1,5 @@
 # The key by which libvirt opens volumes in the pools of a cluster.
+require_relative '../../puppet_x/virtapi/ceph_key'
 require_relative '../../puppet_x/virtapi/ceph_keyring'
 require_relative '../../puppet_x/virtapi/evaluated'
 
@@ -28,21 +29,8 @@ Puppet::Type.newtype(:virtapi_ceph_secret) do
 
   newproperty(:key) do
     desc 'The key itself, of type Sensitive.'
+    include PuppetX::Virtapi::CephKey
     # The reason that Puppet itself gives would have it.
     validate { |value| raise ArgumentError, 'key is no key of Ceph' unless value =~ PuppetX::Virtapi::CephKeyring::KEY }
-
-    # Whatever type the catalog has it in.
-    def sensitive
-      true
-    end
-
-    def insync?(_is)
-      provider.key_right?(should)
-    end
-
-    def is_to_s(_value)
-      '[redacted]'
-    end
-    alias_method :should_to_s, :is_to_s
   end
 end

@@ -25,7 +25,8 @@ module PuppetX
 
       def refuse_old_catalog
         document = catalog && catalog.resources.find { |resource| resource.type == :virtapi_document }
-        raise Puppet::Error, document.too_old if document && document.too_old
+        reason = document && document.too_old
+        raise Puppet::Error, reason if reason
       end
 
       # Raises where the resource is one that this module cannot bring about; nothing is then touched.

@@ -63,6 +63,7 @@ impl Served {
 }
 
 /// What the browser made of a page, and what it said.
+#[derive(Debug)]
 pub struct Seen {
     pub page: String,
     said: String,

@@ -36,6 +36,7 @@ const CREATE: &str = "create";
 const UPDATE: &str = "update";
 const DELETE: &str = "delete";
 const ISSUE: &str = "issue";
+const APPROVE: &str = "approve";
 const SET_PASSWORD: &str = "set_password";
 const REMOVE_PASSWORD: &str = "remove_password";
 
@@ -76,6 +77,11 @@ impl Trail {
         self.add(Entry { kind, id, action: ISSUE, before: None, after: None });
     }
 
+    /// A node of whose document somebody has approved what it removes.
+    pub fn approved(&mut self, kind: &'static dyn Kind, id: i64) {
+        self.add(Entry { kind, id, action: APPROVE, before: None, after: None });
+    }
+
     /// A user who has got a password, or has none any more.
     pub fn password(&mut self, kind: &'static dyn Kind, id: i64, is_set: bool) {
         let action = if is_set { SET_PASSWORD } else { REMOVE_PASSWORD };
@@ -93,8 +99,8 @@ impl Trail {
     fn add(&mut self, entry: Entry) {
         let object = (entry.kind.name(), entry.id);
         match self.places.get(&object).and_then(|place| self.entries.get_mut(*place)) {
-            Some(first) if first.action == UPDATE && !entry.is_about_secret() => first.action = entry.action,
-            Some(_) if !entry.is_about_secret() => {}
+            Some(first) if first.action == UPDATE && !entry.is_apart() => first.action = entry.action,
+            Some(_) if !entry.is_apart() => {}
             _ => {
                 self.places.insert(object, self.entries.len());
                 self.entries.push(entry);
@@ -143,16 +149,16 @@ impl Trail {
 }
 
 impl Entry {
-    fn is_about_secret(&self) -> bool {
-        matches!(self.action, ISSUE | SET_PASSWORD | REMOVE_PASSWORD)
+    /// Whether it says nothing about the object itself.
+    fn is_apart(&self) -> bool {
+        matches!(self.action, ISSUE | APPROVE | SET_PASSWORD | REMOVE_PASSWORD)
     }
 
     fn event(self, tx: &Tx) -> NewAuditEvent {
         let (actor, origin) = (&tx.actor, tx.actor.origin());
         let known = self.after.as_ref().or(self.before.as_ref());
         let object_key = known.map_or_else(|| self.id.to_string(), |item| natural_key::of(self.kind, item));
-        // That a secret was set says nothing about the object itself.
-        let (before, after) = if self.is_about_secret() { (None, None) } else { (self.before, self.after) };
+        let (before, after) = if self.is_apart() { (None, None) } else { (self.before, self.after) };
         NewAuditEvent {
             happened_at: None,
             actor: actor.name().to_owned(),

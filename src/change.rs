@@ -8,10 +8,11 @@ use crate::column::{Column, text};
 use crate::dependents::Fate;
 use crate::error::{Error, Result};
 use crate::etag::{self, Preconditions};
+use crate::leaving::Leaves;
 use crate::row::Row;
 use crate::shown::{Shown, lock_structure};
 use crate::work::Work;
-use crate::{db::Tx, kind::Kind, lists, merge, natural_key, policy, refs, resolve};
+use crate::{db::Tx, kind::Kind, leaving, lists, merge, natural_key, policy, refs, resolve};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,13 +108,17 @@ pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Res
     let done = Done { id: before.id(), created: false };
     // Nothing to write is nothing for agents to fetch.
     if !merge::changes_nothing(kind, &before, &body) {
-        tx.as_server(async || {
-            work.trail.will_update(tx, kind, &before).await?;
-            work.shown.add(tx, kind, done.id).await
-        })
-        .await?;
+        let leaves = kind.leaves().filter(|leaves| leaves.moves(&before, &body));
+        let left = tx
+            .as_server(async || {
+                work.trail.will_update(tx, kind, &before).await?;
+                work.shown.add(tx, kind, done.id).await?;
+                what_is_left(tx, leaves, done.id).await
+            })
+            .await?;
         let lists = lists::take(kind, &mut body)?;
         kind.update(work.tx, done.id, body).await?;
+        tx.as_server(async || leaving::leave(work, left).await).await?;
         lists::replace(work, done.id, lists).await?;
         work.shown.add_later(kind, done.id);
         work.forget_names();
@@ -123,16 +128,26 @@ pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Res
 
 async fn delete(work: &mut Work<'_>, kind: &'static dyn Kind, row: &Row) -> Result<Done> {
     let (tx, id) = (work.tx, row.id());
-    tx.as_server(async || {
-        let fate = Fate::of(tx, kind, id).await?;
-        fate.refuse_if_used()?;
-        work.trail.will_delete(tx, kind, row, &fate).await?;
-        work.shown.add(tx, kind, id).await
-    })
-    .await?;
+    let left = tx
+        .as_server(async || {
+            let fate = Fate::of(tx, kind, id).await?;
+            fate.refuse_if_used()?;
+            work.trail.will_delete(tx, kind, row, &fate).await?;
+            work.shown.add(tx, kind, id).await?;
+            what_is_left(tx, kind.leaves(), id).await
+        })
+        .await?;
     kind.delete(tx, id).await?;
+    tx.as_server(async || leaving::leave(work, left).await).await?;
     work.forget_names();
     Ok(Done { id, created: false })
+}
+
+async fn what_is_left(tx: &Tx, leaves: Option<&Leaves>, id: i64) -> Result<Vec<Value>> {
+    match leaves {
+        Some(leaves) => leaves.of(tx, id).await,
+        None => Ok(vec![]),
+    }
 }
 
 /// Whether an object is what is said of it. What the server sets does not count.

@@ -83,6 +83,8 @@ pub struct Settings {
     pub run_event_retention: u32,
     /// After how many seconds without a report a node is stale.
     pub stale_after: u32,
+    /// For how many seconds agents keep what is removed.
+    pub grace_period: u32,
     /// For how many seconds events are kept for those who come back to hear what they have missed.
     pub event_retention: u32,
     /// How many seconds requests under way get to finish when the server is told to stop.
@@ -121,6 +123,7 @@ impl Default for Settings {
             run_retention: 90,
             run_event_retention: 30,
             stale_after: 2 * 60 * 60,
+            grace_period: 7 * 24 * 60 * 60,
             event_retention: 60 * 60,
             shutdown_grace: 30,
             log_format: LogFormat::Text,
@@ -231,6 +234,7 @@ impl Loaded {
             (1..=s.run_retention).contains(&s.run_event_retention),
             "must be 1 to run_retention",
         )?;
+        self.check_that("grace_period", s.grace_period <= 31_536_000, "must be 0 to 31536000 (a year)")?;
         self.check_that("stale_after", (60..=31_536_000).contains(&s.stale_after), "must be 60 to 31536000 (a year)")?;
         let events = 60..=7 * 24 * 60 * 60;
         self.check_that("event_retention", events.contains(&s.event_retention), "must be 60 to 604800 (a week)")?;

@@ -49,6 +49,17 @@ const WAIT: Duration = Duration::from_secs(5);
 /// How long a connection is used. It keeps every statement that it prepared, and lists have many.
 const LIFETIME: Duration = Duration::from_mins(15);
 
+/// The times that statements of a server go by.
+#[derive(Clone, Copy)]
+pub struct Times {
+    /// After this, statements, and waits within a transaction, end with [`Error::Overtime`].
+    pub limit: Duration,
+    /// A node that was silent for so long is stale.
+    pub stale_after: Duration,
+    /// For so long, what is removed is kept on its hypervisor.
+    pub grace_period: Duration,
+}
+
 impl Db {
     /// A pool for this database; connects when first asked for a connection.
     ///
@@ -58,17 +69,18 @@ impl Db {
         Self::with_setup(url, size, AS_SERVER.to_owned())
     }
 
-    /// One whose statements, and waits within a transaction, end after `limit` with [`Error::Overtime`], and for which a
-    /// node is stale that was silent for `stale_after`.
+    /// One for a server, which goes by these times.
     ///
     /// # Errors
     /// As [`Db::new`].
-    pub fn serving(url: &str, size: usize, limit: Duration, stale_after: Duration) -> Result<Self> {
-        let (limit, stale_after) = (limit.as_millis(), stale_after.as_secs());
+    pub fn serving(url: &str, size: usize, times: Times) -> Result<Self> {
+        let limit = times.limit.as_millis();
+        let (stale_after, grace_period) = (times.stale_after.as_secs(), times.grace_period.as_secs());
         // The first is for work, the second for others' locks, the third for ourselves.
         let setup = format!(
             "{AS_SERVER}; SET statement_timeout = {limit}; SET lock_timeout = {limit}; \
-             SET idle_in_transaction_session_timeout = {limit}; SET virtapi.stale_after = '{stale_after} seconds'"
+             SET idle_in_transaction_session_timeout = {limit}; SET virtapi.stale_after = '{stale_after} seconds'; \
+             SET virtapi.grace_period = '{grace_period} seconds'"
         );
         Self::with_setup(url, size, setup)
     }

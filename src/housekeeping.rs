@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::auth::{self, Actor};
 use crate::config::Settings;
 use crate::db::Db;
-use crate::{events, http, reports};
+use crate::{events, http, leaving, reports};
 
 /// How often it is counted how many are in sync.
 const COUNT_EVERY: Duration = Duration::from_mins(1);
@@ -15,10 +15,14 @@ const COUNT_EVERY: Duration = Duration::from_mins(1);
 /// How often old idempotency keys, sessions, runs and events are forgotten.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
+/// How often tombstones are taken away of what is gone for good.
+const CLEAR_EVERY: Duration = Duration::from_mins(1);
+
 /// Starts all of it, for as long as the runtime lasts.
 pub fn start(db: &Db, settings: &Settings) {
     tokio::spawn(keep_forgetting(db.clone(), settings.clone()));
     tokio::spawn(keep_counting(db.clone()));
+    tokio::spawn(keep_clearing(db.clone()));
 }
 
 async fn keep_forgetting(db: Db, settings: Settings) {
@@ -61,5 +65,23 @@ async fn keep_counting(db: Db) {
         if let Err(error) = db.read(Actor::system("metrics"), async |tx| reports::count_statuses(tx).await).await {
             tracing::debug!(%error, "nobody knows how many are in sync for now");
         }
+    }
+}
+
+async fn keep_clearing(db: Db) {
+    let mut tick = tokio::time::interval(CLEAR_EVERY);
+    loop {
+        tick.tick().await;
+        clear_tombstones(&db).await;
+    }
+}
+
+/// Takes away the tombstones of what agents have found gone, and of what has come back. What fails is tried again the
+/// next time.
+pub async fn clear_tombstones(db: &Db) {
+    match db.write(Actor::system("tombstones"), false, async |tx| leaving::clear(tx).await).await {
+        Ok(0) => {}
+        Ok(tombstones) => tracing::info!(tombstones, "took away the tombstones of what is gone"),
+        Err(error) => tracing::warn!(%error, "tombstones of what is gone stay for now"),
     }
 }

@@ -8,9 +8,10 @@ use crate::{
     column::Column,
     db::Tx,
     error::{Error, Result, segment},
+    leaving::Leaves,
     policy::Realm,
     query::Query,
-    resource::{Resource, Rule},
+    resource::{Action, Resource, Rule},
     row::Row,
     sql::Sql,
 };
@@ -36,8 +37,10 @@ pub trait Kind: Send + Sync {
     fn shown_in(&self) -> &'static str;
     /// Whether many nodes can show one row.
     fn is_shared(&self) -> bool;
-    /// What can be done with one besides the verbs: the last part of the address, and what its button says.
-    fn actions(&self) -> &'static [(&'static str, &'static str)];
+    /// What stays where one was that is deleted or moves away.
+    fn leaves(&self) -> Option<&'static Leaves>;
+    /// What can be done with one besides the verbs.
+    fn actions(&self) -> &'static [Action];
     /// The forms that one has besides that for its fields.
     fn forms(&self) -> &'static [(&'static str, &'static str)];
     /// Whether nobody changes it through the API.
@@ -104,7 +107,10 @@ impl<R: Resource> Kind for Of<R> {
     fn is_shared(&self) -> bool {
         R::SHARED
     }
-    fn actions(&self) -> &'static [(&'static str, &'static str)] {
+    fn leaves(&self) -> Option<&'static Leaves> {
+        R::LEAVES
+    }
+    fn actions(&self) -> &'static [Action] {
         R::ACTIONS
     }
     fn forms(&self) -> &'static [(&'static str, &'static str)] {

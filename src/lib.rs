@@ -2,6 +2,7 @@
 //! file per resource, and everything else written once over [`resources::KINDS`]; see ARCHITECTURE.md.
 
 mod agent;
+mod approval;
 pub mod audit;
 pub mod auth;
 pub mod bootstrap;
@@ -30,6 +31,7 @@ pub mod housekeeping;
 mod html;
 mod http;
 mod kind;
+mod leaving;
 mod listener;
 mod lists;
 mod merge;

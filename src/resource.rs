@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use validator::Validate;
 
 use crate::kind::{Kind, Of};
+use crate::leaving::Leaves;
 use crate::policy::Realm;
 use crate::{
     column::Column,
@@ -21,6 +22,16 @@ pub struct Rule {
     pub field: &'static str,
     /// What is wrong.
     pub detail: &'static str,
+}
+
+/// What can be done with an object besides the verbs.
+pub struct Action {
+    /// The last part of the address that it is posted to.
+    pub path: &'static str,
+    /// What its button says.
+    pub text: &'static str,
+    /// What the button sends along: a field, and the column that it is read from.
+    pub sends: Option<(&'static str, &'static str)>,
 }
 
 /// A table's row as the API shows it. The verbs are usually `crud!`'s.
@@ -44,11 +55,12 @@ pub trait Resource: Serialize + Send + Sync + Sized + 'static {
     const SHOWN_IN: &'static str = "";
     /// Whether many nodes can show one row, so that to change it is to change them all.
     const SHARED: bool = false;
+    /// What stays where one was that is deleted or moves away.
+    const LEAVES: Option<&'static Leaves> = None;
     /// The rules of the database that need more words than "is not allowed".
     const RULES: &'static [Rule] = &[];
-    /// What can be done with one besides the verbs: the last part of the address that it is posted to, and what its
-    /// button says.
-    const ACTIONS: &'static [(&'static str, &'static str)] = &[];
+    /// What can be done with one besides the verbs.
+    const ACTIONS: &'static [Action] = &[];
     /// What can be set of one besides its fields, by a form of its own: the last part of the address that it is put to,
     /// and of its form's after `/forms/<kind>`; and what the button says.
     const FORMS: &'static [(&'static str, &'static str)] = &[];

@@ -239,6 +239,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    node_approvals (node_id) {
+        node_id -> Int8,
+        generation -> Int8,
+    }
+}
+
+diesel::table! {
     node_facts (id) {
         id -> Int8,
         node_id -> Int8,
@@ -423,6 +430,21 @@ diesel::table! {
         expires_at -> Nullable<Timestamptz>,
         prefix -> Nullable<Text>,
         last_used_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    tombstones (id) {
+        id -> Int8,
+        hypervisor_id -> Int8,
+        uuid -> Uuid,
+        name -> Nullable<Text>,
+        number -> Int8,
+        storage_type_id -> Nullable<Int8>,
+        ceph_pool_id -> Nullable<Int8>,
+        not_before -> Timestamptz,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }

@@ -30,8 +30,12 @@ impl Server {
     /// When the pool of connections cannot be built, or the secret for the provider of identities not be read.
     pub fn new(settings: &Settings, database_url: &str) -> Result<Self, db::Failure> {
         let seconds = |number: u32| Duration::from_secs(number.into());
-        let (limit, stale_after) = (seconds(settings.query_timeout), seconds(settings.stale_after));
-        let db = db::Db::serving(database_url, settings.pool_size, limit, stale_after)?;
+        let times = db::Times {
+            limit: seconds(settings.query_timeout),
+            stale_after: seconds(settings.stale_after),
+            grace_period: seconds(settings.grace_period),
+        };
+        let db = db::Db::serving(database_url, settings.pool_size, times)?;
         let recorder = PrometheusBuilder::new().build_recorder();
         let metrics = recorder.handle();
         // A second server in the same process (as in tests) counts with the first.
@@ -41,7 +45,7 @@ impl Server {
         let sightings = Arc::new(Sightings::new(db.clone()));
         Ok(Self {
             settings: settings.clone(),
-            feed: Arc::new(events::Feed::new(db.clone(), db::Db::serving(database_url, 1, limit, stale_after)?)),
+            feed: Arc::new(events::Feed::new(db.clone(), db::Db::serving(database_url, 1, times)?)),
             documents: Arc::new(render::Documents::start(db.clone(), settings.document_cache.as_u64())),
             identities: Arc::new(auth::Identities::new(db.clone(), settings.session_limits())),
             rates: Arc::new(auth::Rates::new(settings.request_rate)),
@@ -98,6 +102,7 @@ impl Server {
             .mount("/v1", http::events::routes())
             .mount("/v1", http::resources::routes())
             .mount("/v1", http::secrets::routes())
+            .mount("/v1", http::approvals::routes())
             .mount("/v1", http::passwords::routes())
             .mount("/", http::resources::start())
             .mount("/", http::pages::routes())

@@ -120,6 +120,10 @@ pub struct Flags {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stale_after: Option<u32>,
+    /// Seconds for which agents keep what is removed [env: VIRTAPI_GRACE_PERIOD] [default: 604800]
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace_period: Option<u32>,
     /// Seconds for which events are kept for who has missed them [env: VIRTAPI_EVENT_RETENTION] [default: 3600]
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,7 +154,7 @@ fn size(text: &str) -> Result<ByteUnit, String> {
 }
 
 /// Every setting's name.
-pub const KEYS: [&str; 28] = [
+pub const KEYS: [&str; 29] = [
     "address",
     "port",
     "tls_certificate",
@@ -175,6 +179,7 @@ pub const KEYS: [&str; 28] = [
     "run_retention",
     "run_event_retention",
     "stale_after",
+    "grace_period",
     "event_retention",
     "shutdown_grace",
     "log_format",

@@ -16,12 +16,12 @@ use crate::html::list::told;
 use crate::html::names::Names;
 use crate::html::table::{NARROW, Table, related_columns};
 use crate::html::{address, formats, labels};
-use crate::kind::Kind;
+use crate::kind::{self, Kind};
 use crate::natural_key;
 use crate::policy;
 use crate::query::Query;
 use crate::refs;
-use crate::resource::Resource;
+use crate::resource::{Action, Resource};
 use crate::resources::{AuditEvent, KINDS, Node, Run};
 use crate::row::Row;
 use crate::value_type::Type;
@@ -45,13 +45,21 @@ pub struct Detail {
     /// What went wrong on a node.
     last_run: Option<LastRun>,
     documents: Vec<Link>,
-    actions: Vec<Link>,
+    actions: Vec<Button>,
     forms: Vec<Link>,
     /// Where it is changed and deleted, if people do that.
     edit: Option<String>,
     delete: Option<String>,
     history: Option<String>,
     formats: Vec<Link>,
+}
+
+/// What is done at once.
+struct Button {
+    text: &'static str,
+    href: String,
+    /// What it sends along.
+    sends: Option<(&'static str, String)>,
 }
 
 /// A field.
@@ -114,7 +122,7 @@ impl Detail {
             related,
             last_run,
             documents: documents(kind, item),
-            actions: if changes { actions(kind, id) } else { vec![] },
+            actions: if changes { actions(kind, item) } else { vec![] },
             forms: if changes { more_forms(kind, id) } else { vec![] },
             edit: changes.then(|| format!("/forms/{}/edit/{id}", kind.name())),
             delete: changes.then(|| format!("/forms/{}/delete/{id}", kind.name())),
@@ -173,8 +181,13 @@ async fn related(
 }
 
 /// What can be done with it besides the verbs.
-fn actions(kind: &dyn Kind, id: i64) -> Vec<Link> {
-    kind.actions().iter().map(|(name, text)| Link::new(*text, format!("{}/{id}/{name}", collection(kind)))).collect()
+fn actions(kind: &dyn Kind, item: &Value) -> Vec<Button> {
+    let button = |action: &Action| Button {
+        text: action.text,
+        href: format!("{}/{}/{}", collection(kind), kind::id(item), action.path),
+        sends: action.sends.map(|(field, column)| (field, text(&item[column]))),
+    };
+    kind.actions().iter().map(button).collect()
 }
 
 /// What has a form of its own.

@@ -111,16 +111,7 @@ impl Body {
     /// # Errors
     /// When it is no such thing.
     pub fn texts<const N: usize>(self, names: [&str; N]) -> Result<[Option<String>; N]> {
-        let fields: Map<String, Value> = match self.content {
-            Content::Tree(Value::Object(fields)) => fields,
-            Content::Tree(_) => return Err(Error::field("", "must be an object")),
-            Content::Form(pairs) => {
-                pairs.into_iter().filter(|(name, _)| !name.starts_with('_')).map(|(n, v)| (n, v.into())).collect()
-            }
-        };
-        if let Some(name) = fields.keys().find(|name| !names.contains(&name.as_str())) {
-            return Err(Error::field(name, "is not known"));
-        }
+        let fields = self.fields(&names)?;
         let mut texts = [const { None }; N];
         for (place, name) in texts.iter_mut().zip(names) {
             *place = match fields.get(name) {
@@ -130,6 +121,34 @@ impl Body {
             };
         }
         Ok(texts)
+    }
+
+    /// The one number that this is about, of a form or of an object.
+    ///
+    /// # Errors
+    /// When it is no such thing.
+    pub fn number(self, name: &str) -> Result<i64> {
+        let number = match self.fields(&[name])?.get(name) {
+            None | Some(Value::Null) => return Err(Error::field(name, "is required")),
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(value) => value.as_i64(),
+        };
+        number.ok_or_else(|| Error::field(name, "must be a whole number"))
+    }
+
+    /// These fields and no others.
+    fn fields(self, names: &[&str]) -> Result<Map<String, Value>> {
+        let fields: Map<String, Value> = match self.content {
+            Content::Tree(Value::Object(fields)) => fields,
+            Content::Tree(_) => return Err(Error::field("", "must be an object")),
+            Content::Form(pairs) => {
+                pairs.into_iter().filter(|(name, _)| !name.starts_with('_')).map(|(n, v)| (n, v.into())).collect()
+            }
+        };
+        match fields.keys().find(|name| !names.contains(&name.as_str())) {
+            Some(name) => Err(Error::field(name, "is not known")),
+            None => Ok(fields),
+        }
     }
 
     /// The tree.

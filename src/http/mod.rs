@@ -1,6 +1,7 @@
 //! HTTP: requests in, answers out. It knows kinds and documents, and no table.
 
 pub mod account;
+pub mod approvals;
 pub mod ask;
 pub mod audience;
 pub mod body;

@@ -125,6 +125,10 @@ fn node_parts() -> Vec<(&'static str, Value)> {
             json!({"type": "integer", "format": "int64", "description": "Grows whenever the document could have changed."}),
         ),
         (
+            "approved",
+            json!({"type": "boolean", "description": "Whether somebody has approved what this generation removes."}),
+        ),
+        (
             "clusters",
             json!({"type": "object", "additionalProperties": number(), "description": "The generation of each Ceph cluster that is shown."}),
         ),
@@ -182,7 +186,20 @@ fn hypervisor_fields() -> Vec<(&'static str, Value)> {
         ("ram_overcommit_ratio", ratio()),
         ("virt_methods", list(&text())),
         ("vms", vms),
+        ("tombstones", part("DocumentTombstones")),
     ]
+}
+
+/// What was removed, by UUID: of a volume, where it is, as of one that is there.
+fn tombstones() -> Value {
+    let not_before =
+        || json!({"type": "string", "format": "date-time", "description": "From when on it may be deleted."});
+    let vm = object(&[("name", or_null(text())), ("domain", text()), ("not_before", not_before())]);
+    let mut volume = object(&[("type", text()), ("not_before", not_before())]);
+    for name in ["path", "vg", "lv", "cluster", "pool", "image"] {
+        volume["properties"][name] = text();
+    }
+    object(&[("vms", map(&vm)), ("volumes", map(&volume))])
 }
 
 fn hypervisor_parts() -> Vec<(&'static str, Value)> {
@@ -210,6 +227,7 @@ fn hypervisor_parts() -> Vec<(&'static str, Value)> {
     vec![
         ("DocumentHypervisor", object(&hypervisor_fields())),
         ("DocumentVm", vm),
+        ("DocumentTombstones", tombstones()),
         ("DocumentVmInterface", interface),
         ("DocumentVolume", volume()),
         ("DocumentBacking", backing),

@@ -3,6 +3,7 @@
 //! that no kind has are described by hand. It knows no request and no database.
 
 mod agents;
+mod approvals;
 mod consequences;
 mod credentials;
 mod documents;
@@ -55,6 +56,7 @@ pub fn document() -> Value {
     let mut paths = program::paths();
     paths.extend(resources::readable().flat_map(operations::paths));
     paths.extend(credentials::paths());
+    paths.extend([approvals::path()]);
     paths.extend(agents::paths());
     paths.extend(people::paths());
     paths.extend(pages::paths());

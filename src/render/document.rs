@@ -48,7 +48,8 @@ impl Document {
         let generations: Map<_, _> = rows.clusters.iter().map(|c| (c.name.clone(), c.generation.into())).collect();
         let interfaces = Interfaces::new(rows);
         let mut tree = json!({
-            "meta": {"schema": SCHEMA, "node_id": node.id, "generation": node.generation, "clusters": generations},
+            "meta": {"schema": SCHEMA, "node_id": node.id, "generation": node.generation,
+                "approved": node.approved, "clusters": generations},
             "node": {
                 "fqdn": fqdn, "location": node.location, "state": node.state, "environment": node.environment,
                 "parameters": node.parameters,
@@ -151,7 +152,6 @@ impl<'r> Interfaces<'r> {
 fn hypervisor_tree(hypervisor: &Hypervisor, rows: &Rows, interfaces: &Interfaces<'_>) -> Value {
     let mut snapshots: HashMap<i64, Vec<Value>> = HashMap::new();
     for row in &rows.snapshots {
-        let time = |time: &DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         let keep_until = row.keep_until.as_ref().map(time);
         let snapshot = json!({"name": row.name, "take_at": time(&row.take_at), "keep_until": keep_until});
         snapshots.entry(row.volume_id).or_default().push(snapshot);
@@ -163,7 +163,7 @@ fn hypervisor_tree(hypervisor: &Hypervisor, rows: &Rows, interfaces: &Interfaces
     }
     let mut vm = |vm: &Vm| {
         let tree = json!({
-            "name": vm.name, "domain": format!("vm-{}", vm.id), "cores": vm.cores, "ram_bytes": vm.ram_bytes,
+            "name": vm.name, "domain": domain(vm.id), "cores": vm.cores, "ram_bytes": vm.ram_bytes,
             "cputime_limit": vm.cputime_limit, "virt_method": vm.virt_method, "state": vm.state,
             "interfaces": interfaces.of_vm(vm.id), "volumes": volumes.remove(&vm.id).unwrap_or_default(),
         });
@@ -176,22 +176,43 @@ fn hypervisor_tree(hypervisor: &Hypervisor, rows: &Rows, interfaces: &Interfaces
         "vg_name": hypervisor.vg_name, "cores": hypervisor.cores, "ram_bytes": hypervisor.ram_bytes,
         "cpu_overcommit_ratio": hypervisor.cpu_overcommit_ratio,
         "ram_overcommit_ratio": hypervisor.ram_overcommit_ratio,
-        "virt_methods": virt_methods, "vms": vms,
+        "virt_methods": virt_methods, "vms": vms, "tombstones": tombstones(rows, hypervisor),
     })
 }
 
+fn time(time: &DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// The name of a VM's domain: unlike its name, it is unique, and stays.
+fn domain(id: i64) -> String {
+    format!("vm-{id}")
+}
+
+/// What was removed from it, by UUID.
+fn tombstones(rows: &Rows, hypervisor: &Hypervisor) -> Value {
+    let (mut vms, mut volumes) = (Map::new(), Map::new());
+    for row in &rows.tombstones {
+        let uuid = row.uuid.to_string();
+        if let Some(storage_type) = &row.storage_type {
+            let mut volume = json!({"type": storage_type, "not_before": time(&row.not_before)});
+            add_place(&mut volume, storage_type, row.number, hypervisor, [&row.cluster, &row.pool]);
+            volumes.insert(uuid, volume);
+        } else {
+            let vm = json!({"name": row.name, "domain": domain(row.number), "not_before": time(&row.not_before)});
+            vms.insert(uuid, vm);
+        }
+    }
+    json!({"vms": vms, "volumes": volumes})
+}
+
 /// Where a volume is, by its type: a file below the hypervisor's path, a logical volume, an image in a pool.
-fn volume(row: &Volume, hypervisor: &Hypervisor, snapshots: Vec<Value>) -> Value {
-    let mut volume = json!({
-        "uuid": row.uuid, "type": row.storage_type, "size_bytes": row.size_bytes,
-        "read_iops_limit": row.read_iops_limit, "write_iops_limit": row.write_iops_limit,
-        "read_bps_limit": row.read_bps_limit, "write_bps_limit": row.write_bps_limit, "cache": row.cache,
-    });
-    let id = row.id;
-    match row.storage_type.as_str() {
+fn add_place(volume: &mut Value, storage_type: &str, id: i64, hypervisor: &Hypervisor, pool: [&Option<String>; 2]) {
+    match storage_type {
         "rbd" => {
-            volume["cluster"] = json!(row.cluster);
-            volume["pool"] = json!(row.pool);
+            let [cluster, pool] = pool;
+            volume["cluster"] = json!(cluster);
+            volume["pool"] = json!(pool);
             volume["image"] = format!("vol-{id}").into();
         }
         "lvm" => {
@@ -203,6 +224,15 @@ fn volume(row: &Volume, hypervisor: &Hypervisor, snapshots: Vec<Value>) -> Value
             volume["path"] = json!(path.map(|path| format!("{}/vol-{id}.{kind}", path.trim_end_matches('/'))));
         }
     }
+}
+
+fn volume(row: &Volume, hypervisor: &Hypervisor, snapshots: Vec<Value>) -> Value {
+    let mut volume = json!({
+        "uuid": row.uuid, "type": row.storage_type, "size_bytes": row.size_bytes,
+        "read_iops_limit": row.read_iops_limit, "write_iops_limit": row.write_iops_limit,
+        "read_bps_limit": row.read_bps_limit, "write_bps_limit": row.write_bps_limit, "cache": row.cache,
+    });
+    add_place(&mut volume, &row.storage_type, row.id, hypervisor, [&row.cluster, &row.pool]);
     volume["backing"] = match &row.image {
         Some(name) => json!({"name": name, "format": row.image_format, "path": row.image_path,
             "checksum": row.image_checksum}),

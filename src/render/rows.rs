@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Double, Integer, Json, Macaddr, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Double, Integer, Json, Macaddr, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -18,6 +18,7 @@ pub struct Rows {
     pub addresses: Vec<Address>,
     pub bonds: Vec<Bond>,
     pub hypervisor: Option<Hypervisor>,
+    pub tombstones: Vec<Tombstone>,
     pub virt_methods: Vec<VirtMethod>,
     pub vms: Vec<Vm>,
     pub volumes: Vec<Volume>,
@@ -35,6 +36,8 @@ pub struct Node {
     pub id: i64,
     #[diesel(sql_type = BigInt)]
     pub generation: i64,
+    #[diesel(sql_type = Bool)]
+    pub approved: bool,
     #[diesel(sql_type = Nullable<Text>)]
     pub location: Option<String>,
     #[diesel(sql_type = Text)]
@@ -129,6 +132,26 @@ pub struct Hypervisor {
     pub cpu_overcommit_ratio: f64,
     #[diesel(sql_type = Double)]
     pub ram_overcommit_ratio: f64,
+}
+
+/// What was removed from it.
+#[derive(QueryableByName)]
+pub struct Tombstone {
+    #[diesel(sql_type = SqlUuid)]
+    pub uuid: Uuid,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub name: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    pub number: i64,
+    /// Of a volume; a VM has none.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub storage_type: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub pool: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub cluster: Option<String>,
+    #[diesel(sql_type = Timestamptz)]
+    pub not_before: DateTime<Utc>,
 }
 
 /// A method that it offers.

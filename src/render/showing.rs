@@ -21,6 +21,8 @@ pub async fn nodes(tx: &Tx, nodes: &[i64], clusters: &[i64]) -> Result<Vec<(Stri
     UNION SELECT node_id FROM cluster JOIN ceph_osds ON cluster_id = cluster.id
     UNION SELECT h.node_id FROM cluster JOIN ceph_pools p ON p.cluster_id = cluster.id
         JOIN volumes d ON d.ceph_pool_id = p.id JOIN vms m ON m.id = d.vm_id JOIN hypervisors h ON h.id = m.hypervisor_id
+    UNION SELECT h.node_id FROM cluster JOIN ceph_pools p ON p.cluster_id = cluster.id
+        JOIN tombstones x ON x.ceph_pool_id = p.id JOIN hypervisors h ON h.id = x.hypervisor_id
     UNION SELECT unnest(",
     );
     let sql = sql

@@ -16,7 +16,8 @@ use crate::sql::{Sql, Statement};
 type Text = (&'static str, &'static str);
 
 const NODE: Text = (
-    "SELECT n.id, n.desired_generation AS generation, n.location, s.name AS state, n.environment, n.parameters
+    "SELECT n.id, n.desired_generation AS generation,
+    EXISTS (SELECT FROM node_approvals a WHERE a.node_id = n.id AND a.generation = n.desired_generation) AS approved, n.location, s.name AS state, n.environment, n.parameters
     FROM nodes n JOIN node_states s ON s.id = n.state_id WHERE n.fqdn = ",
     "",
 );
@@ -74,6 +75,17 @@ const HYPERVISOR: Text = (
     "",
 );
 
+// What has no place on this hypervisor cannot be there.
+const TOMBSTONES: Text = (
+    "SELECT x.uuid, x.name, x.number, t.name AS storage_type, p.name AS pool, c.name AS cluster, x.not_before
+    FROM nodes n JOIN hypervisors h ON h.node_id = n.id JOIN tombstones_in_force x ON x.hypervisor_id = h.id
+    LEFT JOIN storage_types t ON t.id = x.storage_type_id
+    LEFT JOIN ceph_pools p ON p.id = x.ceph_pool_id LEFT JOIN ceph_clusters c ON c.id = p.cluster_id
+    WHERE CASE WHEN t.name IS NULL OR t.name = 'rbd' THEN TRUE WHEN t.name = 'lvm' THEN h.vg_name IS NOT NULL
+        ELSE h.local_storage_path IS NOT NULL END AND n.fqdn = ",
+    " ORDER BY x.uuid",
+);
+
 const VIRT_METHODS: Text = (
     "SELECT v.name FROM hypervisors h JOIN nodes n ON n.id = h.node_id
     JOIN hypervisor_virt_methods o ON o.hypervisor_id = h.id JOIN virt_methods v ON v.id = o.virt_method_id
@@ -124,7 +136,9 @@ macro_rules! of_clusters {
     UNION SELECT cluster_id FROM ceph_osds WHERE node_id = (SELECT id FROM node)
     UNION SELECT p.cluster_id FROM hypervisors h JOIN vms m ON m.hypervisor_id = h.id
         JOIN volumes d ON d.vm_id = m.id JOIN ceph_pools p ON p.id = d.ceph_pool_id
-        WHERE h.node_id = (SELECT id FROM node))
+        WHERE h.node_id = (SELECT id FROM node)
+    UNION SELECT p.cluster_id FROM hypervisors h JOIN tombstones_in_force x ON x.hypervisor_id = h.id
+        JOIN ceph_pools p ON p.id = x.ceph_pool_id WHERE h.node_id = (SELECT id FROM node))
 ",
                 $rows
             ),
@@ -158,6 +172,7 @@ pub async fn read(tx: &Tx, fqdn: &str) -> Result<Rows> {
         addresses,
         bonds,
         hypervisor,
+        tombstones,
         virt_methods,
         vms,
         volumes,
@@ -174,6 +189,7 @@ pub async fn read(tx: &Tx, fqdn: &str) -> Result<Rows> {
         load(tx, fqdn, ADDRESSES),
         load(tx, fqdn, BONDS),
         load(tx, fqdn, HYPERVISOR),
+        load(tx, fqdn, TOMBSTONES),
         load(tx, fqdn, VIRT_METHODS),
         load(tx, fqdn, VMS),
         load(tx, fqdn, VOLUMES),
@@ -193,6 +209,7 @@ pub async fn read(tx: &Tx, fqdn: &str) -> Result<Rows> {
         addresses,
         bonds,
         hypervisor,
+        tombstones,
         virt_methods,
         vms,
         volumes,

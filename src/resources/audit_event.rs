@@ -75,7 +75,7 @@ pub async fn record(tx: &Tx, events: &[NewAuditEvent]) -> Result<()> {
 }
 
 const ACTIONS: &[&str] =
-    &["create", "update", "delete", "issue", "set_password", "remove_password", "login", "refuse", "read"];
+    &["create", "update", "delete", "issue", "approve", "set_password", "remove_password", "login", "refuse", "read"];
 
 impl Resource for AuditEvent {
     const NAME: &'static str = "audit-events";

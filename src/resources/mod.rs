@@ -30,6 +30,7 @@ mod snapshot;
 mod storage_type;
 mod team;
 mod token;
+mod tombstone;
 mod user;
 mod virt_method;
 mod vlan;
@@ -64,6 +65,7 @@ pub use self::{
     storage_type::StorageType,
     team::Team,
     token::Token,
+    tombstone::Tombstone,
     user::User,
     virt_method::VirtMethod,
     vlan::Vlan,
@@ -79,6 +81,7 @@ pub static KINDS: &[&dyn Kind] = &[
     Vm::KIND,
     Volume::KIND,
     Snapshot::KIND,
+    Tombstone::KIND,
     Image::KIND,
     Interface::KIND,
     Bond::KIND,
@@ -136,9 +139,10 @@ mod prelude {
         crud,
         db::Tx,
         error::Result,
+        leaving::Leaves,
         policy::Realm,
         query::Query,
-        resource::{Nothing, Resource, Rule},
+        resource::{Action, Nothing, Resource, Rule},
         sql::Sql,
         value_type::{Link, Owned, Type, Word},
     };

@@ -78,6 +78,11 @@ impl Resource for Node {
         "environment": "production", "parameters": {"ntp": "yes"}}"#;
     const SHOWN_IN: &'static str = "SELECT changed.id, NULL::int8 \
         UNION ALL SELECT NULL, cluster_id FROM ceph_mons WHERE ceph_mons.node_id = changed.id";
+    const ACTIONS: &'static [Action] = &[Action {
+        path: "approve",
+        text: "Approve what is removed",
+        sends: Some(("generation", "desired_generation")),
+    }];
     type New = NewNode;
     crud!(nodes as nodes_with_status: list find lock_table insert update delete);
 }

@@ -73,7 +73,7 @@ impl Resource for Token {
         field: "user",
         detail: "must be given, or a node, or a compiler: exactly one of the three",
     }];
-    const ACTIONS: &'static [(&'static str, &'static str)] = &[("secret", "Issue a new secret")];
+    const ACTIONS: &'static [Action] = &[Action { path: "secret", text: "Issue a new secret", sends: None }];
     const REALM: Realm = Realm::Access;
     type New = NewToken;
     crud!(tokens: list find lock insert update delete);

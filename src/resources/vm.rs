@@ -99,6 +99,11 @@ impl Resource for Vm {
             detail: "has no local_storage_path or vg_name for a volume of this VM",
         },
     ];
+    const LEAVES: Option<&'static Leaves> = Some(&Leaves {
+        place: "hypervisor",
+        statement: "SELECT hypervisor_id AS hypervisor, uuid, name, vms.id AS number, NULL AS storage_type, NULL AS ceph_pool \
+            FROM vms WHERE vms.id = changed.id AND hypervisor_id IS NOT NULL",
+    });
     const REALM: Realm = Realm::Customer;
 
     type New = NewVm;

@@ -106,6 +106,13 @@ impl Resource for Volume {
         },
         Rule { constraint: "volumes_size_of_image_check", field: "size_bytes", detail: "is less than the image has" },
     ];
+    // One that leaves its VM, or moves with it, is the only place of its data: it leaves nothing.
+    const LEAVES: Option<&'static Leaves> = Some(&Leaves {
+        place: "",
+        statement: "SELECT hypervisor_id AS hypervisor, volumes.uuid, vms.name, volumes.id AS number, \
+            storage_type_id AS storage_type, ceph_pool_id AS ceph_pool \
+            FROM volumes JOIN vms ON vms.id = vm_id WHERE volumes.id = changed.id AND hypervisor_id IS NOT NULL",
+    });
     const REALM: Realm = Realm::Customer;
 
     type New = NewVolume;

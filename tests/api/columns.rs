@@ -81,8 +81,9 @@ impl Catalog {
         if !fits {
             return Some(format!("is {sql_type} in the table"));
         }
-        // A UUID that is not given is made by the server.
-        let must_be_given = *never_null && !has_value && !column.ty.is_uuid();
+        // A UUID that need not be given is made by the server.
+        let is_made = column.ty.is_uuid() && !column.required;
+        let must_be_given = *never_null && !has_value && !is_made;
         if column.writable && column.required != must_be_given {
             return Some(format!("is required: {}, must be given to the table: {must_be_given}", column.required));
         }

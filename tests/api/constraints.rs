@@ -52,6 +52,22 @@ const CHECKS: &[(&str, &str)] = &[
     ("compilers_filter_given_check", "INSERT INTO compilers (name, serves) VALUES ('a', 'filter')"),
     ("compilers_node_filter_check", "INSERT INTO compilers (name, serves, node_filter) VALUES ('a', 'filter', '')"),
     ("compilers_serves_check", "INSERT INTO compilers (name, serves) VALUES ('a', 'some')"),
+    (
+        "tombstones_ceph_pool_check",
+        "INSERT INTO tombstones (hypervisor_id, uuid, number, ceph_pool_id, not_before) SELECT h.id, gen_random_uuid(), 99, p.id, now() FROM hypervisors h, ceph_pools p LIMIT 1",
+    ),
+    (
+        "tombstones_gone_check",
+        "INSERT INTO tombstones (hypervisor_id, uuid, number, not_before) SELECT hypervisor_id, uuid, 99, now() FROM vms WHERE hypervisor_id IS NOT NULL LIMIT 1",
+    ),
+    (
+        "tombstones_name_check",
+        "INSERT INTO tombstones (hypervisor_id, uuid, number, name, not_before) SELECT id, gen_random_uuid(), 99, '', now() FROM hypervisors LIMIT 1",
+    ),
+    (
+        "tombstones_number_check",
+        "INSERT INTO tombstones (hypervisor_id, uuid, number, not_before) SELECT id, gen_random_uuid(), 0, now() FROM hypervisors LIMIT 1",
+    ),
     ("hypervisors_cores_check", "UPDATE hypervisors SET cores = 0"),
     ("hypervisors_cpu_overcommit_ratio_check", "UPDATE hypervisors SET cpu_overcommit_ratio = 0"),
     ("hypervisors_cpu_overcommit_ratio_check", "UPDATE hypervisors SET cpu_overcommit_ratio = 'NaN'"),
@@ -213,6 +229,17 @@ async fn every_reference_and_every_key_holds_in_the_database() {
     for (list, body) in [
         ("ceph-clusters", json!({"name": "second"})),
         ("ceph-pools", json!({"name": "second", "cluster": "second"})),
+        (
+            "tombstones",
+            json!({"hypervisor": "hv01.example.com", "uuid": "00000000-0000-4000-8000-000000000098",
+            "number": 98, "storage_type": "rbd",
+            "ceph_pool": "second", "not_before": "2026-12-01T02:00:00Z"}),
+        ),
+        (
+            "tombstones",
+            json!({"hypervisor": "hv01.example.com", "uuid": "00000000-0000-4000-8000-000000000099",
+            "number": 99, "storage_type": "rbd", "ceph_pool": "second", "not_before": "2026-12-01T02:00:00Z"}),
+        ),
         ("images", json!({"name": "second", "format": "raw", "path": "/second", "size_bytes": 1})),
         ("teams", json!({"organization": "acme", "name": "second", "role": "viewer", "users": ["hank"]})),
         ("users", json!({"name": "second", "account_type": "person", "state": "active"})),
@@ -228,6 +255,7 @@ async fn every_reference_and_every_key_holds_in_the_database() {
     app.json(Method::Put, "/v1/users/hank/password", password).await.is(Status::NoContent);
     sql(&app.dsn, "UPDATE users SET openid_subject = name").await;
     sql(&app.dsn, &format!("{RUN}; {RUN}; INSERT INTO node_facts (node_id, facts) SELECT id, '{{}}' FROM nodes")).await;
+    sql(&app.dsn, "INSERT INTO node_approvals (node_id, generation) SELECT id, 1 FROM nodes").await;
     assert_eq!(Browser::new(&app).log_in("", TOKEN).await.status, 303);
     let mut wrong = vec![];
     for row in rows(&app.dsn, OTHERS).await {

@@ -75,7 +75,7 @@ async fn every_view_shows_what_was_posted() {
         let mut document = posted.expected(fqdn);
         let clusters = if document["ceph"].is_null() { json!({}) } else { json!({"0x1f": cluster["generation"]}) };
         document["meta"] = json!({"schema": 1, "node_id": node["id"], "generation": node["desired_generation"],
-            "clusters": clusters});
+            "approved": false, "clusters": clusters});
         let mut parameters = json!({"fqdn": fqdn, "location": "2026-01-01", "state": "running",
             "roles": document["roles"], "generation": node["desired_generation"]});
         for (name, value) in document["node"]["parameters"].as_object().expect("an object") {

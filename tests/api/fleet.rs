@@ -198,7 +198,29 @@ async fn hypervisor(app: &App, vlans: &[Value]) -> Value {
         vms.insert(uuid(number), vm);
     }
     shown["vms"] = vms.into();
+    shown["tombstones"] = tombstones(app).await;
     shown
+}
+
+/// Of a VM, and of a volume of each type that has its place on the hypervisor.
+async fn tombstones(app: &App) -> Value {
+    let not_before = "2026-12-08T02:00:00Z";
+    let one = |number: u32| json!({"hypervisor": ALL_ROLES, "uuid": uuid(number), "number": number, "not_before": not_before});
+    let mut vm = one(900);
+    vm["name"] = json!("0x1f");
+    post(app, "tombstones", vm).await;
+    for (number, storage_type) in [(901, "qcow2"), (902, "lvm")] {
+        let mut volume = one(number);
+        volume["storage_type"] = json!(storage_type);
+        post(app, "tombstones", volume).await;
+    }
+    json!({
+        "vms": {uuid(900): {"name": "0x1f", "domain": "vm-900", "not_before": not_before}},
+        "volumes": {
+            uuid(901): {"type": "qcow2", "path": "/srv/%{x} 😀/vol-901.qcow2", "not_before": not_before},
+            uuid(902): {"type": "lvm", "vg": "012", "lv": "vol-902", "not_before": not_before},
+        },
+    })
 }
 
 async fn vm_interface(app: &App, vm: &Value, vlans: &[Value]) -> Value {

@@ -235,6 +235,12 @@ impl App {
         virtapi::housekeeping::forget_old(db, &Settings::default()).await;
     }
 
+    /// Has the server take away tombstones, as one that runs does from time to time.
+    pub async fn clear_tombstones(&self) {
+        virtapi::housekeeping::clear_tombstones(self.client.rocket().state::<virtapi::db::Db>().expect("is managed"))
+            .await;
+    }
+
     /// What the server has seen, and has not recorded yet.
     pub fn sightings(&self) -> &Sightings {
         self.client.rocket().state::<Arc<Sightings>>().expect("is managed")

@@ -36,6 +36,7 @@ mod outage;
 mod rates;
 mod readme;
 mod relations;
+mod removals;
 mod reports;
 mod salt;
 mod schema;

@@ -158,6 +158,17 @@ fn parts() -> Vec<(&'static str, Vec<Value>)> {
             ],
         ),
         (
+            "tombstones",
+            vec![
+                json!({"hypervisor": "hv1.example.com", "uuid": uuid(31), "number": 71, "name": "gone",
+                    "not_before": "2026-12-01T02:00:00Z"}),
+                json!({"hypervisor": "hv1.example.com", "uuid": uuid(32), "number": 72, "storage_type": "qcow2",
+                    "not_before": "2026-12-01T02:00:00Z"}),
+                json!({"hypervisor": "hv2.example.com", "uuid": uuid(33), "number": 73, "storage_type": "rbd",
+                    "ceph_pool": "cold", "not_before": "2026-12-01T02:00:00Z"}),
+            ],
+        ),
+        (
             "snapshots",
             vec![
                 json!({"volume": uuid(21), "name": "nightly", "take_at": "2026-12-01T02:00:00Z"}),

@@ -1,0 +1,49 @@
+//! That somebody approves what a node's document removes, however much that is. It makes one more generation, which says so,
+//! and the next change of the document makes one that no longer does. It knows nodes, and not what is removed.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use crate::db::Tx;
+use crate::error::{Error, Result};
+use crate::resource::Resource;
+use crate::resources::Node;
+use crate::schema::node_approvals;
+use crate::shown::lock_structure;
+use crate::work::Work;
+use crate::{natural_key, policy};
+
+/// A generation that was approved.
+pub struct Approved {
+    /// The node's id.
+    pub node: i64,
+    /// The generation that says so.
+    pub generation: i64,
+}
+
+/// Approves this generation of a node's document.
+///
+/// # Errors
+/// Not found, [`Error::Forbidden`], [`Error::Conflict`] when the document is at another generation, or [`Error::Away`].
+pub async fn approve(tx: &Tx, key: &str, generation: i64) -> Result<Approved> {
+    policy::write(&tx.actor, Node::KIND)?;
+    lock_structure(tx, false).await?;
+    let row = Node::KIND.lock(tx, &natural_key::condition(Node::KIND, key)?).await?;
+    let current = &row["desired_generation"];
+    if *current != generation {
+        let detail = format!("is {current} by now: look at what that removes, and approve it");
+        return Err(Error::Conflict(vec![("generation".to_owned(), detail)]));
+    }
+    let (id, next) = (row.id(), generation + 1);
+    let approval = diesel::insert_into(node_approvals::table)
+        .values((node_approvals::node_id.eq(id), node_approvals::generation.eq(next)))
+        .on_conflict(node_approvals::node_id)
+        .do_update()
+        .set(node_approvals::generation.eq(next));
+    approval.execute(&mut tx.conn()).await?;
+    let mut work = Work::new(tx);
+    work.trail.approved(Node::KIND, id);
+    work.shown.nodes.insert(id);
+    work.finish().await?;
+    Ok(Approved { node: id, generation: next })
+}

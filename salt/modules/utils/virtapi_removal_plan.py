@@ -34,14 +34,11 @@ def plan(vms, volumes, tombstones, domains, there, approved, max_removals, now):
             wrong.append(uuid)
         elif uuid in domains:
             found[uuid] = domains[uuid]["state"]
-    over = {kind: _over(each, now) for kind, each in tombstones.items()}
     made = {
         "stop": [uuid for uuid, state in found.items() if state != "stopped"],
-        "undefine": [uuid for uuid in over["vms"] if uuid in found],
-        "delete": [uuid for uuid in over["volumes"] if uuid in there],
+        "undefine": [uuid for uuid in _over(tombstones["vms"], now) if uuid in found],
+        "delete": [uuid for uuid in _over(tombstones["volumes"], now) if uuid in there],
     }
-    gone = [uuid for uuid in over["vms"] if uuid not in domains]
-    gone += [uuid for uuid in over["volumes"] if uuid not in there]
     shares = [
         (len(set(made["stop"] + made["undefine"])), vms + len(found), "virtual machines"),
         (len(made["delete"]), volumes + len(set(there) & set(tombstones["volumes"])), "volumes"),
@@ -50,7 +47,14 @@ def plan(vms, volumes, tombstones, domains, there, approved, max_removals, now):
     refused = " and ".join("{} of {} {}".format(*each) for each in most) if most and not approved else None
     if refused:
         made = dict.fromkeys(made, [])
-    return dict(made, removed=gone, wrong=wrong, refused=refused)
+    return dict(made, removed=removed(tombstones, domains, there, now), wrong=wrong, refused=refused)
+
+
+def removed(tombstones, domains, there, now):
+    """Return UUIDs of what is over, and nothing of it is there."""
+    return [uuid for uuid in _over(tombstones["vms"], now) if uuid not in domains] + [
+        uuid for uuid in _over(tombstones["volumes"], now) if uuid not in there
+    ]
 
 
 def now():

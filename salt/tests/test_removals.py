@@ -49,7 +49,8 @@ class Hypervisor(test_states.Hypervisor):
         if words[0] == "lvs" and "--select" in words:
             return next(found for name, found in self.logical.items() if name.split("/")[1] in words[-1])
         if words[0] == "lvs":
-            rows = [dict(zip(("vg_name", "lv_name"), name.split("/")), lv_size=4, vg_extent_size=4) for name in self.logical]
+            names = (dict(zip(("vg_name", "lv_name"), name.split("/"))) for name in self.logical)
+            rows = [dict(name, lv_size=4, vg_extent_size=4) for name in names]
             return json.dumps({"report": [{"lv": rows}]})
         if words[0] == "lvremove":
             del self.logical[words[-1]]

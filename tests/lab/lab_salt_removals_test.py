@@ -12,6 +12,11 @@ from lab_salt import SaltNode
 REMOVALS = "virtapi_removals"
 FAR_AHEAD = "2999-01-01T00:00:00Z"
 LONG_AGO = "2020-01-01T00:00:00Z"
+# That the logical volume `backup` is a snapshot of `vol-1`, as LVM notes it.
+SNAPSHOT = """
+snapshot0 { id = "aaaaaa-aaaa-aaaa-aaaa-aaaa-aaaa-aaaaaa" status = ["READ", "WRITE", "VISIBLE"] flags = [] segment_count = 1
+    segment1 { start_extent = 0 extent_count = 4 type = "snapshot" chunk_size = 8 origin = "vol-1" cow_store = "backup" } }
+"""
 
 
 def machine_tombstone(machine, not_before):
@@ -83,6 +88,11 @@ class SaltRemovalsTest(Removals):
 
     def files(self):
         return sorted(path.name for path in self.node.storage.iterdir())
+
+    def kept(self):
+        """What libvirt has of machines besides their definitions."""
+        return sorted(path.name for place in ("save", "snapshot", "checkpoint")
+                      for path in self.node.path(f"/var/lib/libvirt/qemu/{place}").rglob("*") if path.is_file())
 
     def test_a_machine_and_its_volume(self):
         self.converge(self.machines(1, 2))
@@ -158,12 +168,11 @@ class SaltRemovalsTest(Removals):
         self.node.virsh("checkpoint-create-as", "vm-9001", "since")
         self.node.virsh("snapshot-create-as", "vm-9001", "before")
         self.node.virsh("managedsave", "vm-9001")
+        self.assertEqual(self.kept(), ["before.xml", "since.xml", "vm-9001.save"])
         run = self.apply({}, gone=self.gone(LONG_AGO, 1))
         self.assert_ran(run, REMOVALS)
         self.assertEqual((self.states(), self.files()), ({}, ["vol-1.qcow2"]))
-        left = [path.name for place in ("save", "snapshot", "checkpoint")
-                for path in self.node.path(f"/var/lib/libvirt/qemu/{place}").rglob("*") if path.is_file()]
-        self.assertEqual(left, [])
+        self.assertEqual(self.kept(), [])
 
     def test_a_machine_that_runs_is_stopped_first_and_one_that_is_not_defined_is_gone_then(self):
         self.converge(self.machines(1, 2))
@@ -289,6 +298,21 @@ class SaltLvmRemovalsTest(Removals):
         self.assert_failed(run)
         self.assertIn(f"{self.group}/vol-2 is kept: domain vm-9002 has it", run.said)
         self.assertEqual(self.names(), ["foreign", "vol-2"])
+
+    def test_a_snapshot(self):
+        self.make("vol-1", "backup")
+        # Only what LVM notes of one: to make it needs the device mapper.
+        noted = self.node.dir / "noted"
+        self.node.run("vgcfgbackup", "-f", noted, self.group)
+        text = noted.read_text(encoding="utf-8")
+        noted.write_text(text.replace("logical_volumes {", "logical_volumes {" + SNAPSHOT, 1), encoding="utf-8")
+        self.node.run("vgcfgrestore", "-f", noted, self.group)
+        removed = {uuid(1001): volume_tombstone(volume(1, "lvm", vg=self.group, lv="vol-1"), LONG_AGO)}
+        run = self.apply({}, volumes=removed)
+        self.assert_failed(run)
+        self.assertEqual(run.state(REMOVALS)["comment"], f"{self.group}/vol-1 has snapshots: backup")
+        self.assertEqual(self.names(), ["backup", "vol-1"])
+
 
 class SaltCephRemovalsTest(Removals):
     def setUp(self):

@@ -126,7 +126,7 @@ def resume(uuid):
 
 
 def shut_down(uuid, seconds, paused=False):
-    """Ask a domain to shut down, and return whether it has within so many seconds; one that is paused goes on for that."""
+    """Ask a domain to shut down, and return whether it has in so many seconds; one that is paused goes on for that."""
     if paused:
         resume(uuid)
     _virsh("shutdown", uuid)

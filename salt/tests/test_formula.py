@@ -111,6 +111,34 @@ def test_a_hypervisor_is_converged_with_the_settings_of_the_site(show_sls):
     assert argument(states, "virtapi_document", "hypervisor") == EXAMPLE["virtapi"]["hypervisor"]
 
 
+@pytest.mark.parametrize("site", [{}, {"max_removals": 1, "rbd_user": "x", "shutdown_timeout": 5}])
+def test_tombstones_have_one_state_after_all_machines(show_sls, site):
+    code, states = show_sls(of_roles("hypervisor"), "virtapi", virtapi_hypervisor=site)
+    assert code == 0
+    document = EXAMPLE["virtapi"]
+    expected = dict({"max_removals": 20, "rbd_user": "libvirt", "shutdown_timeout": 60}, **site)
+    expected.update(name="tombstones", fqdn="hv01.example.com", clusters=document["ceph"]["clusters"])
+    expected.update(meta=document["meta"], hypervisor=document["hypervisor"])
+    assert function(states, "virtapi_removals") == "virtapi_removals.applied"
+    assert {key: argument(states, "virtapi_removals", key) for key in expected} == expected
+    for key in ("clusters", "rbd_user"):
+        assert argument(states, "virtapi_observation", key) == expected[key]
+    order = {name: argument(states, name, "order") for name in ("virtapi_removals", "virtapi_observation")}
+    assert order == {"virtapi_removals": -1, "virtapi_observation": "last"}
+
+
+@pytest.mark.parametrize("tombstones", [None, {"vms": {}, "volumes": {}}, "absent"])
+def test_without_tombstones_nothing_is_to_be_removed(show_sls, tombstones):
+    pillar = copy.deepcopy(of_roles("hypervisor"))
+    if tombstones == "absent":
+        del pillar["virtapi"]["hypervisor"]["tombstones"]
+    else:
+        pillar["virtapi"]["hypervisor"]["tombstones"] = tombstones
+    code, states = show_sls(pillar, "virtapi")
+    assert code == 0
+    assert "virtapi_removals" not in states and argument(states, "virtapi_observation", "clusters") == {}
+
+
 @pytest.mark.parametrize(
     "bond, vlan, switch, expected",
     [
@@ -146,6 +174,10 @@ def test_that_a_document_was_applied_is_told_only_where_all_of_it_is(show_sls, r
         ({"manage": "no"}, "must be true or false"),
         ({"switch": "vale"}, "must be linux or openvswitch"),
         ({"shutdown_timeout": 0}, "a number of seconds"),
+        ({"max_removals": 0}, "must be per cent, from 1 to 100"),
+        ({"max_removals": 101}, "must be per cent, from 1 to 100"),
+        ({"max_removals": "20"}, "must be per cent, from 1 to 100"),
+        ({"max_removals": True}, "must be per cent, from 1 to 100"),
     ],
 )
 def test_a_wrong_setting_stops_the_run(show_sls, site, message):

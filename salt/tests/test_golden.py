@@ -6,9 +6,12 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 import virtapi_domain_xml
+import virtapi_removal_plan
 from virtapi_segment import Segment, cable
 
 GOLDEN = os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, "tests", "golden")
+with open(os.path.join(GOLDEN, "removals.json"), encoding="utf-8") as file:
+    REMOVALS = json.load(file)
 CASES = sorted(name for name in os.listdir(GOLDEN) if os.path.exists(os.path.join(GOLDEN, name, "document.json")))
 
 
@@ -57,6 +60,11 @@ def test_the_devices_of_each_bridge(case):
                 "group": segment.group if segment.kind == "vxlan" else None,
             }
     assert made == json.loads(read(case, "bridges.json"))
+
+
+@pytest.mark.parametrize("case", REMOVALS, ids=[case["about"] for case in REMOVALS])
+def test_what_is_removed(case):
+    assert virtapi_removal_plan.plan(**case["given"]) == case["plan"]
 
 
 def test_the_names_of_disks():

@@ -1,6 +1,7 @@
 #!jinja|json
-{# A hypervisor: its own settings, and a state for each VM, each of its volumes and the bridge of each of its interfaces.
-   Without `manage` they carry the data and change nothing. #}
+{# A hypervisor: its own settings, and a state for each VM, each of its volumes and the bridge of each of its interfaces;
+   then one for all tombstones, for a volume may be a part of a VM until then. Without `manage` they carry the data and
+   change nothing. #}
 {%- from "virtapi/map.jinja" import document, settings with context %}
 {%- if "hypervisor" not in document %}
   {{- raise("virtapi: virtapi.hypervisor is assigned to a node that is no hypervisor") }}
@@ -55,10 +56,31 @@
   {%- do states.update({"virtapi_vm_" ~ vm_uuid: {("virtapi_domain.present" if manage else "test.nop"): arguments}}) %}
 {%- endfor %}
 {%- if manage %}
+  {%- set tombstones = document["hypervisor"].get("tombstones") or {"vms": {}, "volumes": {}} %}
+  {%- set used = {} %}
+  {%- for volume in tombstones["volumes"].values() if volume["type"] == "rbd" %}
+    {%- do used.update({volume["cluster"]: clusters.get(volume["cluster"])}) %}
+  {%- endfor %}
+  {#- States are in the order of their names, unless they say something else; -1 is before the last ones. #}
+  {%- if tombstones["vms"] or tombstones["volumes"] %}
+    {%- do states.update({"virtapi_removals": {"virtapi_removals.applied": [
+      {"name": "tombstones"},
+      {"hypervisor": document["hypervisor"]},
+      {"meta": document["meta"]},
+      {"fqdn": document["node"]["fqdn"]},
+      {"clusters": used},
+      {"rbd_user": settings["rbd_user"]},
+      {"shutdown_timeout": settings["shutdown_timeout"]},
+      {"max_removals": settings["max_removals"]},
+      {"order": -1},
+    ]}}) %}
+  {%- endif %}
   {%- do states.update({"virtapi_observation": {"virtapi_document.observed": [
     {"hypervisor": document["hypervisor"]},
     {"switch": settings["switch"]},
     {"uplink": settings["uplink"]},
+    {"clusters": used},
+    {"rbd_user": settings["rbd_user"]},
     {"order": "last"},
   ]}}) %}
 {%- endif %}

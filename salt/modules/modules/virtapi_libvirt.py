@@ -6,6 +6,7 @@ Questions and commands to the libvirt of this machine. What is to be done, the s
 
 import os
 import secrets
+import time
 
 import salt.utils.files
 import salt.utils.platform
@@ -29,8 +30,8 @@ def domains():
     """
     Return all domains by UUID, as they were when this run first asked.
 
-    Each has ``uuid``, ``persistent``, ``autostart``, ``state`` (running, paused, stopped or crashed), ``reason``, and as
-    XML ``defined`` and ``running`` (None when it does not run).
+    Each has ``uuid``, ``persistent``, ``autostart``, ``state`` (running, paused, stopped or crashed), ``reason``,
+    ``active`` (whether it has an emulator), and as XML ``defined`` and ``running`` (None when it does not run).
 
     .. code-block:: bash
 
@@ -124,9 +125,17 @@ def resume(uuid):
     _virsh("resume", uuid)
 
 
-def shutdown(uuid):
-    """Ask a domain to shut down."""
+def shut_down(uuid, seconds, paused=False):
+    """Ask a domain to shut down, and return whether it has in so many seconds; one that is paused goes on for that."""
+    if paused:
+        resume(uuid)
     _virsh("shutdown", uuid)
+    deadline = time.monotonic() + seconds
+    while virtapi_virsh.active(_virsh("domstate", uuid)):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+    return True
 
 
 def destroy(uuid):
@@ -134,9 +143,9 @@ def destroy(uuid):
     _virsh("destroy", uuid)
 
 
-def state(uuid):
-    """Return running, paused, stopped or crashed, as it is now."""
-    return virtapi_virsh.state(_virsh("domstate", uuid))[0]
+def undefine(uuid):
+    """Undefine a domain, with what libvirt keeps of it; its disks stay."""
+    _virsh("undefine", uuid, "--managed-save", "--nvram", "--snapshots-metadata", "--checkpoints-metadata")
 
 
 def _ask(only=None):

@@ -1,7 +1,8 @@
 """
 Volumes of virtual machines, as the document has them: files (qcow2, raw), logical volumes, images in a pool of Ceph.
 
-How large they are, how they are made and how they grow. When that may be, the state ``virtapi_volume`` decides.
+How large they are, how they are made, grow and are deleted. When that may be, the states ``virtapi_volume`` and
+``virtapi_removals`` decide.
 """
 
 import collections
@@ -14,6 +15,7 @@ import salt.utils.files
 import salt.utils.path
 import salt.utils.platform
 import virtapi_command
+import virtapi_open_file
 from salt.exceptions import CommandExecutionError
 
 # QEMU rounds up to sectors.
@@ -42,6 +44,13 @@ def source(volume):
     return {"lvm": "/dev/", "rbd": "rbd:"}.get(volume["type"], "") + place(volume)
 
 
+def places(vms):
+    """Return where all volumes of these machines are, and the golden images that they are made on."""
+    volumes = [volume for vm in vms.values() for volume in vm["volumes"]]
+    found = {place(volume) for volume in volumes} | {(volume["backing"] or {}).get("path") for volume in volumes}
+    return found - {None}
+
+
 def size(volume, cluster=None, rbd_user="libvirt"):
     """
     Return its size in bytes, None when it is not there.
@@ -65,6 +74,42 @@ def create(volume, cluster=None, rbd_user="libvirt"):
 def grow(volume, cluster=None, rbd_user="libvirt", in_use=False):
     """Make a volume larger; one in use only where its QEMU, which has to be told as well, does not do that itself."""
     _KINDS[volume["type"]].grow(volume, cluster, rbd_user, in_use)
+    forget()
+
+
+def there(volumes, clusters=None, rbd_user="libvirt"):
+    """
+    Return which of these volumes are there, by UUID; and of which that cannot be known, with why.
+
+    One question for each pool and all volume groups, whether or not it is answered.
+
+    volumes
+        By UUID, as the document has them.
+    clusters
+        The Ceph clusters by name, as the document has them.
+    """
+    found, unknown, failed = [], {}, {}
+    for uuid, volume in sorted(volumes.items()):
+        kind = _KINDS.get(volume["type"])
+        cluster = (clusters or {}).get(volume.get("cluster"))
+        asked = (volume["type"], volume.get("cluster"), volume.get("pool"))
+        if kind is None:
+            unknown[uuid] = "type {} is none that is managed".format(volume["type"])
+        elif volume["type"] == "rbd" and not cluster:
+            unknown[uuid] = "cluster {} is not described".format(volume["cluster"])
+        elif asked in failed:
+            unknown[uuid] = failed[asked]
+        else:
+            try:
+                found.extend([uuid] if kind.exists(volume, cluster, rbd_user) else [])
+            except (CommandExecutionError, OSError) as error:
+                failed[asked] = unknown[uuid] = str(error)
+    return found, unknown
+
+
+def delete(volume, cluster=None, rbd_user="libvirt"):
+    """Delete a volume that is there, or raise where somebody has it open."""
+    _KINDS[volume["type"]].delete(volume, cluster, rbd_user)
     forget()
 
 
@@ -164,6 +209,20 @@ def _file_grow(volume, cluster, rbd_user, in_use):
         _run("qemu-img", "resize", "-q", "-f", volume["type"], volume["path"], volume["size_bytes"])
 
 
+def _file_exists(volume, cluster, rbd_user):
+    return os.path.lexists(volume["path"])
+
+
+def _file_delete(volume, cluster, rbd_user):
+    path = volume["path"]
+    if not os.path.isabs(path) or os.path.islink(path) or not os.path.isfile(path):
+        raise CommandExecutionError("{} is no file: it is left alone".format(path))
+    users = virtapi_open_file.users(path)
+    if users:
+        raise CommandExecutionError("{} is open: {}".format(path, ", ".join(users)))
+    os.unlink(path)
+
+
 def _logical():
     """Bytes and extent of each logical volume by ``vg/lv``, in one question for all."""
     if _LOGICAL not in __context__:
@@ -191,6 +250,19 @@ def _logical_grow(volume, cluster, rbd_user, in_use):
     _run("lvextend", "--size", "{}b".format(volume["size_bytes"]), place(volume))
 
 
+def _logical_exists(volume, cluster, rbd_user):
+    return place(volume) in _logical()
+
+
+def _logical_delete(volume, cluster, rbd_user):
+    # LVM would take them away as well, and asks nobody who says yes to all.
+    which = 'vg_name="{vg}" && origin="{lv}"'.format(**volume)
+    snapshots = _run("lvs", "--noheadings", "-o", "lv_name", "--select", which).split()
+    if snapshots:
+        raise CommandExecutionError("{} has snapshots: {}".format(place(volume), ", ".join(snapshots)))
+    _run("lvremove", "--yes", place(volume))
+
+
 def _connection(volume, cluster, rbd_user):
     """Words for rbd that say which cluster, who, and where."""
     mons = []
@@ -201,13 +273,17 @@ def _connection(volume, cluster, rbd_user):
 
 
 def _image_size(volume, cluster, rbd_user):
-    """One question for each pool."""
+    return _images(volume, cluster, rbd_user).get(volume["image"])
+
+
+def _images(volume, cluster, rbd_user):
+    """Bytes of each image of a pool, in one question for all."""
     words = tuple(_connection(volume, cluster, rbd_user) + ["ls", "--long", "--format", "json", volume["pool"]])
     known = __context__.setdefault(_IMAGES, {})
     if words not in known:
         images = json.loads(_run("rbd", *words))
         known[words] = {image["image"]: image["size"] for image in images if "snapshot" not in image}
-    return known[words].get(volume["image"])
+    return known[words]
 
 
 def _image_create(volume, cluster, rbd_user):
@@ -222,11 +298,36 @@ def _image_grow(volume, cluster, rbd_user, in_use):
         _run("rbd", *words, "--size", "{}B".format(volume["size_bytes"]), place(volume))
 
 
-_Kind = collections.namedtuple("_Kind", "place size create grow")
-_FILE = _Kind(lambda volume: volume["path"], _file_size, _file_create, _file_grow)
+def _image_exists(volume, cluster, rbd_user):
+    return volume["image"] in _images(volume, cluster, rbd_user)
+
+
+def _image_delete(volume, cluster, rbd_user):
+    # Ceph refuses it for one that has watchers or snapshots.
+    _run("rbd", *_connection(volume, cluster, rbd_user), "rm", "--no-progress", place(volume))
+
+
+_Kind = collections.namedtuple("_Kind", "place exists size create grow delete")
+_FILE = _Kind(lambda volume: volume["path"], _file_exists, _file_size, _file_create, _file_grow, _file_delete)
+_LOGICAL_VOLUME = _Kind(
+    lambda volume: "{vg}/{lv}".format(**volume),
+    _logical_exists,
+    _logical_size,
+    _logical_create,
+    _logical_grow,
+    _logical_delete,
+)
+_IMAGE = _Kind(
+    lambda volume: "{pool}/{image}".format(**volume),
+    _image_exists,
+    _image_size,
+    _image_create,
+    _image_grow,
+    _image_delete,
+)
 _KINDS = {
     "qcow2": _FILE,
     "raw": _FILE,
-    "lvm": _Kind(lambda volume: "{vg}/{lv}".format(**volume), _logical_size, _logical_create, _logical_grow),
-    "rbd": _Kind(lambda volume: "{pool}/{image}".format(**volume), _image_size, _image_create, _image_grow),
+    "lvm": _LOGICAL_VOLUME,
+    "rbd": _IMAGE,
 }

@@ -7,6 +7,7 @@ A comment carries it, for that is what returners and the master's event bus keep
 import json
 import os
 
+import virtapi_removal_plan
 from salt.exceptions import CommandExecutionError
 from virtapi_segment import Segment
 
@@ -26,7 +27,7 @@ def applied(name, meta, hypervisor=None):
         The hypervisor as the document has it, where the node is one.
     """
     ret = {"name": name, "result": True, "changes": {}}
-    missing = _needed(hypervisor["vms"]) - _converged() if hypervisor else set()
+    missing = _needed(hypervisor) - _converged() if hypervisor else set()
     if __opts__["test"]:
         return dict(ret, comment="a dry run applies nothing")
     if missing:
@@ -35,9 +36,9 @@ def applied(name, meta, hypervisor=None):
     return dict(ret, comment=_note("applied", meta))
 
 
-def observed(name, hypervisor, switch="linux", uplink=None):
+def observed(name, hypervisor, switch="linux", uplink=None, clusters=None, rbd_user="libvirt"):
     """
-    Tell how the virtual machines are, and what is on this hypervisor that virtapi does not know.
+    Tell how the virtual machines are, what is on this hypervisor that virtapi does not know, and what is removed.
 
     It looks when everything else is done, whether or not that failed, and in a dry run as well; it changes nothing.
     What could not be looked at is left out.
@@ -48,20 +49,28 @@ def observed(name, hypervisor, switch="linux", uplink=None):
         The hypervisor as the document has it.
     switch, uplink
         As those of the bridges.
+    clusters, rbd_user
+        As those of the removals.
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     vms = hypervisor["vms"]
+    tombstones = _tombstones(hypervisor)
+    __salt__["virtapi_volume.forget"]()
+
+    def could_not(error):
+        ret.setdefault("warnings", []).append("could not look: {}".format(error))
 
     def attempt(look):
         try:
             return look()
         except (CommandExecutionError, OSError) as error:
-            ret.setdefault("warnings", []).append("could not look: {}".format(error))
+            could_not(error)
             return None
 
     domains = attempt(__salt__["virtapi_libvirt.states"])
+    foreign = set(domains or {}) - set(vms) - set(tombstones["vms"])
     unmanaged = {
-        "domains": None if domains is None else sorted(domains[uuid]["name"] for uuid in set(domains) - set(vms)),
+        "domains": None if domains is None else sorted(domains[uuid]["name"] for uuid in foreign),
         "bridges": attempt(lambda: _unmanaged_bridges(vms, switch, uplink)),
         "volumes": attempt(lambda: _unmanaged_volumes(hypervisor)),
     }
@@ -69,6 +78,16 @@ def observed(name, hypervisor, switch="linux", uplink=None):
         "vms": None if domains is None else {uuid: domains[uuid]["state"] for uuid in sorted(set(domains) & set(vms))},
         "unmanaged": {what: found for what, found in unmanaged.items() if found is not None},
     }
+    there, unknown = __salt__["virtapi_volume.there"](tombstones["volumes"], clusters, rbd_user)
+    for reason in sorted(set(unknown.values())):
+        could_not(reason)
+    looked_at = {
+        "vms": {} if domains is None else tombstones["vms"],
+        "volumes": {uuid: volume for uuid, volume in tombstones["volumes"].items() if uuid not in unknown},
+    }
+    removed = virtapi_removal_plan.removed(looked_at, domains or {}, there, virtapi_removal_plan.now())
+    if removed:
+        seen["removed"] = removed
     ret["comment"] = _note("observed", {what: found for what, found in seen.items() if found is not None})
     return ret
 
@@ -78,9 +97,17 @@ def _note(kind, value):
     return "virtapi: " + json.dumps({kind: value}, separators=(",", ":"))
 
 
-def _needed(vms):
-    """State and name of all that these machines need."""
+def _tombstones(hypervisor):
+    """Those of the document; the server may give none."""
+    return hypervisor.get("tombstones") or {"vms": {}, "volumes": {}}
+
+
+def _needed(hypervisor):
+    """State and name of all that the document asks for."""
+    vms = hypervisor["vms"]
     needed = {("virtapi_domain", uuid) for uuid in vms}
+    if any(_tombstones(hypervisor).values()):
+        needed.add(("virtapi_removals", "tombstones"))
     for vm in vms.values():
         needed.update(("virtapi_bridge", interface["bridge"]) for interface in vm["interfaces"])
         needed.update(("virtapi_volume", volume["uuid"]) for volume in vm["volumes"])
@@ -93,7 +120,7 @@ def _converged():
     for tag, result in __running__.items():
         module, _id, name, function = tag.split("_|-", 3)
         ran = result.get("__state_ran__", True) and not result.get("skip_watch")
-        if function == "present" and ran and result["result"] is True:
+        if function == ("applied" if module == "virtapi_removals" else "present") and ran and result["result"] is True:
             found.add((module, name))
     return found
 
@@ -114,17 +141,13 @@ def _unmanaged_bridges(vms, switch, uplink):
 
 
 def _unmanaged_volumes(hypervisor):
-    known = set()
-    for vm in hypervisor["vms"].values():
-        for volume in vm["volumes"]:
-            known.add(__salt__["virtapi_volume.place"](volume))
-            known.add((volume["backing"] or {}).get("path"))
+    known = __salt__["virtapi_volume.places"](hypervisor["vms"])
+    known.update(map(__salt__["virtapi_volume.place"], _tombstones(hypervisor)["volumes"].values()))
     there = set()
     directory = hypervisor["local_storage_path"]
     if directory and os.path.isdir(directory):
         there.update(entry.path for entry in os.scandir(directory) if entry.is_file())
     if hypervisor["vg_name"]:
-        __salt__["virtapi_volume.forget"]()
         there.update(__salt__["virtapi_volume.logical_volumes"](hypervisor["vg_name"]))
     # A name that is no UTF-8 could not be told.
     legible = (path.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for path in there - known)

@@ -2,12 +2,11 @@
 A virtual machine in libvirt: defined, started and stopped as its document says.
 
 What libvirt can change while the machine runs is changed at once; what it cannot is defined for the next start, and a
-warning says that a restart is needed: nothing restarts a machine here. Nothing takes a domain away, either.
-docs/convergence.md has the rules.
+warning says that a restart is needed: nothing restarts a machine here. Nothing takes a domain away, either: that is
+``virtapi_removals``. docs/convergence.md has the rules.
 """
 
 import re
-import time
 
 import virtapi_domain_definition
 import virtapi_domain_xml
@@ -205,19 +204,13 @@ class _Machine:
 
     def stop(self, seconds):
         """Shut it down, and switch it off where that is asked for."""
-        if self.state == "paused":
-            _libvirt("resume", self.uuid)
-        _libvirt("shutdown", self.uuid)
-        deadline = time.monotonic() + seconds
-        while _libvirt("state", self.uuid) not in _OFF:
-            if time.monotonic() > deadline:
-                late = "has not shut down in {} s".format(seconds)
-                if self.vm["state"] != "stopped":
-                    raise CommandExecutionError("{} {}".format(self.vm["domain"], late))
-                self.warn(late + ", and is switched off")
-                _libvirt("destroy", self.uuid)
-                return
-            time.sleep(0.5)
+        if _libvirt("shut_down", self.uuid, seconds, self.state == "paused"):
+            return
+        late = "has not shut down in {} s".format(seconds)
+        if self.vm["state"] != "stopped":
+            raise CommandExecutionError("{} {}".format(self.vm["domain"], late))
+        self.warn(late + ", and is switched off")
+        _libvirt("destroy", self.uuid)
 
     def warn(self, what):
         """Tell of something, beside how the state ends."""

@@ -1,8 +1,9 @@
 """
 A volume of a virtual machine: a file (qcow2, raw), a logical volume, or an image in a pool.
 
-It is made and grows. It is never made smaller, and nothing takes it away. One that a defined domain has, and that is
-not there, is not made anew: it is lost, and an empty one would hide that. docs/convergence.md has the rules.
+It is made and grows. It is never made smaller, and not taken away: that is ``virtapi_removals``. One that a defined
+domain has, and that is not there, is not made anew: it is lost, and an empty one would hide that. docs/convergence.md
+has the rules.
 """
 
 import re

@@ -128,6 +128,12 @@ class Definition:
         return quota * 100 // (_number(self.root, "cputune/period") or PERIOD) if quota > 0 else None
 
 
+def sources(text):
+    """Return where the disks of a domain are, of whatever kind, with what they are made on and copied to."""
+    found = {_place(source) for disk in parse(text).iter("disk") for source in disk.iter("source")}
+    return found - {None}
+
+
 def targets(desired, defined):
     """
     Return each desired disk with its name in the guest, in their order.
@@ -241,8 +247,10 @@ def _number(element, path):
 def _source(disk):
     """Return where a disk is; monitors may change under it."""
     source = disk.find("source")
-    if source is None:
-        return None
+    return None if source is None else _place(source)
+
+
+def _place(source):
     if source.get("protocol"):
         return "{}:{}".format(source.get("protocol"), source.get("name"))
     return source.get("file") or source.get("dev")

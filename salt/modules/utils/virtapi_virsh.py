@@ -20,6 +20,7 @@ def domains(text, persistent, autostarted, mark):
             "autostart": uuid in autostarted,
             "state": is_now,
             "reason": reason,
+            "active": active(told[0]),
             "defined": told[1],
             "running": told[2] if is_now in ("running", "paused") else None,
         }
@@ -41,6 +42,11 @@ def state(told):
     if word == "shut off":
         return ("crashed" if reason == "crashed)" else "stopped"), reason.rstrip(")")
     return {"crashed": "crashed", "paused": "paused", "pmsuspended": "paused"}.get(word, "running"), reason.rstrip(")")
+
+
+def active(told):
+    """Return whether there is an emulator: one whose guest has crashed may be left."""
+    return not told.strip().startswith("shut off")
 
 
 def _sections(text, mark):

@@ -142,6 +142,13 @@ done
         self.assertIsNone(self.run_once(vms, {VOLUME: volume}, machines=UUIDS[3:9], approved=True)[1])
         self.assertEqual(({found["state"] for found in self.left().values()}, os.listdir(self.storage)), ({"shut off (shutdown)"}, []))
 
+    def test_to_undefine_is_a_removal_too(self):
+        domains = {uuid: domain(number, "shut off (shutdown)") for number, uuid in enumerate(UUIDS[:2], 1)}
+        self.domains(domains)
+        _, error, _ = self.run_once({uuid: vm(number, PAST) for number, uuid in enumerate(UUIDS[:2], 1)}, machines=UUIDS[2:5])
+        self.assertIn("2 of 5 virtual machines would be removed", error)
+        self.assertEqual(self.left(), domains)
+
     def test_what_is_none_of_ours(self):
         domains = {UUIDS[0]: domain(1), UUIDS[1]: domain(2)}
         self.domains(domains)

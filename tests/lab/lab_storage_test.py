@@ -323,7 +323,9 @@ class StorageTest(unittest.TestCase):
         for number in (1, 2, 3):
             self.node.run("rbd", "create", "--size", "16M", f"rbd/vol-{number}")
         self.node.run("rbd", "snap", "create", "rbd/vol-2@before")
-        watcher = subprocess.Popen(self.node.command("rbd", "watch", "rbd/vol-3"), stdout=subprocess.DEVNULL)
+        # It watches until it reads an end.
+        watcher = subprocess.Popen(self.node.command("rbd", "watch", "rbd/vol-3"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        self.addCleanup(watcher.stdin.close)
         self.addCleanup(watcher.wait)
         self.addCleanup(watcher.kill)
         wait_until(lambda: json.loads(self.node.run("rbd", "status", "--format", "json", "rbd/vol-3"))["watchers"], 20, "a watcher")

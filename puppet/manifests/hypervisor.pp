@@ -1,7 +1,7 @@
 # @summary A hypervisor and the virtual machines that belong on it.
 #
-# Bridges and volumes come before the machines that use them. What virtapi does not know, and what it no longer knows, is
-# left alone; the report of the run names it.
+# Bridges and volumes come before the machines that use them. What was removed in virtapi goes by its tombstone; what virtapi
+# does not know is left alone, and the report of the run names it.
 #
 # libvirt, QEMU, and what the volumes and the switch need are not installed from here: require that from this class. The
 # keys of pools come from `virtapi::ceph::keys`, or else from the site.
@@ -25,6 +25,9 @@
 # @param vxlan_device The network device to send VXLANs from, where it is not the one that the document has in that VLAN.
 # @param rbd_user The Ceph user of volumes in a pool.
 # @param shutdown_timeout Seconds that a guest has to shut down.
+# @param tombstones What was removed in virtapi: machines are shut down, and when their time is over deleted, as volumes are.
+# @param max_removals How many per cent of the machines, and of the volumes, a run removes at most, but always one. A run that
+#   would remove more removes nothing and fails, until somebody approves the document in virtapi.
 class virtapi::hypervisor (
   Optional[Virtapi::Bytes]          $local_storage_bytes,
   Optional[Virtapi::Path]           $local_storage_path,
@@ -42,6 +45,8 @@ class virtapi::hypervisor (
   Optional[String[1, 15]]           $vxlan_device     = undef,
   String[1]                         $rbd_user         = 'libvirt',
   Integer[1]                        $shutdown_timeout = 60,
+  Virtapi::Tombstones               $tombstones       = { 'vms' => {}, 'volumes' => {} },
+  Integer[1, 100]                   $max_removals     = 20,
 ) {
   include virtapi
 
@@ -55,8 +60,8 @@ class virtapi::hypervisor (
         $found
       }
     }
-    $in_pools = $vms.any |$uuid, $vm| { $vm['volumes'].any |$volume| { $volume['type'] == 'rbd' } }
-    if $in_pools {
+    $volumes = $vms.values.map |$vm| { $vm['volumes'] }.flatten + $tombstones['volumes'].values
+    if $volumes.any |$volume| { $volume['type'] == 'rbd' } {
       include virtapi::ceph
       $clusters = $virtapi::ceph::clusters
       class { 'virtapi::ceph::client':
@@ -113,6 +118,15 @@ class virtapi::hypervisor (
         clusters         => $clusters,
         shutdown_timeout => $shutdown_timeout,
       }
+    }
+
+    virtapi_removals { $trusted['certname']:
+      tombstones       => $tombstones,
+      meta             => $virtapi::meta,
+      max_removals     => $max_removals,
+      rbd_user         => $rbd_user,
+      clusters         => $clusters,
+      shutdown_timeout => $shutdown_timeout,
     }
 
     Virtapi_observation <| title == $trusted['certname'] |> {

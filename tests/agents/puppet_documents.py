@@ -57,11 +57,20 @@ def vm():
                     volume(6, "rbd", cluster="ceph", pool="012", image="vol-6")]}
 
 
+def tombstones():
+    return {
+        "vms": {uuid(2): {"name": "no", "domain": "vm-8", "not_before": "2026-12-08T02:00:00Z"}},
+        "volumes": {
+            uuid(14): {"type": "qcow2", "path": "/srv/yes: no #/vol-14.qcow2", "not_before": "2026-12-08T02:00:00Z"},
+            uuid(15): {"type": "lvm", "vg": "0x1f", "lv": "vol-15", "not_before": "2026-12-08T02:00:00.5Z"},
+            uuid(16): {"type": "rbd", "cluster": "ceph", "pool": "012", "image": "vol-16", "not_before": "2026-12-08T02:00:00Z"}}}
+
+
 def hiera():
     """What the data is, key by key, before it is escaped for Hiera."""
     network = {"name": "mgmt", "cidr": "10.0.0.0/24", "mtu": 1500, "vlan": VLAN}
     return {
-        "virtapi::meta": {"schema": 1, "node_id": 3, "generation": 12, "clusters": {"ceph": 4}},
+        "virtapi::meta": {"schema": 1, "node_id": 3, "generation": 12, "approved": False, "clusters": {"ceph": 4}},
         "virtapi::node": {
             "fqdn": CERTNAME, "location": "2026-01-01", "state": "running", "environment": "production",
             "parameters": PARAMETERS, "networks": {"management": network, "storage": None, "backup": None},
@@ -78,6 +87,7 @@ def hiera():
         "virtapi::hypervisor::ram_overcommit_ratio": 1.0,
         "virtapi::hypervisor::virt_methods": ["KVM", "LXC"],
         "virtapi::hypervisor::vms": {uuid(1): vm()},
+        "virtapi::hypervisor::tombstones": tombstones(),
         "virtapi::ceph::clusters": {"ceph": {
             "fsid": uuid(99), "public_network": "10.1.0.0/24", "cluster_network": None,
             "mons": [{"fqdn": "st01.example.com", "name": "st01", "address": "10.1.0.11", "port": 6789}],

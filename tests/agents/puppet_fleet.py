@@ -137,7 +137,7 @@ class Fleet:
         """The parameters of each class, but for `meta`, which is the server's."""
         return {
             "virtapi": {"node": self.node, "roles": ["hypervisor", "ceph_mon", "ceph_osd"]},
-            "virtapi::hypervisor": {**self.hypervisor, "vms": self.vms},
+            "virtapi::hypervisor": {**self.hypervisor, "vms": self.vms, "tombstones": {"vms": {}, "volumes": {}}},
             "virtapi::ceph": {"clusters": self.clusters},
             "virtapi::ceph::mon": {("mon_name" if name == "name" else name): value
                                    for name, value in self.mon.items()},
@@ -161,7 +161,7 @@ class Fleet:
 
 # What the site sets for itself.
 OWN = ("manage", "accelerate", "switch", "uplink", "vxlan_device", "rbd_user", "shutdown_timeout", "init", "keys", "bootstrap", "settings",
-       "store", "max_age")
+       "store", "max_age", "max_removals")
 
 
 def of_document(parameters):

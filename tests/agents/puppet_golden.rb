@@ -1,9 +1,20 @@
 # What the Puppet module makes of a golden document: `ruby puppet_golden.rb DIRECTORY` prints, as JSON, the XML of each
-# domain and the segment of each bridge.
+# domain and the segment of each bridge; of the file removals.json, the plan of each case.
 require 'json'
 lib = File.expand_path('../../puppet/lib/puppet_x/virtapi', __dir__)
 require "#{lib}/domain_xml"
+require "#{lib}/removal_plan"
 require "#{lib}/segment"
+
+if File.file?(ARGV[0])
+  plans = JSON.parse(File.read(ARGV[0], encoding: 'UTF-8')).map do |example|
+    given = example['given'].transform_keys(&:to_sym)
+    plan = PuppetX::Virtapi::RemovalPlan.new(**given, now: Time.iso8601(given[:now]))
+    %w[stop undefine delete removed wrong refused].map { |name| [name, plan.public_send(name)] }.to_h
+  end
+  puts JSON.generate(plans)
+  exit
+end
 
 read = ->(name) { JSON.parse(File.read(File.join(ARGV[0], name), encoding: 'UTF-8')) }
 document = read.call('document.json')['virtapi']

@@ -35,6 +35,13 @@ class GoldenTest(unittest.TestCase):
                     names = [name, bridge["tap"], *bridge["cable"], bridge["segment_bridge"], bridge["carrier"]]
                     self.assertLessEqual(max(len(each or "") for each in names), 15, "the kernel allows 15 characters")
 
+    def test_every_removal(self):
+        cases = json.loads((GOLDEN / "removals.json").read_text(encoding="utf-8"))
+        self.assertGreater(len(cases), 10)
+        for case, plan in zip(cases, self.made(GOLDEN / "removals.json"), strict=True):
+            with self.subTest(case["about"]):
+                self.assertEqual(plan, case["plan"])
+
     @staticmethod
     def made(case):
         run = subprocess.run(["ruby", ROOT / "tests/agents/puppet_golden.rb", case], capture_output=True,

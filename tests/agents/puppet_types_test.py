@@ -12,15 +12,20 @@ from puppet_sandbox import ROOT
 DATA = documents.hiera()
 VM = documents.vm()
 QCOW2, LVM, RAW, RBD = VM["volumes"]
+TOMBSTONES = documents.tombstones()
+GONE = {tombstone["type"]: tombstone for tombstone in TOMBSTONES["volumes"].values()}
 
 VALID = {
-    "Virtapi::Meta": [DATA["virtapi::meta"]],
+    "Virtapi::Meta": [DATA["virtapi::meta"], {name: value for name, value in DATA["virtapi::meta"].items() if name != "approved"}],
     "Virtapi::Node": [DATA["virtapi::node"]],
     "Virtapi::Role": ["hypervisor", "ceph_mon", "ceph_osd"],
     "Virtapi::Vm": [VM],
     "Virtapi::VmInterface": VM["interfaces"],
     "Virtapi::Interface": DATA["virtapi::node"]["interfaces"],
     "Virtapi::Volume": [QCOW2, LVM, RAW, RBD, {**RAW, "type": "zfs"}],
+    "Virtapi::Tombstones": [TOMBSTONES, {"vms": {}, "volumes": {}}],
+    "Virtapi::Tombstone::Vm": list(TOMBSTONES["vms"].values()),
+    "Virtapi::Tombstone::Volume": [*GONE.values(), {**GONE["qcow2"], "type": "zfs"}],
     "Virtapi::Volume::Snapshot": QCOW2["snapshots"],
     "Virtapi::Ceph::Cluster": [DATA["virtapi::ceph::clusters"]["ceph"]],
     "Virtapi::Ceph::Osd": DATA["virtapi::ceph::osd::osds"],
@@ -55,13 +60,21 @@ WRONG = {
         {**RBD, "pool": None}, {**RBD, "image": ""}, {**LVM, "path": "/a"}, {**RBD, "backing": QCOW2["backing"]},
         {**QCOW2, "size_bytes": "1"}, {**QCOW2, "size_bytes": -1}, {**QCOW2, "read_iops_limit": 0}],
     "Virtapi::VmInterface": [{**VM["interfaces"][0], "bridge": "br-12345678901234"}],
+    "Virtapi::Meta": [{**DATA["virtapi::meta"], "approved": value} for value in ("false", 0, None)],
+    "Virtapi::Tombstones": [None, [], {**TOMBSTONES, "vms": {"vm-8": TOMBSTONES["vms"][documents.uuid(2)]}},
+                            {**TOMBSTONES, "volumes": {documents.uuid(2).upper(): GONE["lvm"]}}],
+    "Virtapi::Tombstone::Vm": [{"name": "a", "domain": domain, "not_before": until} for domain, until in (
+        ("vm-08", "2026-12-08T02:00:00Z"), ("other", "2026-12-08T02:00:00Z"), ("vm-8", None), ("vm-8", "2026-12-08"))],
+    "Virtapi::Tombstone::Volume": [
+        {**GONE["qcow2"], "type": "rbd"}, {**GONE["qcow2"], "type": "a/b"}, {**GONE["qcow2"], "path": "vol-14.qcow2"},
+        {**GONE["lvm"], "type": "raw"}, {**GONE["lvm"], "vg": ""}, {**GONE["rbd"], "pool": None}, {**GONE["rbd"], "not_before": 0}],
 }
 
 
-def mistakes(value):
+def mistakes(value, optional=None):
     """A value with one key too few or too many, at each place where there are keys to count."""
     if isinstance(value, dict):
-        for key in value:
+        for key in value.keys() - {optional}:
             less = dict(value)
             del less[key]
             yield less
@@ -69,7 +82,9 @@ def mistakes(value):
 
 
 # These may have any keys or elements.
-FREE = {"Virtapi::Meta": "clusters", "Virtapi::Node": "parameters"}
+FREE = {"Virtapi::Meta": ("clusters",), "Virtapi::Node": ("parameters",), "Virtapi::Tombstones": ("vms", "volumes")}
+# A server that has no tombstones says nothing of them.
+OPTIONAL = {"Virtapi::Meta": "approved"}
 
 
 class TypesTest(unittest.TestCase):
@@ -78,9 +93,9 @@ class TypesTest(unittest.TestCase):
         for name, values in VALID.items():
             for value in values:
                 cases.append((name, value, True))
-                cases += [(name, wrong, False) for wrong in mistakes(value)]
+                cases += [(name, wrong, False) for wrong in mistakes(value, OPTIONAL.get(name))]
                 for key, inner in value.items() if isinstance(value, dict) else ():
-                    if key == FREE.get(name):
+                    if key in FREE.get(name, ()):
                         continue
                     for index, element in enumerate(inner if isinstance(inner, list) else [inner]):
                         for wrong in mistakes(element):

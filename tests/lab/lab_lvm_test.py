@@ -1,5 +1,6 @@
 """Logical volumes on a loop device. Without the device mapper they cannot be activated, and so not be made as they must
 be, with a clean beginning: that is not tested here. What LVM notes of them is real."""
+import json
 import os
 import unittest
 
@@ -26,10 +27,16 @@ class LvmTest(unittest.TestCase):
         self.node.run("lvcreate", "-y", "-Zn", "-Wn", "-L", "16m", "-n", "vol-1", self.group)
 
     def apply(self, size, expected, *flags):
-        run = self.node.apply(*flags, manifest=f"""virtapi_volume {{ '{uuid(1)}':
-            provider => lvm, type => 'lvm', place => '{self.group}/vol-1', size_bytes => {size} }}""")
+        return self.run_manifest(f"""virtapi_volume {{ '{uuid(1)}':
+            provider => lvm, type => 'lvm', place => '{self.group}/vol-1', size_bytes => {size} }}""", expected, *flags)
+
+    def run_manifest(self, manifest, expected, *flags):
+        run = self.node.apply(*flags, manifest=manifest)
         self.assertEqual(run.status, expected, run.said)
         return run
+
+    def volumes(self):
+        return self.node.run("lvs", "--noheadings", "-o", "lv_name", self.group).split()
 
     def test_sizes(self):
         self.apply(16 * MIB, UNCHANGED)
@@ -40,6 +47,18 @@ class LvmTest(unittest.TestCase):
         # Extents have 4 MiB.
         self.assertEqual(self.node.run("lvs", "--noheadings", "--units", "m", "-o", "lv_size", self.group).strip(), "32.00m")
         self.apply(30 * MIB, UNCHANGED)
+
+    def test_what_was_removed(self):
+        self.node.run("lvcreate", "-y", "-Zn", "-Wn", "-L", "16m", "-n", "vol-2", self.group)
+        gone = {uuid(number): {"type": "lvm", "vg": self.group, "lv": f"vol-{number}", "not_before": f"{year}-01-01T00:00:00Z"}
+                for number, year in ((1, 2020), (2, 2999), (3, 2020))}
+        tombstones = json.dumps({"vms": {}, "volumes": gone}, separators=(", ", " => "))
+        manifest = f"""virtapi_removals {{ 'lab01.example.com':
+            meta => {{ 'generation' => 1 }}, tombstones => {tombstones} }}"""
+        self.assertIn(f"'delete {self.group}/vol-1', should be 'none' (noop)", self.run_manifest(manifest, UNCHANGED, "--noop").said)
+        self.run_manifest(manifest, CHANGED)
+        self.assertEqual(self.volumes(), ["vol-2"])
+        self.run_manifest(manifest, UNCHANGED)
 
 
 if __name__ == "__main__":

@@ -314,6 +314,37 @@ class StorageTest(unittest.TestCase):
         self.converge(hypervisor=machine)
         self.assertEqual(self.node.virsh("secret-get-value", self.cluster.fsid).strip(), self.cluster.keys["client"])
 
+    def test_images_that_were_removed(self):
+        self.mon(self.node)
+        self.node.settle(store="memory")
+        self.cluster.pools = [pool("rbd", size=1)]
+        self.node.osd()
+        self.converge()
+        for number in (1, 2, 3):
+            self.node.run("rbd", "create", "--size", "16M", f"rbd/vol-{number}")
+        self.node.run("rbd", "snap", "create", "rbd/vol-2@before")
+        # It watches until it reads an end.
+        watcher = subprocess.Popen(self.node.command("rbd", "watch", "rbd/vol-3"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        self.addCleanup(watcher.stdin.close)
+        self.addCleanup(watcher.wait)
+        self.addCleanup(watcher.kill)
+        wait_until(lambda: json.loads(self.node.run("rbd", "status", "--format", "json", "rbd/vol-3"))["watchers"], 20, "a watcher")
+        machine = document({}, self.node.storage)["hypervisor"]
+
+        def removed(*images):
+            volumes = {vm_uuid(number): {"type": "rbd", "cluster": "ceph", "pool": name, "image": f"vol-{number}",
+                                         "not_before": "2020-01-01T00:00:00Z"} for name, number in images}
+            return {**machine, "tombstones": {"vms": {}, "volumes": volumes}}
+
+        # The first has brought libvirt the key.
+        for expected, number, reason in ((CHANGED_AND_FAILED, 2, "image has snapshots"), (FAILED, 3, "image has watchers|still has watchers")):
+            run = self.run_on(self.node, expected, hypervisor=removed(("rbd", number)))
+            self.assertRegex(run.said, reason)
+            self.assertNotIn("removed", self.observed(run))
+        run = self.converge(hypervisor=removed(("rbd", 1), ("rbd", 4), ("gone", 5)))
+        self.assertEqual(self.observed(run)["removed"], [vm_uuid(number) for number in (1, 4, 5)])
+        self.assertEqual(json.loads(self.node.run("rbd", "ls", "--format", "json", "rbd")), ["vol-2", "vol-3"])
+
 
 if __name__ == "__main__":
     unittest.main()

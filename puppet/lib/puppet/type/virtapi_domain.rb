@@ -7,7 +7,7 @@ Puppet::Type.newtype(:virtapi_domain) do
   @doc = <<-DOC
     A virtual machine in libvirt. It is defined, started and stopped as `state` says. What libvirt can change while the
     machine runs is changed at once; what it cannot is defined for the next start, and a warning says that a restart is
-    needed: Puppet never restarts a machine. Nothing takes a domain away.
+    needed: Puppet never restarts a machine. virtapi_removals takes it away.
 
     The bridges and volumes that it uses are autorequired.
   DOC

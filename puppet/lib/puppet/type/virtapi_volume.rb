@@ -4,7 +4,7 @@ require_relative '../../puppet_x/virtapi/evaluated'
 Puppet::Type.newtype(:virtapi_volume) do
   @doc = <<-DOC
     A volume of a virtual machine: a file (qcow2, raw), a logical volume, or an image in a pool; the provider says which
-    of these (`file`, `lvm`, `rbd`). It is made and grows. It is never made smaller, and nothing takes it away. One that
+    of these (`file`, `lvm`, `rbd`). It is made and grows. It is never made smaller; virtapi_removals takes it away. One that
     a defined domain has, and that is not there, is not made anew: it is lost, and an empty one would hide that.
   DOC
 

@@ -105,6 +105,11 @@ module PuppetX
         end
       end
 
+      # Everything that its disks are or depend on, whatever the kind of disk.
+      def sources
+        devices('disk').flat_map { |disk| disk.all('source') }.map { |source| place(source) }.compact
+      end
+
       private
 
       def devices(name)
@@ -112,11 +117,13 @@ module PuppetX
         devices ? devices.elements(name) : []
       end
 
-      # Where a disk is; monitors may change under it.
       def source(disk)
         source = disk.child('source')
-        return unless source
+        source && place(source)
+      end
 
+      # Where a disk is; monitors may change under it.
+      def place(source)
         protocol = source.attributes['protocol']
         protocol ? "#{protocol}:#{source.attributes['name']}" : source.attributes['file'] || source.attributes['dev']
       end

@@ -50,6 +50,11 @@ module PuppetX
         @children.select { |child| child.is_a?(Element) && names.include?(child.name) }
       end
 
+      # All elements of that name in it, however deep.
+      def all(name)
+        @children.grep(Element).flat_map { |child| (child.name == name ? [child] : []) + child.all(name) }
+      end
+
       def remove(*names)
         @children.reject! { |child| child.is_a?(Element) && names.include?(child.name) }
       end

@@ -2,6 +2,7 @@
 # virtapi does not know. It only looks.
 require_relative 'links'
 require_relative 'ovs_database'
+require_relative 'removals'
 require_relative 'segment'
 require_relative 'virsh'
 
@@ -21,7 +22,7 @@ module PuppetX
         domains = attempt(failed) { Virsh.states }
         unmanaged = { 'domains' => domains && unmanaged_domains(domains), 'bridges' => attempt(failed) { bridges },
                       'volumes' => attempt(failed) { volumes } }.compact
-        { 'vms' => domains && vms(domains), 'unmanaged' => unmanaged }.compact
+        { 'vms' => domains && vms(domains), 'unmanaged' => unmanaged, 'removed' => attempt(failed) { removed } }.compact
       end
 
       private
@@ -45,8 +46,20 @@ module PuppetX
         domains.select { |uuid, _| uuids.include?(uuid) }.sort.to_h.transform_values { |domain| domain[:state] }
       end
 
+      # What has a tombstone is known as well.
+      def removals
+        @removals ||= of(:virtapi_removals).map { |resource| Removals.new(resource) }
+      end
+
+      # nil where there is nothing to tell.
+      def removed
+        found = removals.flat_map { |removals| removals.plan.removed }
+        found unless found.empty?
+      end
+
       def unmanaged_domains(domains)
-        domains.reject { |uuid, _| uuids.include?(uuid) }.values.map { |domain| domain[:name] }.sort
+        known = uuids + of(:virtapi_removals).flat_map { |resource| resource[:tombstones]['vms'].keys }
+        domains.reject { |uuid, _| known.include?(uuid) }.values.map { |domain| domain[:name] }.sort
       end
 
       def bridges
@@ -59,7 +72,7 @@ module PuppetX
 
       def volumes
         known = of(:virtapi_volume).flat_map { |volume| [volume[:place], volume[:backing] && volume[:backing]['path']] }
-        ((files + logical_volumes) - known).sort
+        ((files + logical_volumes) - known - removals.flat_map(&:places)).sort
       end
 
       def files

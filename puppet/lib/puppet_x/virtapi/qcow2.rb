@@ -19,6 +19,15 @@ module PuppetX
         end
       end
 
+      # A file with those that it is made on, one on the other, as far as they are files.
+      def self.chain(path, found = [])
+        return found if found.include?(path) || !File.file?(path)
+
+        header = read(path)
+        backing = header && header.backing
+        backing ? chain(File.expand_path(backing, File.dirname(path)), found + [path]) : found + [path]
+      end
+
       def self.name(file, offset, length)
         file.seek(offset)
         file.read(length).to_s.force_encoding(Encoding::UTF_8)

@@ -9,6 +9,9 @@ module PuppetX
       # Seconds after which Ceph gives up a client that has died, and some more.
       EXPIRY = 40
 
+      # What `rbd` ends with where something is not there.
+      NO_ENTRY = Errno::ENOENT::Errno
+
       # Otherwise it waits five minutes for a monitor, and for ever for an OSD.
       PATIENCE = %w[--client_mount_timeout=15 --rados_mon_op_timeout=15 --rados_osd_op_timeout=60].freeze
 
@@ -19,6 +22,18 @@ module PuppetX
           "#{address.include?(':') ? "[#{address}]" : address}:#{mon['port']}"
         end
         ['--cluster', cluster, '--id', user, '-m', addresses.join(','), *PATIENCE]
+      end
+
+      # All images of a pool as `pool/image`; none where there is no such pool.
+      def self.places(pool, connection)
+        words = ['rbd', *connection, 'ls', '--format', 'json', pool]
+        text = Puppet::Util::Execution.execute(words, failonfail: false, combine: false)
+        return JSON.parse(text).map { |image| "#{pool}/#{image}" } if text.exitstatus.zero?
+
+        said = Puppet::Util::Execution.execute(words, failonfail: false, combine: true)
+        return [] if said.exitstatus == NO_ENTRY && said.include?('error opening pool')
+
+        raise Puppet::Error, "pool #{pool}: #{said.strip}"
       end
 
       # Those of a virtapi_domain.
@@ -45,6 +60,10 @@ module PuppetX
 
           sleep 1
         end
+      end
+
+      def remove
+        Puppet::Util::Execution.execute(['rbd', *@connection, 'rm', '--no-progress', @place], failonfail: true, combine: true)
       end
 
       private

@@ -56,9 +56,23 @@ module PuppetX
         known.each_slice(BATCH).flat_map { |slice| ask(slice, *flags) }.map { |domain| [domain.uuid, domain] }.to_h
       end
 
-      # Names of all domains by UUID, and how they are.
+      # The UUIDs of those that have a process, whatever it does.
+      def self.active
+        run('list', '--uuid').split
+      end
+
+      # The UUIDs of those that start with the hypervisor.
+      def self.autostart
+        run('list', '--all', '--uuid', '--autostart').split
+      end
+
+      def self.all
+        run('list', '--all', '--uuid').split
+      end
+
+      # Names of all domains by UUID, how they are, and whether they have a process.
       def self.states
-        uuids = run('list --all --uuid').split
+        uuids = all
         uuids.each_slice(BATCH).inject({}) do |found, slice|
           command = slice.map { |uuid| "echo #{MARK} #{uuid}; domname #{uuid}; domstate --reason #{uuid}" }.join('; ')
           found.merge(parse_states(run(command)))
@@ -87,7 +101,7 @@ module PuppetX
       def self.parse_states(text, mark = MARK)
         sections(text, mark).map do |uuid, answer|
           name, told = answer.strip.split(/\n+/, 2)
-          [uuid, { name: name, state: state(told).first }]
+          [uuid, { name: name, state: state(told).first, active: !told.start_with?('shut off') }]
         end.to_h
       end
 

@@ -1,6 +1,7 @@
 # Domains of libvirt, by virsh.
 require_relative '../../../puppet_x/virtapi/domain_plan'
 require_relative '../../../puppet_x/virtapi/rbd'
+require_relative '../../../puppet_x/virtapi/shutdown'
 require_relative '../../../puppet_x/virtapi/virsh'
 
 Puppet::Type.type(:virtapi_domain).provide(:virsh) do
@@ -239,22 +240,11 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
 
   def stop(state)
     seconds = resource[:shutdown_timeout]
-    virsh('resume', uuid) if @found.state == 'paused'
-    virsh('shutdown', uuid)
-    return if ended_within?(seconds)
+    PuppetX::Virtapi::Shutdown.ask(uuid, @found.state)
+    return if PuppetX::Virtapi::Shutdown.wait([uuid], seconds).empty?
     raise Puppet::Error, "#{resource[:domain]} has not shut down in #{seconds} s" unless state == 'stopped'
 
     resource.warning("#{resource[:domain]} has not shut down in #{seconds} s, and is switched off")
     virsh('destroy', uuid)
-  end
-
-  def ended_within?(seconds)
-    deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + seconds
-    until %w[stopped crashed].include?(PuppetX::Virtapi::Virsh.state(virsh('domstate', uuid)).first)
-      return false if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
-
-      sleep 0.5
-    end
-    true
   end
 end

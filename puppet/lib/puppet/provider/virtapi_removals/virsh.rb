@@ -1,0 +1,95 @@
+# Stops and undefines domains by virsh, and deletes volumes with the tools of their storage.
+require_relative '../../../puppet_x/virtapi/removals'
+require_relative '../../../puppet_x/virtapi/shutdown'
+
+Puppet::Type.type(:virtapi_removals).provide(:virsh) do
+  desc 'virsh, and what volumes are stored with.'
+
+  # What libvirt keeps of a domain, but for its disks.
+  KEPT = %w[--managed-save --nvram --snapshots-metadata --checkpoints-metadata].freeze
+
+  def refused
+    removals.plan.refused
+  end
+
+  def problems
+    removals.problems
+  end
+
+  def pending
+    plan = removals.plan
+    steps = { 'no autostart of' => removals.autostart, 'stop' => plan.stop, 'undefine' => plan.undefine, 'delete' => plan.delete }
+            .flat_map { |step, uuids| uuids.map { |uuid| "#{step} #{removals.name(uuid)}" } }
+    steps.empty? ? :none : steps.join(', ')
+  end
+
+  # One that fails does not keep the others.
+  def pending=(_value)
+    @failures = problems.dup
+    plan = removals.plan
+    removals.autostart.each { |uuid| attempt { virsh('autostart', uuid, '--disable') } }
+    stop(plan.stop) unless plan.stop.empty?
+    undefine(plan.undefine) unless plan.undefine.empty?
+    delete(plan.delete) unless plan.delete.empty?
+    raise Puppet::Error, @failures.join('; ') unless @failures.empty?
+  end
+
+  private
+
+  def removals
+    @removals ||= PuppetX::Virtapi::Removals.new(resource)
+  end
+
+  def virsh(*words)
+    PuppetX::Virtapi::Virsh.run(*words)
+  end
+
+  # Whether it went well.
+  def attempt
+    yield
+    true
+  rescue StandardError => error
+    @failures << error.message
+    false
+  end
+
+  # All have the same time, at the same time.
+  def stop(uuids)
+    seconds = resource[:shutdown_timeout]
+    asked = uuids.select { |uuid| attempt { PuppetX::Virtapi::Shutdown.ask(uuid, removals.state(uuid)) } }
+    attempt do
+      PuppetX::Virtapi::Shutdown.wait(asked, seconds).each do |uuid|
+        resource.warning("#{removals.name(uuid)} has not shut down in #{seconds} s, and is switched off")
+        attempt { virsh('destroy', uuid) }
+      end
+    end
+  end
+
+  # Of a domain that runs it would only take away that it is kept. One that was never kept is gone when it has ended.
+  def undefine(uuids)
+    attempt do
+      active = PuppetX::Virtapi::Virsh.active
+      (uuids & PuppetX::Virtapi::Virsh.all).each do |uuid|
+        attempt do
+          raise Puppet::Error, "#{removals.name(uuid)} still runs, and is not undefined" if active.include?(uuid)
+
+          virsh('undefine', uuid, *KEPT)
+        end
+      end
+    end
+  end
+
+  def delete(uuids)
+    attempt do
+      domains = PuppetX::Virtapi::Virsh.domains.values
+      uuids.map { |uuid| removals.volume(uuid) }.each do |volume|
+        attempt do
+          user = removals.user(volume, domains)
+          raise Puppet::Error, "domain #{user.defined.name} has #{volume.place}: it stays" if user
+
+          volume.delete
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,142 @@
+# What of a hypervisor's tombstones is still there, and what follows from that. It looks, and does nothing.
+require_relative 'qcow2'
+require_relative 'removal_plan'
+require_relative 'removed_volume'
+require_relative 'virsh'
+
+module PuppetX
+  module Virtapi
+    # One look at everything that a virtapi_removals speaks of; in no more calls than there are kinds of storage and pools.
+    class Removals
+      # @param resource [Puppet::Type] a virtapi_removals in its catalog
+      def initialize(resource)
+        @resource = resource
+        @managed = resource.catalog.resources.group_by(&:type)
+      end
+
+      def plan
+        look
+        @plan
+      end
+
+      # What cannot be removed, and why.
+      def problems
+        look
+        @problems
+      end
+
+      # Domains that would start with the hypervisor, and are not to: that is no removal.
+      def autostart
+        plan.refused || @domains.empty? ? [] : (@domains.keys - plan.wrong) & Virsh.autostart
+      end
+
+      # How a domain is: running, paused, stopped, or crashed in its emulator.
+      def state(uuid)
+        @domains.fetch(uuid)['state']
+      end
+
+      def volume(uuid)
+        @volumes.fetch(uuid)
+      end
+
+      # What a person calls it.
+      def name(uuid)
+        tombstone = tombstones['vms'][uuid]
+        tombstone ? tombstone['domain'] : volume(uuid).place
+      end
+
+      # The volumes' places, whatever the document says of them.
+      def places
+        tombstones['volumes'].values.map { |tombstone| volume_of(tombstone).place }
+      end
+
+      # The domain that has a volume, as a disk or below one, whether or not it runs.
+      def user(volume, domains)
+        domains.find do |domain|
+          sources(domain).any? { |source| source == volume.source || File.identical?(source, volume.source) }
+        end
+      end
+
+      private
+
+      def tombstones
+        @resource[:tombstones]
+      end
+
+      def look
+        return if @plan
+
+        @problems = []
+        vms = vms_to_remove
+        @domains = vms.empty? ? {} : domains(vms)
+        @volumes = volumes_to_remove
+        there = there(@volumes)
+        @plan = RemovalPlan.new(
+          vms: managed(:virtapi_domain).length, volumes: managed(:virtapi_volume).length, domains: @domains, there: there,
+          tombstones: { 'vms' => vms, 'volumes' => tombstones['volumes'].slice(*@volumes.keys) },
+          approved: @resource[:meta]['approved'] == true, max_removals: @resource[:max_removals], now: Time.now
+        )
+        @problems.concat(@plan.wrong.map { |uuid| "domain #{@domains[uuid]['name']} has the UUID of #{name(uuid)}: another made it" })
+      end
+
+      def managed(type)
+        @managed.fetch(type, [])
+      end
+
+      # What the document still has is none of ours to remove.
+      def vms_to_remove
+        kept = managed(:virtapi_domain).map { |domain| domain[:uuid] }
+        remaining(tombstones['vms']) { |uuid, tombstone| tombstone['domain'] if kept.include?(uuid) }
+      end
+
+      def volumes_to_remove
+        kept = managed(:virtapi_volume).map { |volume| volume[:uuid] }
+        places = managed(:virtapi_volume).flat_map { |volume| [volume[:place], volume[:backing] && volume[:backing]['path']] }
+        remaining(tombstones['volumes'].transform_values { |tombstone| volume_of(tombstone) }) do |uuid, volume|
+          volume.place if kept.include?(uuid) || places.include?(volume.place)
+        end
+      end
+
+      # Those of which the block gives no name.
+      def remaining(all)
+        all.reject do |uuid, value|
+          name = yield(uuid, value)
+          @problems << "#{name} has a tombstone, and the document has it: it is left alone" if name
+          name
+        end
+      end
+
+      def volume_of(tombstone)
+        RemovedVolume.of(tombstone, @resource[:clusters], @resource[:rbd_user])
+      end
+
+      # A domain that has crashed may have left its emulator behind, or not; only what is left can be stopped.
+      def domains(vms)
+        Virsh.states.slice(*vms.keys).transform_values do |domain|
+          { 'name' => domain[:name], 'state' => domain[:active] ? domain[:state] : RemovalPlan::STOPPED }
+        end
+      end
+
+      # What cannot be looked at is neither there nor gone: nobody knows.
+      def there(volumes)
+        volumes.group_by { |_, volume| volume.store }.values.flat_map do |same|
+          begin
+            places = same.first.last.places
+            same.select { |_, volume| places.include?(volume.place) }.map(&:first)
+          rescue StandardError => error
+            @problems << error.message
+            same.each { |uuid, _| volumes.delete(uuid) }
+            []
+          end
+        end
+      end
+
+      def sources(domain)
+        [domain.defined, domain.running].compact.flat_map do |definition|
+          definition.sources +
+            definition.disks.select { |disk| disk.format == 'qcow2' }.flat_map { |disk| Qcow2.chain(disk.source.to_s) }
+        end
+      end
+    end
+  end
+end

@@ -50,8 +50,7 @@ async fn documents(app: &App, fleet: &Fleet) -> Vec<(&'static str, Value)> {
             }
             None => json!({}),
         };
-        document["meta"] =
-            json!({"schema": 1, "node_id": node["id"], "generation": node["desired_generation"], "clusters": clusters});
+        document["meta"] = json!({"schema": 1, "node_id": node["id"], "generation": node["desired_generation"], "approved": false, "clusters": clusters});
         documents.push((fqdn, json!({"virtapi": document})));
     }
     documents

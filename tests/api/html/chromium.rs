@@ -1,5 +1,5 @@
 //! The pages in a real browser: what it loads, it may load, and nothing goes wrong. Chromium comes with
-//! `scripts/setup-test`.
+//! `scripts/setup-browser`.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -8,6 +8,7 @@ use rocket::config::Config;
 use rocket::fairing::AdHoc;
 use rocket::http::{Header, Status};
 use rocket::tokio::task::JoinHandle;
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::harness::{App, TOKEN, server};
@@ -62,35 +63,27 @@ impl Served {
     }
 }
 
-/// What the browser made of a page, and what it said.
-#[derive(Debug)]
+/// What the browser made of a page, and what it said on its console.
+#[derive(Debug, Deserialize)]
 pub struct Seen {
     pub page: String,
-    said: String,
+    said: Vec<String>,
 }
 
 impl Seen {
-    /// What stands on its console: what a page's policy forbade, and what went wrong. That a page answers with an
-    /// error, the browser says as well.
+    /// What a page's policy forbade, and what went wrong. That a page answers with an error, the browser says as well.
     pub fn complaints(&self) -> Vec<&str> {
-        self.said.lines().filter(|line| line.contains(":CONSOLE") && !line.contains("404")).collect()
+        self.said.iter().map(String::as_str).filter(|line| !line.contains("404")).collect()
     }
 }
 
 /// Opens an address.
 pub async fn look(url: String) -> Seen {
     let ran = rocket::tokio::task::spawn_blocking(move || {
-        let profile = tempfile::tempdir().expect("a directory");
-        Command::new("chromium")
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"])
-            // What a page does a moment later is seen as well.
-            .arg("--virtual-time-budget=2000")
-            .arg(format!("--user-data-dir={}", profile.path().display()))
-            .arg(url)
-            .output()
-            .expect("chromium runs: see scripts/setup-test")
+        Command::new("node").args(["target/tools/browser/look.mjs", "/usr/bin/chromium", &url]).output()
     });
-    let ran = ran.await.expect("looks");
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    Seen { page: text(&ran.stdout), said: text(&ran.stderr) }
+    let ran = ran.await.expect("looks").expect("node runs: see scripts/setup-browser");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "scripts/setup-browser has installed what drives the browser: {said}");
+    serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
 }

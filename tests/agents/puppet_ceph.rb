@@ -79,6 +79,35 @@ def absent(question)
   [state, done]
 end
 
+# What keeps OSDs from being taken away, of a node with so many, of which so many are to go and so many are gone.
+def removals(question)
+  uuids = Array.new(question['all']) { |n| format('00000000-0000-4000-8000-%012d', n) }
+  going = uuids.first(question['going'])
+  gone = going.first(question['gone'] || 0)
+  entries = (uuids - gone).to_h { |uuid| [uuid, { 'osd' => 1 }] }
+  known = Struct.new(:entries) do
+    def known(uuid)
+      entries[uuid]
+    end
+
+    def here(_uuid); end
+  end.new(entries)
+  catalog = Puppet::Resource::Catalog.new
+  uuids.each do |uuid|
+    ensured = going.include?(uuid) ? :absent : :present
+    osd = Puppet::Type.type(:virtapi_ceph_osd).new(uuid: uuid, ensure: ensured, cluster: 'ceph', init: :direct, device: '/dev/sdb',
+                                                   max_removals: question['max_removals'] || 20)
+    osd.provider.osds = known
+    catalog.add_resource(osd)
+  end
+  meta = { 'generation' => 12, 'approved' => question['approved'] == true }
+  catalog.add_resource(Puppet::Type.type(:virtapi_document).new(certname: 'st01.example.com', meta: meta))
+  uuids.map { |uuid| catalog.resource(:virtapi_ceph_osd, uuid) }.each(&:refuse)
+  nil
+rescue Puppet::Error => error
+  error.message
+end
+
 # A daemon as a unit of systemd.
 def unit(question)
   daemon = CephDaemon.of('systemd', question['cluster'], 'mon', 'a')

@@ -226,6 +226,22 @@ done
     def test_an_osd_that_is_not_needed_is_purged(self):
         self.assertEqual(self.absent(0), (["empty", False], ["osd purge 3 --yes-i-really-mean-it"]))
 
+    def test_few_osds_of_a_node_go_at_the_same_time(self):
+        allowed = [
+            {"all": 1, "going": 1},
+            {"all": 10, "going": 2},
+            {"all": 12, "going": 0},
+            {"all": 10, "going": 3, "gone": 2},
+            {"all": 10, "going": 3, "approved": True},
+            {"all": 4, "going": 2, "max_removals": 50},
+        ]
+        self.assertEqual(ask(*({"ask": "removals", **one} for one in allowed), path=self.dir), [None] * len(allowed))
+        (said,) = ask({"ask": "removals", "all": 10, "going": 3}, path=self.dir)
+        self.assertIn("3 of 10 OSDs would be removed, and at most 20 per cent are at the same time: none is.", said)
+        self.assertIn('POST /v1/nodes/st01.example.com/approve {"generation": 12}', said)
+        (said,) = ask({"ask": "removals", "all": 4, "going": 3, "gone": 1}, path=self.dir)
+        self.assertIn("2 of 3 OSDs would be removed", said)
+
 
 class CatalogTest(unittest.TestCase):
     """What the classes make of a document and a site."""

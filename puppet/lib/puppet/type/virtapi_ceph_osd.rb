@@ -9,7 +9,8 @@ Puppet::Type.newtype(:virtapi_ceph_osd) do
     One that people have taken out stays out.
 
     `ensure => absent` takes one away, one step in each run: out, then, when Ceph says that it is safe, purged. It never waits;
-    a warning says what it would wait for.
+    a warning says what it would wait for. Where more than `max_removals` per cent of a node's OSDs are to go, none does, until
+    the document is approved.
   DOC
 
   include PuppetX::Virtapi::Evaluated
@@ -42,6 +43,12 @@ Puppet::Type.newtype(:virtapi_ceph_osd) do
 
   newparam(:cluster) do
     desc 'Its cluster, by name.'
+  end
+
+  newparam(:max_removals) do
+    desc "How many per cent of the node's OSDs may be on their way out at the same time, but always one."
+    validate { |value| raise ArgumentError, 'max_removals must be 1 to 100' unless (1..100).include?(value) }
+    defaultto 20
   end
 
   newparam(:init) do
@@ -81,6 +88,25 @@ Puppet::Type.newtype(:virtapi_ceph_osd) do
     next if self[:ensure] == :absent || self[:store] != :device || self[:device]
 
     raise Puppet::Error, 'device must be given'
+  end
+
+  # Together they would take more away than a person has looked at.
+  def refuse
+    return unless self[:ensure] == :absent && catalog
+
+    osds = catalog.resources.select { |resource| resource.type == :virtapi_ceph_osd && resource.provider.there? }
+    going = osds.count { |osd| osd[:ensure] == :absent }
+    document = catalog.resources.find { |resource| resource.type == :virtapi_document }
+    return if going <= [osds.length * self[:max_removals] / 100, 1].max || (document && document[:meta]['approved'])
+
+    raise Puppet::Error, "#{going} of #{osds.length} OSDs would be removed, and at most #{self[:max_removals]} per cent are at the " \
+                         "same time: none is.#{how_to_approve(document)}"
+  end
+
+  def how_to_approve(document)
+    return unless document
+
+    " To approve: POST /v1/nodes/#{document[:certname]}/approve {\"generation\": #{document[:meta]['generation']}}"
   end
 
   autorequire(:file) { "/etc/ceph/#{self[:cluster]}.conf" }

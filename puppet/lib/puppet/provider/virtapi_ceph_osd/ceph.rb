@@ -76,6 +76,11 @@ Puppet::Type.type(:virtapi_ceph_osd).provide(:ceph) do
     end
   end
 
+  # Whether the cluster knows it, or there is something of it here.
+  def there?
+    !(known.nil? && here.nil?)
+  end
+
   def removed?(is)
     return is == :absent unless is == :out
 

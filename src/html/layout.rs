@@ -10,7 +10,7 @@ use crate::resources;
 const GROUPS: &[(&str, &[&str])] = &[
     ("Compute", &["nodes", "hypervisors", "vms", "images", "runs"]),
     ("Network", &["interfaces", "bonds", "addresses", "vlans", "networks"]),
-    ("Storage", &["volumes", "snapshots"]),
+    ("Storage", &["volumes", "snapshots", "tombstones"]),
     ("Ceph", &["ceph-clusters", "ceph-mons", "ceph-osds", "ceph-pools"]),
     ("Customers", &["organizations", "environments", "memberships", "teams"]),
     ("Access", &["users", "tokens", "compilers", "audit-events"]),

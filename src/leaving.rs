@@ -42,7 +42,7 @@ impl Leaves {
         let sql = Sql::new(format!(
             "SELECT to_json(t) FROM (SELECT left_behind.*, now() + {GRACE_PERIOD} AS not_before FROM (SELECT "
         ))
-        .one(&id.to_string(), "int8")
+        .one(id.to_string(), "int8")
         .text(format!(" AS id) AS changed, LATERAL ({}) AS left_behind) AS t", self.statement));
         Ok(Statement::<Json>::from(sql).load(&mut tx.conn()).await?)
     }
@@ -55,18 +55,15 @@ impl Leaves {
 pub async fn leave(work: &mut Work<'_>, left: Vec<Value>) -> Result<()> {
     let (tx, kind) = (work.tx, Tombstone::KIND);
     for body in left {
-        let id = match earlier(tx, &body).await? {
+        let id = if let Some(row) = earlier(tx, &body).await? {
             // It was here before, and had come back.
-            Some(row) => {
-                work.trail.will_update(tx, kind, &row).await?;
-                kind.update(tx, row.id(), body).await?;
-                row.id()
-            }
-            None => {
-                let id = kind.insert(tx, body).await?;
-                work.trail.created(kind, id);
-                id
-            }
+            work.trail.will_update(tx, kind, &row).await?;
+            kind.update(tx, row.id(), body).await?;
+            row.id()
+        } else {
+            let id = kind.insert(tx, body).await?;
+            work.trail.created(kind, id);
+            id
         };
         work.shown.add_later(kind, id);
     }
@@ -75,8 +72,8 @@ pub async fn leave(work: &mut Work<'_>, left: Vec<Value>) -> Result<()> {
 
 /// One that is there already.
 async fn earlier(tx: &Tx, body: &Value) -> Result<Option<Row>> {
-    let sql = Sql::new("SELECT id FROM tombstones WHERE uuid = ").one(&text(&body["uuid"]), "uuid");
-    let sql = sql.text(" AND hypervisor_id = ").one(&text(&body["hypervisor"]), "int8");
+    let sql = Sql::new("SELECT id FROM tombstones WHERE uuid = ").one(text(&body["uuid"]), "uuid");
+    let sql = sql.text(" AND hypervisor_id = ").one(text(&body["hypervisor"]), "int8");
     let ids: Vec<i64> = Statement::<BigInt>::from(sql).load(&mut tx.conn()).await?;
     let ids = ids.iter().map(ToString::to_string).collect();
     Ok(Tombstone::KIND.list(tx, &Query::related(&Column::ID, ids, 1)).await?.into_iter().next())

@@ -24,6 +24,19 @@ fn mac(n: u32) -> String {
     format!("52:54:00:00:01:{n:02x}")
 }
 
+/// Of a VM, and of volumes of both sorts: on the hypervisor, and in a pool.
+fn tombstones() -> Vec<Value> {
+    let one = |hypervisor: &str, n: u32, storage_type: Value, pool: Value| {
+        json!({"hypervisor": hypervisor, "uuid": uuid(n), "number": 40 + n, "name": "gone", "storage_type": storage_type,
+            "ceph_pool": pool, "not_before": "2026-12-01T02:00:00Z"})
+    };
+    vec![
+        one("hv1.example.com", 31, Value::Null, Value::Null),
+        one("hv1.example.com", 32, json!("qcow2"), Value::Null),
+        one("hv2.example.com", 33, json!("rbd"), json!("cold")),
+    ]
+}
+
 fn parts() -> Vec<(&'static str, Vec<Value>)> {
     let hypervisor = |node: &str, methods: Value| {
         json!({"node": node, "cores": 16, "ram_bytes": 1_i64 << 36, "local_storage_path": "/srv", "vg_name": "vg0",
@@ -157,17 +170,7 @@ fn parts() -> Vec<(&'static str, Vec<Value>)> {
                 volume(7, Value::Null, "raw", json!({})),
             ],
         ),
-        (
-            "tombstones",
-            vec![
-                json!({"hypervisor": "hv1.example.com", "uuid": uuid(31), "number": 71, "name": "gone",
-                    "not_before": "2026-12-01T02:00:00Z"}),
-                json!({"hypervisor": "hv1.example.com", "uuid": uuid(32), "number": 72, "storage_type": "qcow2",
-                    "not_before": "2026-12-01T02:00:00Z"}),
-                json!({"hypervisor": "hv2.example.com", "uuid": uuid(33), "number": 73, "storage_type": "rbd",
-                    "ceph_pool": "cold", "not_before": "2026-12-01T02:00:00Z"}),
-            ],
-        ),
+        ("tombstones", tombstones()),
         (
             "snapshots",
             vec![

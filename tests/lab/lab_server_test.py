@@ -60,9 +60,17 @@ class ServerTest(unittest.TestCase):
         wait_until(lambda: not self.node.guest(domain), PATIENCE, "the machine is off")
         self.wait_for(machine, "in_sync")
 
-        # What virtapi has no more is left alone, and told.
+        # What is removed is kept until its time is over. Then it goes, and its tombstone as well.
+        (disk,) = self.node.storage.iterdir()
         server.ask("DELETE", f"/v1/volumes/{uuid(2)}")
         server.ask("DELETE", machine)
-        wait_until(lambda: (server.ask("GET", node)["observed"]["unmanaged"]["domains"]) == [domain], PATIENCE, "it is told")
-        self.assertIn(domain, self.node.virsh("list", "--all", "--name"))
-        self.assertEqual(len(list(self.node.storage.iterdir())), 1)
+        self.wait_for(node, "in_sync")
+        self.assertIn(domain, self.node.virsh("list", "--all", "--name").split())
+        self.assertTrue(disk.exists())
+        self.assertEqual(server.ask("GET", node)["observed"]["unmanaged"], {"domains": [], "bridges": ["br-1-1"], "volumes": []})
+        for tombstone in server.ask("GET", "/v1/tombstones")["items"]:
+            server.ask("PATCH", f"/v1/tombstones/{tombstone['id']}", {"not_before": "2026-01-01T00:00:00Z"})
+        wait_until(lambda: domain not in self.node.virsh("list", "--all", "--name").split(), PATIENCE, "the domain is gone")
+        wait_until(lambda: not disk.exists(), PATIENCE, "the disk is gone")
+        wait_until(lambda: server.ask("GET", "/v1/tombstones")["items"] == [], PATIENCE, "so are their tombstones")
+        self.wait_for(node, "in_sync")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import struct
 
 import pytest
 import test_states
@@ -250,6 +251,17 @@ def test_a_volume_that_another_is_made_on_is_kept(hypervisor, states, images):
     hypervisor.virsh = virsh
     result = apply(states(), document(tombstones([], _21=raw(path))))
     assert (result["result"], os.path.exists(path)) == (False, True)
+    assert "domain vm-1 has it" in result["comment"]
+
+
+def test_a_volume_that_only_the_header_of_another_names_is_kept(hypervisor, states, images):
+    path = images / "vol-1.raw"
+    name = path.name.encode()
+    header = struct.pack(">4sIQIIQ", b"QFI\xfb", 3, 104, len(name), 16, 1 << 20)
+    (images / "overlay.qcow2").write_bytes(header.ljust(104, b"\0") + name)
+    hypervisor.add(1, "shut off (destroyed)", volumes=[volume(1, path=str(images / "overlay.qcow2"))])
+    result = apply(states(), document(tombstones([], _21=raw(path))))
+    assert (result["result"], path.exists()) == (False, True)
     assert "domain vm-1 has it" in result["comment"]
 
 

@@ -153,11 +153,31 @@ def wait_until_unused(volume, cluster, rbd_user="libvirt"):
 
 def qcow2_size(path):
     """Return the size in the header of a qcow2 file, whether or not QEMU has it open; None where it is no qcow2."""
+    header = _header(path)
+    return header and header[0]
+
+
+def chain(path):
+    """Return a file with those that it is made on, one on the other, as far as they are files."""
+    found = []
+    while path not in found and os.path.isfile(path):
+        found.append(path)
+        _size, backing = _header(path) or (None, "")
+        if not backing:
+            break
+        path = os.path.normpath(os.path.join(os.path.dirname(path), backing))
+    return found
+
+
+def _header(path):
+    """Return the size of a qcow2 file and what it is made on; None where it is no qcow2."""
     with salt.utils.files.fopen(path, "rb") as file:
         header = file.read(32)
-    if len(header) < 32 or not header.startswith(_QCOW2):
-        return None
-    return struct.unpack(">Q", header[24:])[0]
+        if len(header) < 32 or not header.startswith(_QCOW2):
+            return None
+        offset, length, _bits, size = struct.unpack(">QIIQ", header[8:])
+        file.seek(offset)
+        return size, os.fsdecode(file.read(length)) if offset else ""
 
 
 def _run(*words):

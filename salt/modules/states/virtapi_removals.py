@@ -176,7 +176,7 @@ class _Removals:
         source = _real(__salt__["virtapi_volume.source"](volume))
         for domain in self.domains.values():
             for text in filter(None, (domain["defined"], domain["running"])):
-                if source in map(_real, virtapi_domain_definition.sources(text)):
+                if source in _used(virtapi_domain_definition.sources(text)):
                     message = "{} is kept: domain {} has it"
                     raise CommandExecutionError(message.format(place, _found(domain)["name"]))
         pool = {"cluster": self.pools["clusters"].get(volume.get("cluster")), "rbd_user": self.pools["rbd_user"]}
@@ -202,6 +202,12 @@ def _found(domain):
     """Return name and state; one whose emulator has ended is stopped, however it ended."""
     name = virtapi_domain_definition.read(domain["defined"]).name
     return {"name": name, "state": domain["state"] if domain["active"] else "stopped"}
+
+
+def _used(sources):
+    """Return what disks are, and what those are made on: of a domain that is off only their own headers tell that."""
+    files = (place for source in sources if source.startswith("/") for place in __salt__["virtapi_volume.chain"](source))
+    return {_real(source) for source in [*sources, *files]}
 
 
 def _real(source):

@@ -1,6 +1,8 @@
-//! That somebody approves what a node's document removes, however much that is. It makes one more generation, which says so,
-//! and the next change of the document makes one that no longer does. It knows nodes, and not what is removed.
+//! That somebody approves what a node's document removes, however much that is. It makes one more generation, which says so.
+//! The next generation no longer does: that of the next change, or of the end of its day. It knows nodes, and not what is
+//! removed.
 
+use chrono::{TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
@@ -39,11 +41,28 @@ pub async fn approve(tx: &Tx, key: &str, generation: i64) -> Result<Approved> {
         .values((node_approvals::node_id.eq(id), node_approvals::generation.eq(next)))
         .on_conflict(node_approvals::node_id)
         .do_update()
-        .set(node_approvals::generation.eq(next));
+        .set((node_approvals::generation.eq(next), node_approvals::approved_at.eq(diesel::dsl::now)));
     approval.execute(&mut tx.conn()).await?;
     let mut work = Work::new(tx);
     work.trail.approved(Node::KIND, id);
     work.shown.nodes.insert(id);
     work.finish().await?;
     Ok(Approved { node: id, generation: next })
+}
+
+/// How long an approval is good for. What has come due since, nobody has looked at.
+const DAY: TimeDelta = TimeDelta::days(1);
+
+/// Ends the approvals that are older than a day, by one more generation; says how many.
+///
+/// # Errors
+/// [`Error::Away`].
+pub async fn end_old(tx: &Tx) -> Result<usize> {
+    lock_structure(tx, false).await?;
+    let old = diesel::delete(node_approvals::table.filter(node_approvals::approved_at.lt(Utc::now() - DAY)));
+    let nodes: Vec<i64> = old.returning(node_approvals::node_id).get_results(&mut tx.conn()).await?;
+    let (count, mut work) = (nodes.len(), Work::new(tx));
+    work.shown.nodes.extend(nodes);
+    work.finish().await?;
+    Ok(count)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::auth::{self, Actor};
 use crate::config::Settings;
 use crate::db::Db;
-use crate::{events, http, leaving, reports};
+use crate::{approval, events, http, leaving, reports};
 
 /// How often it is counted how many are in sync.
 const COUNT_EVERY: Duration = Duration::from_mins(1);
@@ -76,12 +76,18 @@ async fn keep_clearing(db: Db) {
     }
 }
 
-/// Takes away the tombstones of what agents have found gone, and of what has come back. What fails is tried again the
-/// next time.
+/// Takes away the tombstones of what agents have found gone, and of what has come back, and ends old approvals. What fails is
+/// tried again the next time.
 pub async fn clear_tombstones(db: &Db) {
-    match db.write(Actor::system("tombstones"), false, async |tx| leaving::clear(tx).await).await {
-        Ok(0) => {}
-        Ok(tombstones) => tracing::info!(tombstones, "took away the tombstones of what is gone"),
-        Err(error) => tracing::warn!(%error, "tombstones of what is gone stay for now"),
+    let cleared = db.write(Actor::system("tombstones"), false, async |tx| {
+        let approvals = approval::end_old(tx).await?;
+        Ok((leaving::clear(tx).await?, approvals))
+    });
+    match cleared.await {
+        Ok((0, 0)) => {}
+        Ok((tombstones, approvals)) => {
+            tracing::info!(tombstones, approvals, "took away tombstones of what is gone, and old approvals");
+        }
+        Err(error) => tracing::warn!(%error, "tombstones of what is gone stay for now, and so do old approvals"),
     }
 }

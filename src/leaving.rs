@@ -73,7 +73,7 @@ pub async fn leave(work: &mut Work<'_>, left: Vec<Value>) -> Result<()> {
 /// One that is there already.
 async fn earlier(tx: &Tx, body: &Value) -> Result<Option<Row>> {
     let sql = Sql::new("SELECT id FROM tombstones WHERE uuid = ").one(text(&body["uuid"]), "uuid");
-    let sql = sql.text(" AND hypervisor_id = ").one(text(&body["hypervisor"]), "int8");
+    let sql = sql.text(" AND hypervisor_id = ").one(text(&body["hypervisor"]), "int8").text(" FOR UPDATE");
     let ids: Vec<i64> = Statement::<BigInt>::from(sql).load(&mut tx.conn()).await?;
     let ids = ids.iter().map(ToString::to_string).collect();
     Ok(Tombstone::KIND.list(tx, &Query::related(&Column::ID, ids, 1)).await?.into_iter().next())
@@ -83,7 +83,7 @@ async fn earlier(tx: &Tx, body: &Value) -> Result<Option<Row>> {
 const AT_ONCE: usize = 100;
 
 /// Deletes the tombstones whose time is over and of which the agent has found nothing any more, and those of what has come
-/// back; says how many.
+/// back; says how many. None of a node on which somebody has approved what is removed: it would end that.
 ///
 /// # Errors
 /// [`Error::Away`](crate::error::Error::Away).
@@ -91,8 +91,10 @@ pub async fn clear(tx: &Tx) -> Result<usize> {
     let sql = Sql::new(format!(
         "SELECT t.id FROM tombstones t JOIN hypervisors h ON h.id = t.hypervisor_id \
          LEFT JOIN node_observations o ON o.node_id = h.node_id \
-         WHERE (t.not_before <= now() AND o.observed -> 'removed' ? t.uuid::text) \
-         OR NOT EXISTS (SELECT FROM tombstones_in_force f WHERE f.id = t.id) ORDER BY t.id LIMIT {AT_ONCE}"
+         WHERE ((t.not_before <= now() AND o.observed -> 'removed' ? t.uuid::text) \
+         OR NOT EXISTS (SELECT FROM tombstones_in_force f WHERE f.id = t.id)) \
+         AND NOT EXISTS (SELECT FROM node_approvals a JOIN nodes n ON n.id = a.node_id AND n.desired_generation = a.generation \
+         WHERE a.node_id = h.node_id) ORDER BY t.id LIMIT {AT_ONCE} FOR UPDATE OF t SKIP LOCKED"
     ));
     let ids: Vec<i64> = Statement::<BigInt>::from(sql).load(&mut tx.conn()).await?;
     let count = ids.len();

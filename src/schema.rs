@@ -242,6 +242,7 @@ diesel::table! {
     node_approvals (node_id) {
         node_id -> Int8,
         generation -> Int8,
+        approved_at -> Timestamptz,
     }
 }
 

@@ -1,3 +1,11 @@
+CREATE OR REPLACE FUNCTION storage_types_name_check() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM volumes WHERE storage_type_id = NEW.id) THEN
+        RAISE check_violation USING MESSAGE = 'the name of a type says where its volumes are',
+            TABLE = 'storage_types', CONSTRAINT = 'storage_types_name_in_use_check';
+    END IF;
+    RETURN NULL;
+END $$;
 ALTER TABLE audit_events
     DROP CONSTRAINT audit_events_action_check,
     ADD CONSTRAINT audit_events_action_check CHECK (action IN

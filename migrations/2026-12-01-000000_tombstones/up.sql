@@ -26,10 +26,8 @@ SELECT t.* FROM tombstones t
 WHERE CASE
     WHEN t.storage_type_id IS NULL THEN NOT EXISTS (
         SELECT FROM vms m WHERE m.hypervisor_id = t.hypervisor_id AND (m.uuid = t.uuid OR m.id = t.number))
-    ELSE NOT EXISTS (
-        SELECT FROM volumes d LEFT JOIN vms m ON m.id = d.vm_id WHERE (d.uuid = t.uuid OR d.id = t.number)
-        -- A local volume may have a namesake on another hypervisor; an image in a pool, and what is kept for later, has none.
-        AND (t.ceph_pool_id IS NOT NULL OR m.hypervisor_id IS NULL OR m.hypervisor_id = t.hypervisor_id))
+    -- Wherever it is: what looks local may be storage that hypervisors share.
+    ELSE NOT EXISTS (SELECT FROM volumes d WHERE d.uuid = t.uuid OR d.id = t.number)
 END;
 GRANT SELECT ON tombstones_in_force TO virtapi_server;
 
@@ -45,6 +43,11 @@ BEGIN
         RAISE check_violation USING MESSAGE = 'what has a tombstone is gone',
             TABLE = 'tombstones', CONSTRAINT = 'tombstones_gone_check';
     END IF;
+    -- What an agent has said of an earlier one, or of another number, is not said of this one.
+    IF TG_OP = 'INSERT' OR NEW.number <> OLD.number OR NEW.not_before > OLD.not_before THEN
+        UPDATE node_observations o SET observed = o.observed || jsonb_build_object('removed', (o.observed -> 'removed') - NEW.uuid::text)
+        FROM hypervisors h WHERE h.id = NEW.hypervisor_id AND o.node_id = h.node_id AND o.observed -> 'removed' ? NEW.uuid::text;
+    END IF;
     RETURN NULL;
 END $$;
 CREATE TRIGGER tombstones_check AFTER INSERT OR UPDATE ON tombstones FOR EACH ROW EXECUTE FUNCTION tombstones_check();
@@ -52,9 +55,22 @@ CREATE TRIGGER tombstones_check AFTER INSERT OR UPDATE ON tombstones FOR EACH RO
 -- The last generation of each node whose removals somebody has approved: agents then remove more in one run than they would.
 CREATE TABLE node_approvals (
     node_id bigint PRIMARY KEY CONSTRAINT node_approvals_node_id_fkey REFERENCES nodes ON DELETE CASCADE,
-    generation bigint NOT NULL
+    generation bigint NOT NULL,
+    approved_at timestamptz NOT NULL DEFAULT now()
 );
-GRANT SELECT, INSERT, UPDATE ON node_approvals TO virtapi_server;
+GRANT SELECT, INSERT, UPDATE, DELETE ON node_approvals TO virtapi_server;
+
+-- A tombstone, too, says by the name of a type where its volume is.
+CREATE OR REPLACE FUNCTION storage_types_name_check() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM volumes WHERE storage_type_id = NEW.id)
+        OR EXISTS (SELECT FROM tombstones WHERE storage_type_id = NEW.id)
+    THEN
+        RAISE check_violation USING MESSAGE = 'the name of a type says where its volumes are',
+            TABLE = 'storage_types', CONSTRAINT = 'storage_types_name_in_use_check';
+    END IF;
+    RETURN NULL;
+END $$;
 ALTER TABLE audit_events
     DROP CONSTRAINT audit_events_action_check,
     ADD CONSTRAINT audit_events_action_check CHECK (action IN

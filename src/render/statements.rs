@@ -17,7 +17,8 @@ type Text = (&'static str, &'static str);
 
 const NODE: Text = (
     "SELECT n.id, n.desired_generation AS generation,
-    EXISTS (SELECT FROM node_approvals a WHERE a.node_id = n.id AND a.generation = n.desired_generation) AS approved, n.location, s.name AS state, n.environment, n.parameters
+    EXISTS (SELECT FROM node_approvals a WHERE a.node_id = n.id AND a.generation = n.desired_generation) AS approved,
+    n.location, s.name AS state, n.environment, n.parameters
     FROM nodes n JOIN node_states s ON s.id = n.state_id WHERE n.fqdn = ",
     "",
 );

@@ -163,6 +163,9 @@ async fn one_of_what_is_there_is_refused() {
         (one(HV01, &volume["uuid"], &json!(77), json!({"storage_type": "qcow2"})), "/uuid"),
         (one(HV01, &json!(other), &volume["id"], json!({"storage_type": "raw"})), "/uuid"),
         (one(HV02, &json!(other), &volume["id"], json!({"storage_type": "rbd", "ceph_pool": "vms"})), "/uuid"),
+        // What looks local may be storage that both share.
+        (one(HV02, &json!(other), &volume["id"], json!({"storage_type": "qcow2"})), "/uuid"),
+        (one(HV02, &volume["uuid"], &json!(77), json!({"storage_type": "qcow2"})), "/uuid"),
         (one(HV01, &json!(other), &json!(77), json!({"storage_type": "rbd"})), "/ceph_pool"),
         (one(HV01, &json!(other), &json!(77), json!({"ceph_pool": "vms"})), "/ceph_pool"),
         (one(HV01, &json!(other), &json!(0), none()), "/number"),
@@ -171,15 +174,19 @@ async fn one_of_what_is_there_is_refused() {
         let answer = app.post("/v1/tombstones", body.clone()).await.is(Status::UnprocessableEntity);
         assert_eq!(answer["errors"][0]["pointer"], field, "{body} {answer}");
     }
-    // On the other hypervisor it may be a left-over, which an operator wants to go.
+    // On the other hypervisor a VM may be a left-over, which an operator wants to go.
     app.post("/v1/tombstones", one(HV02, &json!(VM), &json!(1), none())).await.is(Status::Created);
-    app.post("/v1/tombstones", one(HV02, &volume["uuid"], &volume["id"], json!({"storage_type": "qcow2"})))
+    app.post("/v1/tombstones", one(HV02, &json!(other), &json!(77), json!({"storage_type": "qcow2"})))
         .await
         .is(Status::Created);
     let found = tombstones(&app, HV02).await;
-    assert_eq!(found["vms"][VM]["domain"], "vm-1");
-    let uuid = volume["uuid"].as_str().expect("a UUID");
-    assert_eq!(found["volumes"][uuid]["path"], format!("/srv/vms/vol-{}.qcow2", volume["id"]));
+    assert_eq!(
+        (&found["vms"][VM]["domain"], &found["volumes"][other]["path"]),
+        (&json!("vm-1"), &json!("/srv/vms/vol-77.qcow2"))
+    );
+    // A type that says where they are keeps its name.
+    sql(&app.dsn, "DELETE FROM volumes").await;
+    app.json(Method::Patch, "/v1/storage-types/qcow2", json!({"name": "qed"})).await.is(Status::UnprocessableEntity);
 }
 
 #[rocket::async_test]
@@ -204,6 +211,28 @@ async fn what_an_agent_finds_gone_is_cleared_when_its_time_is_over() {
     assert_eq!(gone["items"][0]["actor"], "system:tombstones");
     app.clear_tombstones().await;
     assert_eq!(document(&app, HV01).await["meta"], after["meta"]);
+
+    // What was said of an earlier one, or of one that is kept for longer now, is not said of it.
+    let again = json!({"hypervisor": HV01, "uuid": VM, "number": 77, "not_before": "2020-01-01T00:00:00Z"});
+    app.post("/v1/tombstones", again).await.is(Status::Created);
+    let postponed = "UPDATE tombstones SET not_before = now() + interval '30 days' WHERE ceph_pool_id IS NOT NULL; \
+        UPDATE tombstones SET not_before = now() - interval '1 hour' WHERE ceph_pool_id IS NOT NULL";
+    for statement in postponed.split("; ") {
+        sql(&app.dsn, statement).await;
+    }
+    app.clear_tombstones().await;
+    assert_eq!(rows(&app.dsn, "SELECT count(*) FROM tombstones").await, [["5"]]);
+
+    // Nor does it end what somebody has approved.
+    sql(&app.dsn, &observe).await;
+    let generation = document(&app, HV01).await["meta"]["generation"].clone();
+    app.post(&format!("/v1/nodes/{HV01}/approve"), json!({"generation": generation})).await.is(Status::Ok);
+    app.clear_tombstones().await;
+    assert_eq!(document(&app, HV01).await["meta"]["approved"], true);
+    sql(&app.dsn, "UPDATE node_approvals SET approved_at = now() - interval '25 hours'").await;
+    app.clear_tombstones().await;
+    assert_eq!(document(&app, HV01).await["meta"]["approved"], false, "a day later it ends by itself");
+    assert_eq!(rows(&app.dsn, "SELECT count(*) FROM tombstones").await, [["3"]]);
 }
 
 #[rocket::async_test]

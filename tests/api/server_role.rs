@@ -173,7 +173,7 @@ async fn the_server_is_granted_what_it_needs_and_nothing_else() {
             ("audit_events" | "runs" | "run_events", _) => "SELECT INSERT",
             (week, _) if week.starts_with("runs_20") || week.starts_with("run_events_20") => "",
             // They go with their node.
-            ("node_observations" | "node_facts" | "node_approvals", _) => "SELECT INSERT UPDATE",
+            ("node_observations" | "node_facts", _) => "SELECT INSERT UPDATE",
             // What is seen of what agents have made true; whether the schema is the one that it knows.
             (
                 "node_convergence"

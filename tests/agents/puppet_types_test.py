@@ -24,7 +24,7 @@ VALID = {
     "Virtapi::Interface": DATA["virtapi::node"]["interfaces"],
     "Virtapi::Volume": [QCOW2, LVM, RAW, RBD, {**RAW, "type": "zfs"}],
     "Virtapi::Tombstones": [TOMBSTONES, {"vms": {}, "volumes": {}}],
-    "Virtapi::Tombstone::Vm": list(TOMBSTONES["vms"].values()),
+    "Virtapi::Tombstone::Vm": [{**tombstone, "name": name} for tombstone in TOMBSTONES["vms"].values() for name in ("a", None)],
     "Virtapi::Tombstone::Volume": [*GONE.values(), {**GONE["qcow2"], "type": "zfs"}],
     "Virtapi::Volume::Snapshot": QCOW2["snapshots"],
     "Virtapi::Ceph::Cluster": [DATA["virtapi::ceph::clusters"]["ceph"]],

@@ -1,6 +1,6 @@
 # @summary A virtual machine that was removed.
 type Virtapi::Tombstone::Vm = Struct[{
-  name       => Optional[String[1]],
-  domain     => Pattern[/\Avm-[1-9]\d*\z/],
-  not_before => Virtapi::Timestamp,
+  NotUndef[name] => Optional[String[1]],
+  domain         => Pattern[/\Avm-[1-9]\d*\z/],
+  not_before     => Virtapi::Timestamp,
 }]

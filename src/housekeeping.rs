@@ -15,7 +15,7 @@ const COUNT_EVERY: Duration = Duration::from_mins(1);
 /// How often old idempotency keys, sessions, runs and events are forgotten.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
-/// How often tombstones are taken away of what is gone for good.
+/// How often tombstones of what is gone, and old approvals, are taken away.
 const CLEAR_EVERY: Duration = Duration::from_mins(1);
 
 /// Starts all of it, for as long as the runtime lasts.
@@ -72,13 +72,13 @@ async fn keep_clearing(db: Db) {
     let mut tick = tokio::time::interval(CLEAR_EVERY);
     loop {
         tick.tick().await;
-        clear_tombstones(&db).await;
+        clear_removals(&db).await;
     }
 }
 
 /// Takes away the tombstones of what agents have found gone, and of what has come back, and ends old approvals. What fails is
 /// tried again the next time.
-pub async fn clear_tombstones(db: &Db) {
+pub async fn clear_removals(db: &Db) {
     let cleared = db.write(Actor::system("tombstones"), false, async |tx| {
         let approvals = approval::end_old(tx).await?;
         Ok((leaving::clear(tx).await?, approvals))

@@ -6,10 +6,9 @@ use diesel_async::RunQueryDsl;
 use serde_json::Value;
 
 use crate::change::{self, Action, Change};
-use crate::column::{Column, text};
 use crate::db::Tx;
-use crate::error::Result;
-use crate::query::Query;
+use crate::error::{Error, Result};
+use crate::natural_key;
 use crate::resource::Resource;
 use crate::resources::Tombstone;
 use crate::row::Row;
@@ -72,11 +71,11 @@ pub async fn leave(work: &mut Work<'_>, left: Vec<Value>) -> Result<()> {
 
 /// One that is there already.
 async fn earlier(tx: &Tx, body: &Value) -> Result<Option<Row>> {
-    let sql = Sql::new("SELECT id FROM tombstones WHERE uuid = ").one(text(&body["uuid"]), "uuid");
-    let sql = sql.text(" AND hypervisor_id = ").one(text(&body["hypervisor"]), "int8").text(" FOR UPDATE");
-    let ids: Vec<i64> = Statement::<BigInt>::from(sql).load(&mut tx.conn()).await?;
-    let ids = ids.iter().map(ToString::to_string).collect();
-    Ok(Tombstone::KIND.list(tx, &Query::related(&Column::ID, ids, 1)).await?.into_iter().next())
+    match Tombstone::KIND.lock(tx, &natural_key::condition_of(Tombstone::KIND, body)?).await {
+        Ok(row) => Ok(Some(row)),
+        Err(Error::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// How many are cleared in one transaction: the locks of the next write wait for it.

@@ -21,6 +21,7 @@ async fn approve(key: &str, ask: Result<Ask>, body: Result<Body>, db: &State<Db>
     let (mut ask, body) = (ask?, body?);
     Query::none(&ask.pairs)?;
     body.complete(&mut ask)?;
+    // Before the body is looked at: whoever may not do it is told nothing else.
     policy::write(&ask.actor, Node::KIND)?;
     let generation = body.number("generation")?;
     let work = async |tx: &Tx| approval::approve(tx, stem(key), generation).await;

@@ -235,9 +235,9 @@ impl App {
         virtapi::housekeeping::forget_old(db, &Settings::default()).await;
     }
 
-    /// Has the server take away tombstones, as one that runs does from time to time.
-    pub async fn clear_tombstones(&self) {
-        virtapi::housekeeping::clear_tombstones(self.client.rocket().state::<virtapi::db::Db>().expect("is managed"))
+    /// Has the server take away tombstones and old approvals, as one that runs does from time to time.
+    pub async fn clear_removals(&self) {
+        virtapi::housekeeping::clear_removals(self.client.rocket().state::<virtapi::db::Db>().expect("is managed"))
             .await;
     }
 

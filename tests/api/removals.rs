@@ -135,7 +135,7 @@ async fn a_vm_that_moves_leaves_one_and_its_volumes_none() {
     let kept = "SELECT extract(day FROM not_before - updated_at)::int FROM tombstones";
     assert_eq!(rows(&app.dsn, kept).await, [["7"], ["7"]]);
     move_to(&app, json!(HV01)).await;
-    app.clear_tombstones().await;
+    app.clear_removals().await;
     assert_eq!(rows(&app.dsn, "SELECT hypervisor_id FROM tombstones").await, [["2"]]);
 
     // A volume that is only detached is kept for later, wherever it is.
@@ -198,18 +198,18 @@ async fn what_an_agent_finds_gone_is_cleared_when_its_time_is_over() {
          WHERE storage_type_id IS NULL OR ceph_pool_id IS NOT NULL)) WHERE node_id = (SELECT id FROM nodes WHERE fqdn = '{HV01}')"
     );
     sql(&app.dsn, &observe).await;
-    app.clear_tombstones().await;
+    app.clear_removals().await;
     assert_eq!(rows(&app.dsn, "SELECT count(*) FROM tombstones").await, [["5"]], "its time is not over");
     sql(&app.dsn, "UPDATE tombstones SET not_before = now() WHERE storage_type_id IS NULL").await;
     let before = document(&app, HV01).await["meta"]["generation"].as_i64();
-    app.clear_tombstones().await;
+    app.clear_removals().await;
     assert_eq!(rows(&app.dsn, "SELECT count(*), count(storage_type_id) FROM tombstones").await, [["4", "4"]]);
     let after = document(&app, HV01).await;
     assert_eq!(after["hypervisor"]["tombstones"]["vms"], json!({}));
     assert_eq!(after["meta"]["generation"].as_i64(), before.map(|generation| generation + 1));
     let gone = app.get("/v1/audit-events?collection=tombstones&action=delete").await.is(Status::Ok);
     assert_eq!(gone["items"][0]["actor"], "system:tombstones");
-    app.clear_tombstones().await;
+    app.clear_removals().await;
     assert_eq!(document(&app, HV01).await["meta"], after["meta"]);
 
     // What was said of an earlier one, or of one that is kept for longer now, is not said of it.
@@ -220,17 +220,17 @@ async fn what_an_agent_finds_gone_is_cleared_when_its_time_is_over() {
     for statement in postponed.split("; ") {
         sql(&app.dsn, statement).await;
     }
-    app.clear_tombstones().await;
+    app.clear_removals().await;
     assert_eq!(rows(&app.dsn, "SELECT count(*) FROM tombstones").await, [["5"]]);
 
     // Nor does it end what somebody has approved.
     sql(&app.dsn, &observe).await;
     let generation = document(&app, HV01).await["meta"]["generation"].clone();
     app.post(&format!("/v1/nodes/{HV01}/approve"), json!({"generation": generation})).await.is(Status::Ok);
-    app.clear_tombstones().await;
+    app.clear_removals().await;
     assert_eq!(document(&app, HV01).await["meta"]["approved"], true);
     sql(&app.dsn, "UPDATE node_approvals SET approved_at = now() - interval '25 hours'").await;
-    app.clear_tombstones().await;
+    app.clear_removals().await;
     assert_eq!(document(&app, HV01).await["meta"]["approved"], false, "a day later it ends by itself");
     assert_eq!(rows(&app.dsn, "SELECT count(*) FROM tombstones").await, [["3"]]);
 }
@@ -294,4 +294,6 @@ async fn operators_approve_with_a_button() {
     let answer = app.send(Method::Post, &url, &headers, format!("generation={generation}").as_bytes()).await;
     assert_eq!((answer.status, answer.header("Location")), (303, "/v1/nodes/1"));
     assert_eq!(document(&app, HV01).await["meta"]["approved"], true);
+    let history = open(&app, "/history/nodes/1").await;
+    assert!(history.text().contains("approved what is removed from"), "{}", history.text());
 }

@@ -1,7 +1,7 @@
 //! The pages, as a browser without scripts uses them.
 
 pub mod browser;
-mod chromium;
+pub mod chromium;
 mod forms;
 mod hostile;
 

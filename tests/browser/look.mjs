@@ -1,6 +1,6 @@
 // Opens an address in Chromium, and tells as JSON what the browser made of the page, and what it said on its console. Both
 // come from the page in one stream, so that all it has said by then is told: what a browser writes to its log, or not any
-// more, when it is ended is no such thing.
+// more, when it is ended is no such thing. A page that scripts build is there when what the third word selects is.
 import puppeteer from "puppeteer-core";
 
 const browser = await puppeteer.launch({
@@ -17,6 +17,9 @@ try {
   page.on("pageerror", (error) => said.push(String(error)));
   // What a page does a moment later is seen as well.
   await page.goto(process.argv[3], { waitUntil: "networkidle0", timeout: 120_000 });
+  if (process.argv[4]) {
+    await page.waitForSelector(process.argv[4], { timeout: 120_000 });
+  }
   process.stdout.write(JSON.stringify({ page: await page.content(), said }));
 } finally {
   await browser.close();

@@ -67,7 +67,7 @@ impl Served {
 #[derive(Debug, Deserialize)]
 pub struct Seen {
     pub page: String,
-    said: Vec<String>,
+    pub said: Vec<String>,
 }
 
 impl Seen {
@@ -79,8 +79,13 @@ impl Seen {
 
 /// Opens an address.
 pub async fn look(url: String) -> Seen {
+    look_for(url, "").await
+}
+
+/// Opens an address, and waits for what this selects.
+pub async fn look_for(url: String, selector: &'static str) -> Seen {
     let ran = rocket::tokio::task::spawn_blocking(move || {
-        Command::new("node").args(["target/tools/browser/look.mjs", "/usr/bin/chromium", &url]).output()
+        Command::new("node").args(["target/tools/browser/look.mjs", "/usr/bin/chromium", &url, selector]).output()
     });
     let ran = ran.await.expect("looks").expect("node runs: see scripts/setup-browser");
     let said = String::from_utf8_lossy(&ran.stderr);

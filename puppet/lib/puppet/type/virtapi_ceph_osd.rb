@@ -1,6 +1,7 @@
 # An OSD of a Ceph cluster: one disk.
 require_relative '../../puppet_x/virtapi/ceph_daemon'
 require_relative '../../puppet_x/virtapi/evaluated'
+require_relative '../../puppet_x/virtapi/removal_share'
 
 Puppet::Type.newtype(:virtapi_ceph_osd) do
   @doc = <<-DOC
@@ -45,11 +46,9 @@ Puppet::Type.newtype(:virtapi_ceph_osd) do
     desc 'Its cluster, by name.'
   end
 
-  newparam(:max_removals) do
-    desc "How many per cent of the node's OSDs may be on their way out at the same time, but always one."
-    validate { |value| raise ArgumentError, 'max_removals must be 1 to 100' unless (1..100).include?(value) }
-    defaultto 20
-  end
+  PuppetX::Virtapi::RemovalShare.add_to(
+    self, "How many per cent of the node's OSDs may be on their way out at the same time, but always one.",
+  )
 
   newparam(:init) do
     desc 'How daemons are started: by `systemd`, or `direct`; by default systemd where it runs.'
@@ -96,17 +95,12 @@ Puppet::Type.newtype(:virtapi_ceph_osd) do
 
     osds = catalog.resources.select { |resource| resource.type == :virtapi_ceph_osd && resource.provider.there? }
     going = osds.count { |osd| osd[:ensure] == :absent }
-    document = catalog.resources.find { |resource| resource.type == :virtapi_document }
-    return if going <= [osds.length * self[:max_removals] / 100, 1].max || (document && document[:meta]['approved'])
+    many = PuppetX::Virtapi::RemovalShare.excess(going, osds.length, 'OSDs', self[:max_removals])
+    return if many.nil? || (document && document[:meta]['approved'])
 
-    raise Puppet::Error, "#{going} of #{osds.length} OSDs would be removed, and at most #{self[:max_removals]} per cent are at the " \
-                         "same time: none is.#{how_to_approve(document)}"
-  end
-
-  def how_to_approve(document)
-    return unless document
-
-    " To approve: POST /v1/nodes/#{document[:certname]}/approve {\"generation\": #{document[:meta]['generation']}}"
+    how = document && PuppetX::Virtapi::RemovalShare.how_to_approve(document[:certname], document[:meta])
+    raise Puppet::Error, ["#{many} would be removed, and at most #{self[:max_removals]} per cent are at the same time: none is.",
+                          how].compact.join(' ')
   end
 
   autorequire(:file) { "/etc/ceph/#{self[:cluster]}.conf" }

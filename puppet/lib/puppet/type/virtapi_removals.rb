@@ -1,5 +1,6 @@
 # What was removed in virtapi, on one hypervisor.
 require_relative '../../puppet_x/virtapi/evaluated'
+require_relative '../../puppet_x/virtapi/removal_share'
 
 Puppet::Type.newtype(:virtapi_removals) do
   @doc = <<-DOC
@@ -32,11 +33,9 @@ Puppet::Type.newtype(:virtapi_removals) do
     validate { |value| raise ArgumentError, 'meta must be the hash virtapi::meta' unless value.is_a?(Hash) }
   end
 
-  newparam(:max_removals) do
-    desc 'How many per cent of the machines, and of the volumes, one run removes at most, but always one.'
-    validate { |value| raise ArgumentError, 'max_removals must be 1 to 100' unless (1..100).include?(value) }
-    defaultto 20
-  end
+  PuppetX::Virtapi::RemovalShare.add_to(
+    self, 'How many per cent of the machines, and of the volumes, one run removes at most, but always one.',
+  )
 
   newparam(:rbd_user) do
     desc 'The Ceph user, whose keyring is where Ceph looks for it.'
@@ -84,6 +83,6 @@ Puppet::Type.newtype(:virtapi_removals) do
     return unless many
 
     raise Puppet::Error, "#{many} would be removed, and a run removes at most #{self[:max_removals]} per cent: nothing is removed. " \
-                         "To approve: POST /v1/nodes/#{self[:certname]}/approve {\"generation\": #{self[:meta]['generation']}}"
+                         "#{PuppetX::Virtapi::RemovalShare.how_to_approve(self[:certname], self[:meta])}"
   end
 end

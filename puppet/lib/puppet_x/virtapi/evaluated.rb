@@ -23,8 +23,12 @@ module PuppetX
         @evaluated && !noop?
       end
 
+      # The version of the document that the catalog is made of; nil where a site uses a type by itself.
+      def document
+        catalog && catalog.resources.find { |resource| resource.type == :virtapi_document }
+      end
+
       def refuse_old_catalog
-        document = catalog && catalog.resources.find { |resource| resource.type == :virtapi_document }
         reason = document && document.too_old
         raise Puppet::Error, reason if reason
       end

@@ -1,6 +1,7 @@
 # What a run removes of what has a tombstone, and whether that is more than a run may: from what was looked at to what is done.
 # It decides; it looks at nothing and does nothing. tests/golden/removals.json has examples.
 require 'time'
+require_relative 'removal_share'
 
 module PuppetX
   module Virtapi
@@ -46,9 +47,8 @@ module PuppetX
         tombstones.select { |_, tombstone| Time.iso8601(tombstone['not_before']) <= @now }.map(&:first)
       end
 
-      # One is always allowed.
       def excess(count, all, what)
-        "#{count} of #{all} #{what}" if count > [all * @max_removals / 100, 1].max
+        RemovalShare.excess(count, all, what, @max_removals)
       end
     end
   end

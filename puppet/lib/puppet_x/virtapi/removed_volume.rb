@@ -91,8 +91,7 @@ module PuppetX
 
       # LVM refuses one that is open, but would take its snapshots away with it.
       def delete
-        snapshots = execute('lvs', '--noheadings', '-o', 'lv_name', '--select', "origin=\"#{@volume['lv']}\" && lv_attr=~\"^s\"",
-                            @volume['vg']).split
+        snapshots = execute('lvs', '--noheadings', '-o', 'lv_name', '--select', "origin=\"#{@volume['lv']}\"", @volume['vg']).split
         raise Puppet::Error, "#{place} has snapshots (#{snapshots.join(', ')}): it stays" unless snapshots.empty?
 
         execute('lvremove', '--yes', place)

@@ -186,9 +186,12 @@ impl Change {
     fn moves(&self) -> bool {
         let refers = |name: &String| Column::named(self.kind.columns(), name).is_some_and(|c| c.any_target().is_some());
         match self.action {
-            Action::Create | Action::Delete => false,
+            Action::Delete => false,
+            Action::Create => self.kind.is_conditional(),
             Action::Update => {
-                self.kind.is_shared() || self.body.as_object().is_some_and(|body| body.keys().any(refers))
+                self.kind.is_conditional()
+                    || self.kind.is_shared()
+                    || self.body.as_object().is_some_and(|body| body.keys().any(refers))
             }
             Action::Replace => true,
         }

@@ -37,6 +37,8 @@ pub trait Kind: Send + Sync {
     fn shown_in(&self) -> &'static str;
     /// Whether many nodes can show one row.
     fn is_shared(&self) -> bool;
+    /// [`Resource::CONDITIONAL`].
+    fn is_conditional(&self) -> bool;
     /// What stays where one was that is deleted or moves away.
     fn leaves(&self) -> Option<&'static Leaves>;
     /// What can be done with one besides the verbs.
@@ -106,6 +108,9 @@ impl<R: Resource> Kind for Of<R> {
     }
     fn is_shared(&self) -> bool {
         R::SHARED
+    }
+    fn is_conditional(&self) -> bool {
+        R::CONDITIONAL
     }
     fn leaves(&self) -> Option<&'static Leaves> {
         R::LEAVES

@@ -36,7 +36,7 @@ impl Leaves {
     /// What an object that goes will leave where it is now.
     ///
     /// # Errors
-    /// [`Error::Away`](crate::error::Error::Away), as with all of these.
+    /// [`Error::Away`], as with all of these.
     pub async fn of(&self, tx: &Tx, id: i64) -> Result<Vec<Value>> {
         let sql = Sql::new(format!(
             "SELECT to_json(t) FROM (SELECT left_behind.*, now() + {GRACE_PERIOD} AS not_before FROM (SELECT "
@@ -50,7 +50,7 @@ impl Leaves {
 /// Leaves it, now that the object is gone.
 ///
 /// # Errors
-/// [`Error::Away`](crate::error::Error::Away).
+/// [`Error::Away`].
 pub async fn leave(work: &mut Work<'_>, left: Vec<Value>) -> Result<()> {
     let (tx, kind) = (work.tx, Tombstone::KIND);
     for body in left {
@@ -85,7 +85,7 @@ const AT_ONCE: usize = 100;
 /// back; says how many. None of a node on which somebody has approved what is removed: it would end that.
 ///
 /// # Errors
-/// [`Error::Away`](crate::error::Error::Away).
+/// [`Error::Away`].
 pub async fn clear(tx: &Tx) -> Result<usize> {
     let sql = Sql::new(format!(
         "SELECT t.id FROM tombstones t JOIN hypervisors h ON h.id = t.hypervisor_id \

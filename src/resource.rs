@@ -55,6 +55,8 @@ pub trait Resource: Serialize + Send + Sync + Sized + 'static {
     const SHOWN_IN: &'static str = "";
     /// Whether many nodes can show one row, so that to change it is to change them all.
     const SHARED: bool = false;
+    /// Whether it depends on other objects if one is shown: what writes those must see it, so it is written alone.
+    const CONDITIONAL: bool = false;
     /// What stays where one was that is deleted or moves away.
     const LEAVES: Option<&'static Leaves> = None;
     /// The rules of the database that need more words than "is not allowed".

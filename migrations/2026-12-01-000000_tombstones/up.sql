@@ -14,10 +14,13 @@ CREATE TABLE tombstones (
     not_before timestamptz NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT tombstones_key UNIQUE (hypervisor_id, uuid)
+    CONSTRAINT tombstones_uuid_key UNIQUE (hypervisor_id, uuid)
 );
 CREATE INDEX tombstones_storage_type_id_idx ON tombstones (storage_type_id);
 CREATE INDEX tombstones_ceph_pool_id_idx ON tombstones (ceph_pool_id);
+-- By which a volume finds those that it takes out of a document.
+CREATE INDEX tombstones_uuid_idx ON tombstones (uuid);
+CREATE INDEX tombstones_number_idx ON tombstones (number);
 GRANT SELECT, INSERT, UPDATE, DELETE ON tombstones TO virtapi_server;
 
 -- Those of what is really gone. A VM may have come back to its hypervisor meanwhile.

@@ -62,6 +62,7 @@ impl Resource for Tombstone {
         "uuid": "6f1c2a34-0000-4000-8000-000000000002", "name": "web-2", "number": 8000, "not_before": "2026-12-08T02:00:00Z"}"#;
     const SHOWN_IN: &'static str = "SELECT node_id, NULL::int8 FROM tombstones JOIN hypervisors ON hypervisors.id = hypervisor_id \
         WHERE tombstones.id = changed.id";
+    const CONDITIONAL: bool = true;
     const RULES: &'static [Rule] = &[
         Rule {
             constraint: "tombstones_ceph_pool_check",

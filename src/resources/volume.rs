@@ -85,8 +85,12 @@ impl Resource for Volume {
     ];
     const EXAMPLE: &'static str = r#"{"size_bytes": 53687091200, "storage_type": "qcow2", "cache_option": "none", "read_iops_limit": 500,
         "image": {"name": "debian-12", "format": "qcow2", "path": "/var/lib/libvirt/golden/debian-12.qcow2", "size_bytes": 2147483648}}"#;
+    // Also where it takes a tombstone out of the document, wherever it is itself.
     const SHOWN_IN: &'static str = "SELECT node_id, NULL::int8 FROM volumes JOIN vms ON vms.id = vm_id \
-        JOIN hypervisors ON hypervisors.id = vms.hypervisor_id WHERE volumes.id = changed.id";
+        JOIN hypervisors ON hypervisors.id = vms.hypervisor_id WHERE volumes.id = changed.id \
+        UNION ALL SELECT node_id, NULL FROM volumes JOIN tombstones ON tombstones.uuid = volumes.uuid OR number = volumes.id \
+        JOIN hypervisors ON hypervisors.id = hypervisor_id \
+        WHERE volumes.id = changed.id AND tombstones.storage_type_id IS NOT NULL";
     const RULES: &'static [Rule] = &[
         Rule {
             constraint: "volumes_ceph_pool_check",

@@ -297,3 +297,45 @@ async fn operators_approve_with_a_button() {
     let history = open(&app, "/history/nodes/1").await;
     assert!(history.text().contains("approved what is removed from"), "{}", history.text());
 }
+
+/// Also of what is in no document of that node, and so changes nothing else there.
+#[rocket::async_test]
+async fn a_volume_that_comes_back_anywhere_takes_its_tombstone_out_of_the_document() {
+    let app = fleet(Settings::default()).await;
+    let volumes = remove_all(&app).await;
+    let uuid = volumes[0]["uuid"].as_str().expect("a UUID");
+    let told = async |when: &str, is_there: bool| {
+        let document = document(&app, HV01).await;
+        assert_eq!(document["hypervisor"]["tombstones"]["volumes"][uuid].is_object(), is_there, "{when}");
+        document["meta"]["generation"].clone()
+    };
+    let mut seen = vec![told("deleted", true).await];
+    let volume = json!({"uuid": uuid, "size_bytes": 1_073_741_824, "storage_type": "raw", "cache_option": "none"});
+    app.post("/v1/volumes", volume).await.is(Status::Created);
+    seen.push(told("made again", false).await);
+    app.json(Method::Patch, &format!("/v1/volumes/{uuid}"), json!({"uuid": VM})).await.is(Status::Ok);
+    seen.push(told("it was another one", true).await);
+    app.json(Method::Patch, &format!("/v1/volumes/{VM}"), json!({"uuid": uuid})).await.is(Status::Ok);
+    seen.push(told("no, it was this one", false).await);
+    app.json(Method::Delete, &format!("/v1/volumes/{uuid}"), Value::Null).await.is(Status::NoContent);
+    seen.push(told("gone once more", true).await);
+
+    // By its number, which somebody wrote down before there was one.
+    let next = &rows(&app.dsn, "SELECT 1 + nextval(pg_get_serial_sequence('volumes', 'id'))").await[0][0];
+    let number: i64 = next.parse().expect("a number");
+    let other = "6f1c2a34-0000-4000-8000-000000000002";
+    let tombstone = json!({"hypervisor": HV01, "uuid": other, "number": number, "storage_type": "qcow2",
+        "not_before": "2026-12-08T02:00:00Z"});
+    app.post("/v1/tombstones", tombstone.clone()).await.is(Status::Created);
+    let twice = app.post("/v1/tombstones", tombstone).await.is(Status::Conflict);
+    assert_eq!(twice["errors"][0]["pointer"], "/uuid");
+    let generation = document(&app, HV01).await["meta"]["generation"].clone();
+    let volume = json!({"size_bytes": 1_073_741_824, "storage_type": "raw", "cache_option": "none"});
+    assert_eq!(app.post("/v1/volumes", volume).await.is(Status::Created)["id"], number);
+    let document = document(&app, HV01).await;
+    assert_eq!(document["hypervisor"]["tombstones"]["volumes"][other], Value::Null);
+    seen.extend([generation, document["meta"]["generation"].clone()]);
+    for pair in seen.windows(2) {
+        assert_ne!(pair[0], pair[1], "another document under the same version: {seen:?}");
+    }
+}

@@ -7,6 +7,7 @@ import unittest
 
 from lab_ceph import Ceph
 from lab_documents import MIB, document, uuid, vm, volume
+from lab_lvm import VolumeGroup
 from lab_salt import SaltNode
 
 REMOVALS = "virtapi_removals"
@@ -256,62 +257,44 @@ class SaltRemovalsTest(Removals):
 
 
 class SaltLvmRemovalsTest(Removals):
-    """Without the device mapper, which a volume that is open needs."""
-
     def setUp(self):
         self.generation = 0
         self.node = SaltNode()
         self.addCleanup(self.node.remove)
-        disk = self.node.dir / "disk"
-        with disk.open("wb") as file:
-            file.truncate(256 * MIB)
-        loop = self.node.run("losetup", "-f", "--show", disk).strip()
-        self.addCleanup(self.node.run, "losetup", "-d", loop)
-        # Of all devices, which are the machine's, it looks at this one only.
-        self.node.path("/etc/lvm/lvm.conf").write_text(
-            f'global {{ activation = 0 }}\ndevices {{ filter = [ "a|^{loop}$|", "r|.*|" ] use_devicesfile = 0 }}\n', encoding="ascii")
-        self.group = f"labr{os.getpid()}"
-        self.node.run("vgcreate", self.group, loop)
+        self.group = VolumeGroup(self, self.node)
         self.node.site({})
 
-    def make(self, *names):
-        for name in names:
-            self.node.run("lvcreate", "-y", "-Zn", "-Wn", "-L", "16m", "-n", name, self.group)
-
-    def names(self):
-        return self.node.run("lvs", "--noheadings", "-o", "lv_name", self.group).split()
-
     def test_a_logical_volume(self):
-        self.make("vol-1", "vol-2", "foreign")
-        disks = [volume(number, "lvm", vg=self.group, lv=f"vol-{number}") for number in (1, 2)]
+        self.group.make("vol-1", "vol-2", "foreign")
+        disks = [volume(number, "lvm", vg=self.group.name, lv=f"vol-{number}") for number in (1, 2)]
         removed = {uuid(1001): volume_tombstone(disks[0], LONG_AGO)}
         wanted = {uuid(2): vm(9002, volumes=[disks[1]], state="stopped")}
         self.apply(wanted)
         would = self.apply(wanted, "test=True", volumes=removed).state(REMOVALS)
-        self.assertEqual((would["result"], self.names()), (None, ["foreign", "vol-1", "vol-2"]))
+        self.assertEqual((would["result"], self.group.names()), (None, ["foreign", "vol-1", "vol-2"]))
         self.assert_ran(self.apply(wanted, volumes=removed), REMOVALS)
-        self.assertEqual(self.names(), ["foreign", "vol-2"])
+        self.assertEqual(self.group.names(), ["foreign", "vol-2"])
         self.assertEqual(self.node.apply().messages("observed")[0]["removed"], [uuid(1001)])
         self.assert_settled()
         # One that a domain has.
         run = self.apply({}, volumes={uuid(1002): volume_tombstone(disks[1], LONG_AGO)})
         self.assert_failed(run)
-        self.assertIn(f"{self.group}/vol-2 is kept: domain vm-9002 has it", run.said)
-        self.assertEqual(self.names(), ["foreign", "vol-2"])
+        self.assertIn(f"{self.group.name}/vol-2 is kept: domain vm-9002 has it", run.said)
+        self.assertEqual(self.group.names(), ["foreign", "vol-2"])
 
     def test_a_snapshot(self):
-        self.make("vol-1", "backup")
+        self.group.make("vol-1", "backup")
         # Only what LVM notes of one: to make it needs the device mapper.
         noted = self.node.dir / "noted"
-        self.node.run("vgcfgbackup", "-f", noted, self.group)
+        self.node.run("vgcfgbackup", "-f", noted, self.group.name)
         text = noted.read_text(encoding="utf-8")
         noted.write_text(text.replace("logical_volumes {", "logical_volumes {" + SNAPSHOT, 1), encoding="utf-8")
-        self.node.run("vgcfgrestore", "-f", noted, self.group)
-        removed = {uuid(1001): volume_tombstone(volume(1, "lvm", vg=self.group, lv="vol-1"), LONG_AGO)}
+        self.node.run("vgcfgrestore", "-f", noted, self.group.name)
+        removed = {uuid(1001): volume_tombstone(volume(1, "lvm", vg=self.group.name, lv="vol-1"), LONG_AGO)}
         run = self.apply({}, volumes=removed)
         self.assert_failed(run)
-        self.assertEqual(run.state(REMOVALS)["comment"], f"{self.group}/vol-1 has snapshots: backup")
-        self.assertEqual(self.names(), ["backup", "vol-1"])
+        self.assertEqual(run.state(REMOVALS)["comment"], f"{self.group.name}/vol-1 has snapshots: backup")
+        self.assertEqual(self.group.names(), ["backup", "vol-1"])
 
 
 class SaltCephRemovalsTest(Removals):

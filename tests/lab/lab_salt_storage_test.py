@@ -1,11 +1,11 @@
 """Volumes that are no files, by Salt: logical volumes on a loop device, images in a pool of a real Ceph."""
 import json
-import os
 import subprocess
 import unittest
 
 from lab_ceph import Ceph
 from lab_documents import MIB, document, uuid, vm, volume
+from lab_lvm import VolumeGroup
 from lab_salt import SaltNode
 
 VOLUME = f"virtapi_volume_{uuid(1001)}"
@@ -13,38 +13,25 @@ DOMAIN = f"virtapi_vm_{uuid(1)}"
 
 
 class SaltLvmTest(unittest.TestCase):
-    """Without the device mapper they cannot be activated, and so not be made as they must be, with a clean beginning: that
-    is not tested here. What LVM notes of them is real."""
-
     def setUp(self):
         self.node = SaltNode()
         self.addCleanup(self.node.remove)
-        disk = self.node.dir / "disk"
-        with disk.open("wb") as file:
-            file.truncate(256 * MIB)
-        loop = self.node.run("losetup", "-f", "--show", disk).strip()
-        self.addCleanup(self.node.run, "losetup", "-d", loop)
-        # Of all devices, which are the machine's, it looks at this one only.
-        self.node.path("/etc/lvm/lvm.conf").write_text(
-            f'global {{ activation = 0 }}\ndevices {{ filter = [ "a|^{loop}$|", "r|.*|" ] use_devicesfile = 0 }}\n', encoding="ascii")
-        self.group = f"labs{os.getpid()}"
-        self.node.run("vgcreate", self.group, loop)
-        for name in ("vol-1", "foreign"):
-            self.node.run("lvcreate", "-y", "-Zn", "-Wn", "-L", "16m", "-n", name, self.group)
+        self.group = VolumeGroup(self, self.node)
+        self.group.make("vol-1", "foreign")
         self.node.site({})
 
     def apply(self, size, *words):
-        disk = volume(1, "lvm", size, vg=self.group, lv="vol-1")
+        disk = volume(1, "lvm", size, vg=self.group.name, lv="vol-1")
         wanted = document({uuid(1): vm(9001, [], [disk], state="stopped")}, self.node.storage)
-        wanted["hypervisor"]["vg_name"] = self.group
+        wanted["hypervisor"]["vg_name"] = self.group.name
         self.node.document(wanted)
         return self.node.apply(*words)
 
     def test_sizes(self):
         run = self.apply(16 * MIB)
         self.assertEqual((run.changed, run.failed), ([DOMAIN], []), run.said)
-        self.assertEqual(run.messages("observed")[0]["unmanaged"]["volumes"], [f"{self.group}/foreign"])
-        self.assertIn(f"/dev/{self.group}/vol-1", self.node.virsh("domblklist", "vm-9001"))
+        self.assertEqual(run.messages("observed")[0]["unmanaged"]["volumes"], [f"{self.group.name}/foreign"])
+        self.assertIn(f"/dev/{self.group.name}/vol-1", self.node.virsh("domblklist", "vm-9001"))
         self.assertEqual(self.apply(16 * MIB - 1).changed, [])
         run = self.apply(12 * MIB)
         self.assertEqual(run.failed, sorted([VOLUME, DOMAIN]))
@@ -53,7 +40,7 @@ class SaltLvmTest(unittest.TestCase):
         run = self.apply(30 * MIB)
         self.assertEqual((run.changed, run.failed), ([VOLUME], []), run.said)
         # Extents have 4 MiB.
-        sizes = self.node.run("lvs", "--noheadings", "--units", "m", "-o", "lv_size", f"{self.group}/vol-1")
+        sizes = self.node.run("lvs", "--noheadings", "--units", "m", "-o", "lv_size", f"{self.group.name}/vol-1")
         self.assertEqual(sizes.strip(), "32.00m")
         self.assertEqual(self.apply(30 * MIB).changed, [])
 

@@ -112,10 +112,19 @@ impl Server {
             .mount("/", http::account::routes())
             .mount("/", http::health::routes())
             .mount("/", http::docs::routes())
-            .mount("/", puppet::routes())
-            .mount("/", salt::routes())
+            .mount("/", ahead(puppet::routes()))
+            .mount("/", ahead(salt::routes()))
             .register("/", http::fallback::catchers())
     }
+}
+
+/// Routes that are looked at before all others, in the same order among themselves: agents ask more than everybody else
+/// together, and to look at each of the others first took a twentieth of the time of a small document.
+fn ahead(mut routes: Vec<rocket::Route>) -> Vec<rocket::Route> {
+    for route in &mut routes {
+        route.rank -= 100;
+    }
+    routes
 }
 
 /// The whole server with one listener, not yet running, and nothing beside it. Call it on a runtime.

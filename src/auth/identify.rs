@@ -166,6 +166,11 @@ impl Identities {
         {
             return Ok(Some(actor));
         }
+        // Boxed: nobody who is known carries about the room that it needs.
+        Box::pin(self.find(shown)).await
+    }
+
+    async fn find(&self, shown: Shown) -> Result<Option<Actor>> {
         let from = if let Shown::Secret(_, from) | Shown::Session(_, from) = &shown { *from } else { None };
         // What was good lately is asked about all the same: whoever shares an address with others is not to suffer.
         if self.known.peek(&shown).is_none() && self.failures.hold(from) {

@@ -87,13 +87,14 @@ impl Documents {
             if let Some(kept) = held.as_ref().filter(|kept| kept.version == committed) {
                 return Ok(kept.clone());
             }
-            let turn = self.turn(fqdn).await?;
+            // Boxed, as below: what is kept is given away without the room that it takes to build it.
+            let turn = Box::pin(self.turn(fqdn)).await?;
             match self.kept.get(fqdn) {
                 // Somebody has built it meanwhile, from what was there after this was called.
                 Some(kept) if kept.begun >= asked => return Ok(kept),
                 // Or from what was there before: that may still be current.
                 Some(kept) if held.is_none_or(|held| !Arc::ptr_eq(&held, &kept)) => drop(turn),
-                _ => return self.build(fqdn).await,
+                _ => return Box::pin(self.build(fqdn)).await,
             }
         }
     }

@@ -381,6 +381,12 @@ async fn people_change_their_own_password_when_they_know_it() {
     for row in rows(&app.dsn, "SELECT a::text FROM audit_events a").await {
         assert!(!row[0].contains("argon2") && !row[0].contains("horse"), "{row:?}");
     }
+    app.json(Method::Delete, "/v1/users/alice/password", Value::Null).await.is(Status::NoContent);
+    let id = &app.get("/v1/users/alice").await.is(Status::Ok)["id"];
+    let history = app.send(Method::Get, &format!("/history/users/{id}"), &[("Accept", ACCEPT)], b"").await;
+    for done in ["set the password of", "took away the password of"] {
+        assert!(page(&history, 200).contains(done), "{done}: {}", history.text());
+    }
 }
 
 #[rocket::async_test]

@@ -46,7 +46,7 @@ test-lab: ## Real hypervisors and storage nodes in namespaces of their own, conv
 	@scripts/setup-lab
 	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -s tests/lab -p '*_test.py'
 
-bench: ## Measure against nginx and pgbench, side by side
+bench: ## Measure against nginx and pgbench, side by side; as root, runs of Puppet as well
 	scripts/bench
 
 advisories: setup-test ## Known security problems of the dependencies; fetches the advisory database

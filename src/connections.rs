@@ -16,16 +16,17 @@ const LISTEN: &str = "0A";
 /// When the system has no `/proc`, or does not let us read it.
 pub fn open_on(port: u16) -> io::Result<usize> {
     let own = own_sockets()?;
-    let mut count = 0;
+    // Each once: the kernel writes the table in pieces, and between two of them a line may move.
+    let mut found = HashSet::new();
     for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
         match fs::read_to_string(table) {
-            Ok(table) => count += connections(&table, port).filter(|inode| own.contains(*inode)).count(),
+            Ok(table) => found.extend(connections(&table, port).filter_map(|inode| own.get(inode))),
             // A kernel without IPv6.
             Err(error) if error.kind() == io::ErrorKind::NotFound && table.ends_with('6') => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(count)
+    Ok(found.len())
 }
 
 /// The inodes of the sockets that this process holds.
@@ -56,10 +57,22 @@ mod tests {
     use super::*;
     use std::net::{TcpListener, TcpStream};
 
+    /// Of one port on both addresses, so that no other test has connections on it.
+    fn listeners() -> Vec<TcpListener> {
+        loop {
+            let first = TcpListener::bind("127.0.0.1:0").expect("binds");
+            match TcpListener::bind(("::1", first.local_addr().expect("is bound").port())) {
+                Ok(second) => return vec![first, second],
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+                // No IPv6.
+                Err(_) => return vec![first],
+            }
+        }
+    }
+
     #[test]
     fn our_own_ends_are_counted_until_they_are_closed() {
-        for address in ["127.0.0.1:0", "[::1]:0"] {
-            let Ok(listener) = TcpListener::bind(address) else { continue };
+        for listener in &listeners() {
             let at = listener.local_addr().expect("is bound");
             assert_eq!(open_on(at.port()).expect("counts"), 0, "a listener is no connection");
             let client = TcpStream::connect(at).expect("connects");

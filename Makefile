@@ -8,7 +8,7 @@ SCHEMATHESIS := PYTHONDONTWRITEBYTECODE=1 python3 tests/schemathesis/run.py
 PYTHON_TEST := PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -s tests/agents
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check rust-test agents-test test-full test-lab bench advisories fuzz schemathesis sbom fmt clean setup-run \
+.PHONY: help run build test check rust-test agents-test test-full test-lab lab lab-down bench advisories fuzz schemathesis sbom fmt clean setup-run \
 	setup-test
 
 help: ## Say what can be done
@@ -44,7 +44,16 @@ test-full: setup-test ## Also what takes minutes: puppetserver with real certifi
 
 test-lab: ## Real hypervisors and storage nodes in namespaces of their own, converged by Puppet and Salt; needs root
 	@scripts/setup-lab
+	cargo build --locked
 	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -s tests/lab -p '*_test.py'
+
+lab: ## Two hypervisors and three storage nodes beside a server on this machine, converged by Puppet, to look at; needs root
+	@scripts/setup-lab
+	cargo build --locked
+	@PYTHONDONTWRITEBYTECODE=1 python3 tests/lab/lab.py up
+
+lab-down: ## Remove every trace of it
+	@PYTHONDONTWRITEBYTECODE=1 python3 tests/lab/lab.py down
 
 bench: ## Measure against nginx and pgbench, side by side; as root, runs of Puppet as well
 	scripts/bench

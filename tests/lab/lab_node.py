@@ -109,7 +109,7 @@ class Node:
         self.network = self.dir.name
         subprocess.run(["ip", "netns", "add", self.network], check=True)
         self._cleanups.callback(subprocess.run, ["ip", "netns", "del", self.network], check=False)
-        self._cleanups.callback(self._remove_groups)
+        self._cleanups.callback(self.remove_groups)
         self._holder = subprocess.Popen(
             ["nsenter", f"--net=/run/netns/{self.network}", "unshare", "-m", "-u", "--propagation", "private", "bash", "-ec", ENTER,
              "sh", str(self.dir), self.certname.split(".")[0]])
@@ -161,7 +161,8 @@ class Node:
         except (OSError, ValueError):
             return None
 
-    def _remove_groups(self):
+    @staticmethod
+    def remove_groups():
         """libvirt leaves the parent of the groups of its domains behind, and those of guests that were killed. A group that
         has processes or groups in it is not removed by the kernel."""
         for group in glob.glob("/sys/fs/cgroup/*/machine"):

@@ -8,30 +8,30 @@ import signal
 import subprocess
 import tempfile
 
-from lab_node import CERTNAME, ROOT, wait_until
+from lab_node import ROOT, wait_until
 
 VIRTAPI = os.environ.get("VIRTAPI", str(ROOT / "target/debug/virtapi"))
-URL = "http://127.0.0.1:8000"
 
 
 class LabServer:
     """`virtapi serve` with a private Postgres; what it is asked is asked from inside."""
 
-    def __init__(self, node):
+    def __init__(self, node, address="127.0.0.1"):
         self.node = node
+        self.url = f"http://{address}:8000"
         self._cleanups = contextlib.ExitStack()
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="virtapi-lab-server-"))
         # Its Postgres runs as another user.
         self.dir.chmod(0o755)
         self._cleanups.callback(shutil.rmtree, self.dir, ignore_errors=True)
-        self._start("serve", "--port", "8000", "--data-dir", self.dir / "data")
-        wait_until(lambda: node.run("curl", "-sf", f"{URL}/ready", check=False) != "", 60, "the server")
+        self._start(node, "serve", "--address", address, "--port", "8000", "--data-dir", self.dir / "data")
+        wait_until(lambda: node.run("curl", "-sf", f"{self.url}/ready", check=False) != "", 60, "the server")
         self.token = (self.dir / "data/admin-token").read_text(encoding="utf-8").strip()
 
-    def _start(self, *words):
-        """Runs the program until the end of the test, and ends it in good order."""
-        with open(self.dir / f"{words[0]}.log", "w", encoding="utf-8") as log:
-            process = subprocess.Popen(self.node.command(VIRTAPI, *words), stdout=log, stderr=subprocess.STDOUT)
+    def _start(self, node, *words):
+        """Runs the program on a node until the end of the test, and ends it in good order."""
+        with open(self.dir / f"{words[0]}-{node.certname}.log", "w", encoding="utf-8") as log:
+            process = subprocess.Popen(node.command(VIRTAPI, *words), stdout=log, stderr=subprocess.STDOUT)
 
         def end():
             process.send_signal(signal.SIGTERM)
@@ -47,28 +47,29 @@ class LabServer:
         words = ["-X", method, "-H", f"Authorization: Bearer {self.token}", "-H", "Content-Type: application/json"]
         if body is not None:
             words += ["--data-binary", json.dumps(body)]
-        text = self.node.run("curl", "-sS", "--fail-with-body", *words, f"{URL}{path}")
+        text = self.node.run("curl", "-sS", "--fail-with-body", *words, f"{self.url}{path}")
         return json.loads(text) if text else None
 
     def post(self, collection, **body):
         return self.ask("POST", f"/v1/{collection}", body)
 
-    def start_agent(self):
+    def start_agent(self, node=None, classes="virtapi, virtapi::hypervisor", interval=1800):
         """The node's own token, Hiera and reports with it, and an agent that waits."""
-        token = self.post("tokens", name="agent", node=CERTNAME, scope="documents")
+        node = node or self.node
+        token = self.post("tokens", name=f"agent of {node.certname}", node=node.certname, scope="documents")
         secret = self.ask("POST", f"/v1/tokens/{token['id']}/secret")["secret"]
-        path = self.dir / "token"
+        path = self.dir / f"token-{node.certname}"
         path.write_text(secret, encoding="utf-8")
         path.chmod(0o600)
-        place = self.node.environment
-        level = {"name": "virtapi", "data_hash": "virtapi::data", "uri": f"{URL}/puppet/hiera/%{{trusted.certname}}",
+        place = node.environment
+        level = {"name": "virtapi", "data_hash": "virtapi::data", "uri": f"{self.url}/puppet/hiera/%{{trusted.certname}}",
                  "options": {"token_file": str(path)}}
         site = {"name": "site", "data_hash": "json_data", "path": "site.json"}
         hierarchy = {"version": 5, "defaults": {"datadir": "data"}, "hierarchy": [level, site]}
         (place / "hiera.yaml").write_text(json.dumps(hierarchy), encoding="utf-8")
-        (place / "site.pp").write_text("include virtapi, virtapi::hypervisor", encoding="utf-8")
+        (place / "site.pp").write_text(f"include {classes}", encoding="utf-8")
         # Reports can be sent with nothing but a password.
-        reports = URL.replace("://", f"://node:{secret}@") + "/puppet/reports"
-        self._start("agent", "--url", URL, "--node", CERTNAME, "--token-file", path, "--splay", "0", "--",
-                    "puppet", *self.node.puppet_words("apply", "--detailed-exitcodes", "--report", "--reports", "http",
+        reports = self.url.replace("://", f"://node:{secret}@") + "/puppet/reports"
+        self._start(node, "agent", "--url", self.url, "--node", node.certname, "--token-file", path, "--splay", "0", "--interval",
+                    interval, "--", "puppet", *node.puppet_words("apply", "--detailed-exitcodes", "--report", "--reports", "http",
                                                       "--reporturl", reports, place / "site.pp"))

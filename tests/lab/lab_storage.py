@@ -7,6 +7,7 @@ import subprocess
 import uuid
 
 from lab_node import Node, alive, wait_until
+from lab_wire import plug
 
 SETTINGS = {
     # Copies on one node, which is all that most tests have; and a cluster of tests is not too full, nor too large.
@@ -53,14 +54,7 @@ class StorageNode(Node):
         super().__init__(f"{self.name}.example.com")
         self._cleanups.callback(self._end_daemons)
         self.address = f"10.99.0.{number}"
-        if first is None:
-            self.run("ip", "link", "add", "eth0", "type", "bridge")
-        else:
-            subprocess.run(["ip", "-n", first.network, "link", "add", self.name, "type", "veth", "peer", "name", "eth0", "netns",
-                            self.network], check=True)
-            first.run("ip", "link", "set", self.name, "master", "eth0", "up")
-        self.run("ip", "addr", "add", f"{self.address}/24", "dev", "eth0")
-        self.run("ip", "link", "set", "eth0", "up")
+        plug(self, self.name, self.address, first=first)
         self.settle()
 
     def settle(self, store="file", bootstrap=("ceph",), **ceph):

@@ -1,0 +1,123 @@
+"""The whole of it: a server, two hypervisors and three storage nodes on one wire, each with an agent that runs Puppet when the
+server says that something has changed. What is on them is ordered from the server, as anybody would."""
+import subprocess
+
+from lab_documents import MIB, uuid
+from lab_node import Node, wait_until
+from lab_server import LabServer
+from lab_storage import SETTINGS, Cluster, StorageNode
+from lab_wire import plug
+
+SERVER = "10.99.0.100"
+# For each wait: everything runs on the same two or so cores.
+PATIENCE = 600
+CUSTOMERS = 100
+
+
+class HypervisorNode(Node):
+    """`hv01` with the number 1. Its machines' VLANs are on a second wire, by Open vSwitch."""
+
+    def __init__(self, cluster, number, wire, trunk):
+        self.name = f"hv{number:02d}"
+        super().__init__(f"{self.name}.example.com")
+        plug(self, self.name, f"10.99.0.{10 + number}", first=wire)
+        plug(self, f"{self.name}t", device="trunk0", first=trunk)
+        self.start_openvswitch()
+        self.run("ovs-vsctl", "add-br", "uplink0", "--", "set", "bridge", "uplink0", "datapath_type=netdev", "--",
+                 "add-port", "uplink0", "trunk0")
+        self.site({"switch": "openvswitch", "uplink": "uplink0"},
+                  ceph={"keys": {"ceph": {"client": cluster.keys["client"]}}, "settings": SETTINGS, "init": "direct"})
+
+
+class Lab:
+    """Nobody has ordered anything yet. It goes with `remove`; `note` is told each directory that it makes."""
+
+    def __init__(self, tell=lambda text: None, note=lambda place: None):
+        self.tell, self.note = tell, note
+        self.nodes = []
+        try:
+            self._start()
+        except BaseException:
+            self.remove()
+            raise
+
+    def _start(self):
+        self.tell("a server with its Postgres")
+        wire = self._keep(Node("virtapi.example.com"))
+        plug(wire, "wire", SERVER)
+        plug(wire, "trunk", device="trunk0")
+        self.server = LabServer(wire, SERVER)
+        self.note(self.server.dir)
+        self.cluster = Cluster()
+        self.tell("three storage nodes and two hypervisors, each in namespaces of its own")
+        self.storage = [self._keep(StorageNode(self.cluster, number, wire)) for number in (1, 2, 3)]
+        self.hypervisors = [self._keep(HypervisorNode(self.cluster, number, wire, wire)) for number in (1, 2)]
+
+    def _keep(self, node):
+        self.nodes.append(node)
+        self.note(node.dir)
+        return node
+
+    def remove(self):
+        """The server and the agents first, then their nodes, the wire last."""
+        if hasattr(self, "server"):
+            self.server.remove()
+        for node in reversed(self.nodes):
+            node.remove()
+
+    def describe(self):
+        """What there is, and what shall be on it."""
+        post = self.server.post
+        post("vlans", name="customers", tag=CUSTOMERS)
+        post("ceph-clusters", name="ceph", fsid=self.cluster.fsid, public_network="10.99.0.0/24")
+        post("ceph-pools", cluster="ceph", name="rbd", pg_num=8, size=2, min_size=1)
+        for node in self.storage:
+            post("nodes", fqdn=node.certname, state="running")
+            post("ceph-mons", node=node.certname, cluster="ceph", name=node.name, address=node.address)
+            post("ceph-osds", node=node.certname, cluster="ceph", device="/dev/sdb")
+        for node in self.hypervisors:
+            post("nodes", fqdn=node.certname, state="running")
+            post("hypervisors", node=node.certname, cores=4, ram_bytes=4096 * MIB, virt_methods=["KVM"],
+                 local_storage_path=str(node.storage))
+
+    def order(self):
+        """A machine on each hypervisor, with a volume of each type that can be had here; their bridges by hypervisor."""
+        post, bridges = self.server.post, {}
+        for number, node in enumerate(self.hypervisors, 1):
+            vm = post("vms", uuid=uuid(number), name=f"web-{number}", cores=1, ram_bytes=64 * MIB, state="running", virt_method="KVM",
+                      hypervisor=node.certname)
+            for storage_type, more in (("qcow2", {}), ("raw", {}), ("rbd", {"ceph_pool": "rbd"})):
+                post("volumes", vm=vm["uuid"], size_bytes=16 * MIB, storage_type=storage_type, cache_option="none", **more)
+            interface = post("interfaces", vm=vm["uuid"], mac=f"52:54:00:00:00:{number:02x}", vlans=["customers"])
+            bridges[node] = f"br-{vm['id']}-{interface['id']}"
+        return bridges
+
+    def start_agents(self, interval=30):
+        """On all nodes. A run that waits for another node ends with an error, so the next one is soon."""
+        for node in self.storage:
+            self.server.start_agent(node, "virtapi, virtapi::ceph, virtapi::ceph::mon, virtapi::ceph::osd", interval)
+        for node in self.hypervisors:
+            self.server.start_agent(node, "virtapi, virtapi::ceph, virtapi::hypervisor", interval)
+
+    def statuses(self):
+        """The status of each node and VM, as the server sees it."""
+        found = {}
+        for collection, name in (("nodes", "fqdn"), ("vms", "name")):
+            listed = self.server.ask("GET", f"/v1/{collection}?fields={name},status")["items"]
+            found.update({each[name]: each["status"] for each in listed})
+        return found
+
+    def wait_until_in_sync(self):
+        wait_until(lambda: set(self.statuses().values()) == {"in_sync"}, PATIENCE, "all is in sync")
+
+    def is_in_health(self):
+        """Not, either, as long as there is no cluster."""
+        return self.storage[0].run("ceph", "--connect-timeout", "5", "health", check=False).startswith("HEALTH_OK")
+
+    def let_in(self, device, address):
+        """Plugs the machine itself in, so that a browser on it finds the server. The device goes with the wire."""
+        wire = self.nodes[0]
+        subprocess.run(["ip", "link", "add", device, "type", "veth", "peer", "name", device, "netns", wire.network], check=True)
+        wire.run("ip", "link", "set", device, "master", "eth0", "up")
+        subprocess.run(["ip", "addr", "add", f"{address}/24", "dev", device], check=True)
+        subprocess.run(["ip", "link", "set", device, "up"], check=True)

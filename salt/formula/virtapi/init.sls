@@ -1,6 +1,7 @@
 #!jinja|json
 {# What every node gets, and the files of the roles that it has. #}
 {%- from "virtapi/map.jinja" import document, settings with context %}
+{%- from "virtapi/ceph/map.jinja" import ceph with context %}
 {%- set sls_of_role = {
   "hypervisor": "virtapi.hypervisor",
   "ceph_mon": "virtapi.ceph.mon",
@@ -30,6 +31,11 @@
   {%- do states.update({"virtapi_document": {"virtapi_document.applied": [
     {"meta": document["meta"]},
     {"hypervisor": document["hypervisor"] if hypervisor else none},
+    {"ceph": {
+      "clusters": document["ceph"]["clusters"],
+      "keys": ceph["keys"],
+      "rbd_user": settings["rbd_user"],
+    } if "ceph" in document and ceph["manage"] else none},
     {"order": "last"},
   ]}}) %}
 {%- endif %}

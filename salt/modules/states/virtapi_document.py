@@ -7,12 +7,13 @@ A comment carries it, for that is what returners and the master's event bus keep
 import json
 import os
 
+import virtapi_ceph_needed
 import virtapi_removal_plan
 from salt.exceptions import CommandExecutionError
 from virtapi_segment import Segment
 
 
-def applied(name, meta, hypervisor=None):
+def applied(name, meta, hypervisor=None, ceph=None):
     """
     Tell that this version of the document was applied.
 
@@ -25,9 +26,15 @@ def applied(name, meta, hypervisor=None):
         The document's version: ``virtapi:meta``.
     hypervisor
         The hypervisor as the document has it, where the node is one.
+    ceph
+        The ``clusters`` as the document has them, where the node uses any and that is managed; the names of the ``keys``
+        that the site has given of each, and the ``rbd_user``.
     """
     ret = {"name": name, "result": True, "changes": {}}
-    missing = _needed(hypervisor) - _converged() if hypervisor else set()
+    needed = _needed(hypervisor) if hypervisor else set()
+    if ceph:
+        needed |= virtapi_ceph_needed.needed(ceph, hypervisor)
+    missing = needed - _converged() if needed else needed
     if __opts__["test"]:
         return dict(ret, comment="a dry run applies nothing")
     if missing:

@@ -10,7 +10,7 @@ import virtapi_ceph_keyfile
 from salt.exceptions import CommandExecutionError
 
 # The cluster, and whose key it is there.
-_NAME = r"([^/\s-][^/\s]*)/([^/\s-][^/\s]*)"
+_NAME = r"([^/\s.-][^/\s]*)/([^/\s-][^/\s]*)"
 _MODE = "0600"
 
 

@@ -29,9 +29,7 @@
   {%- endif %}
   {%- do of_clusters.update({volume["cluster"]: needed}) %}
 {%- endfor %}
-{%- if of_clusters %}
-  {%- do states.update({"include": ["virtapi.ceph.client"]}) %}
-{%- endif %}
+{%- do states.update({"include": ["virtapi.observation"] + (["virtapi.ceph.client"] if of_clusters else [])}) %}
 {%- set own = {} %}
 {%- for key, value in document["hypervisor"].items() if key != "vms" %}
   {%- do own.update({key: value}) %}
@@ -91,13 +89,5 @@
       {"order": -1},
     ]}}) %}
   {%- endif %}
-  {%- do states.update({"virtapi_observation": {"virtapi_document.observed": [
-    {"hypervisor": document["hypervisor"]},
-    {"switch": settings["switch"]},
-    {"uplink": settings["uplink"]},
-    {"clusters": used},
-    {"rbd_user": settings["rbd_user"]},
-    {"order": "last"},
-  ]}}) %}
 {%- endif %}
 {{- states | json }}

@@ -272,3 +272,13 @@ def test_what_is_no_uuid_reaches_no_command(cluster, states, name):
 def test_what_is_no_block_device_is_not_used(path):
     found = virtapi_ceph_device.contents({}, path)
     assert found == {"other": "{} is no block device of this node".format(path)}
+
+
+@pytest.mark.parametrize("test", [True, False])
+def test_nothing_is_cleared_away_where_the_cluster_cannot_be_asked(cluster, states, tmp_path, test):
+    cluster.add_osd(UUIDS[0])
+    (tmp_path / "ETC/ceph.client.admin.keyring").unlink()
+    result = absent(states(test=test))
+    assert (result["result"], result["changes"], cluster.asked) == (False, {}, [])
+    assert result["comment"] == "the OSD {}: there is no key on this node to ask cluster ceph with".format(UUIDS[0])
+    assert (cluster.lib / "osd/ceph-0").exists()

@@ -8,6 +8,7 @@ step, and none of them waits. docs/convergence.md has the rules.
 
 import re
 
+import virtapi_ceph_command
 import virtapi_ceph_plan
 import virtapi_domain_xml
 from salt.exceptions import CommandExecutionError
@@ -99,6 +100,9 @@ def absent(name, cluster, osds, meta, fqdn, max_removals=20, init="systemd"):
         if step is None:
             return dict(ret, result=True, comment="{} is not there".format(one.label))
         kind, reason = step
+        if not virtapi_ceph_command.known(cluster):
+            message = "{}: there is no key on this node to ask cluster {} with"
+            raise CommandExecutionError(message.format(one.label, cluster))
         if kind == "wait":
             warning = "{} is out and still needed: {}. The next run looks again".format(one.label, reason)
             return dict(ret, result=True, comment="{} is out".format(one.label), warnings=[warning])

@@ -14,6 +14,10 @@ with open(os.path.join(FORMULA, "pillar.example"), encoding="utf-8") as file:
     EXAMPLE = salt.utils.yaml.safe_load(file)
 
 
+# The keys that a cluster begins with.
+KEYS = {name: "AQ" + name[0] * 36 + "==" for name in ("mon", "admin", "client")}
+
+
 @pytest.fixture
 def show_sls(tmp_path):
     """Call ``show_sls(pillar, sls)``: the exit code and what salt-call printed. Nothing is run by that."""
@@ -58,7 +62,8 @@ def argument(states, name, key):
 
 @pytest.mark.parametrize("manage", [True, False])
 def test_every_fact_of_the_document_reaches_a_state(show_sls, manage):
-    code, states = show_sls(EXAMPLE, "virtapi", virtapi_hypervisor={"manage": manage})
+    ceph = {"manage": manage, "keys": {"ceph": KEYS}}
+    code, states = show_sls(EXAMPLE, "virtapi", virtapi_hypervisor={"manage": manage}, virtapi_ceph=ceph)
     assert code == 0
     changing = {name for name in states if function(states, name) != "test.nop"}
     assert bool(changing) == manage
@@ -157,13 +162,21 @@ def test_a_bridge_hangs_on_the_interface_that_has_the_vlan(show_sls, bond, vlan,
 
 
 @pytest.mark.parametrize(
-    "roles, manage", [(["hypervisor", "ceph_osd"], True), (["ceph_mon"], True), (["hypervisor"], False)]
+    "roles, manage, of_ceph",
+    [
+        (["hypervisor", "ceph_osd"], True, False),
+        (["hypervisor", "ceph_osd"], False, True),
+        (["ceph_mon"], True, False),
+        (["hypervisor"], False, True),
+    ],
 )
-def test_that_a_document_was_applied_is_told_only_where_all_of_it_is(show_sls, roles, manage):
-    code, states = show_sls(of_roles(*roles), "virtapi", virtapi_hypervisor={"manage": manage})
+def test_that_a_document_was_applied_is_told_only_where_all_of_it_is(show_sls, roles, manage, of_ceph):
+    ceph = {"manage": of_ceph, "keys": {"ceph": KEYS}}
+    code, states = show_sls(of_roles(*roles), "virtapi", virtapi_hypervisor={"manage": manage}, virtapi_ceph=ceph)
     assert code == 0
     assert "virtapi_document" not in states
-    assert ("virtapi_observation" in states) == (manage and "hypervisor" in roles)
+    looks = (manage and "hypervisor" in roles) or (of_ceph and roles != ["hypervisor"])
+    assert ("virtapi_observation" in states) == looks
 
 
 @pytest.mark.parametrize(

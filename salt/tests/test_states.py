@@ -163,10 +163,14 @@ def test_a_segment_that_cannot_be_had_touches_nothing(hypervisor, states, vlans,
 
 def test_the_version_is_told_as_the_server_reads_it_and_not_in_a_dry_run(states):
     meta = {"schema": 1, "node_id": 3, "generation": 12, "clusters": {"ceph": 4}}
-    result = states()["virtapi_document.applied"]("x", meta)
+    run = states()
+    run.inject_globals = {"__running__": {}}
+    result = run["virtapi_document.applied"]("x", meta)
     assert (result["result"], result["changes"]) == (True, {})
     assert json.loads(result["comment"][len("virtapi: ") :]) == {"applied": meta}
-    assert "virtapi: " not in states(test=True)["virtapi_document.applied"]("x", meta)["comment"]
+    run = states(test=True)
+    run.inject_globals = {"__running__": {}}
+    assert "virtapi: " not in run["virtapi_document.applied"]("x", meta)["comment"]
 
 
 RESULTS = {"domain": {"result": True}, "bridge": {"result": True, "changes": {"link": {}}}, "volume": {"result": True}}

@@ -5,7 +5,7 @@ import os
 import pathlib
 import subprocess
 
-from lab_node import CERTNAME, ROOT, Node
+from lab_node import ROOT, Node
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
 RELEASES = pathlib.Path(os.environ.get("VIRTAPI_SALT_DIR", CACHE / "virtapi/salt"))
@@ -56,6 +56,7 @@ class SaltNode(Node):
 
     def _start(self):
         self._site = {}
+        self._configuration = {}
         super()._start()
         self.release = os.environ.get("SALT_RELEASE", "3008")
         (self.dir / "pillar").mkdir()
@@ -64,6 +65,10 @@ class SaltNode(Node):
     def site(self, settings):
         """What the site sets besides the server's data."""
         self._site = {"accelerate": False, **settings}
+
+    def configure(self, **configuration):
+        """What is in the minion's configuration besides; the site's settings may be there as well."""
+        self._configuration = configuration
 
     def document(self, document):
         """What the server says."""
@@ -76,10 +81,11 @@ class SaltNode(Node):
 
     def apply(self, *words):
         """Apply the formula."""
-        config = {"id": CERTNAME, "file_client": "local", "root_dir": str(self.dir / "salt"), "user": "root",
+        config = {"id": self.certname, "file_client": "local", "root_dir": str(self.dir / "salt"), "user": "root",
                   "module_dirs": [str(ROOT / "salt/modules")],
                   "file_roots": {"base": [str(ROOT / "salt/formula")]}, "pillar_roots": {"base": [str(self.dir / "pillar")]},
-                  "enable_fqdns_grains": False, "log_level": "quiet", "rawfile_json.filename": str(self.dir / "returned")}
+                  "enable_fqdns_grains": False, "log_level": "quiet", "rawfile_json.filename": str(self.dir / "returned"),
+                  **self._configuration}
         (self.dir / "conf").mkdir(exist_ok=True)
         (self.dir / "conf/minion").write_text(json.dumps(config), encoding="utf-8")
         command = [RELEASES / self.release / "bin/salt-call", "--local", "-c", self.dir / "conf", "--out=json", "--retcode-passthrough", "state.apply",

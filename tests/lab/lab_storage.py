@@ -68,18 +68,23 @@ class StorageNode(Node):
         self.osds.append(found)
         return found["uuid"]
 
-    def converge(self, *flags, manifest="", hypervisor=None):
-        """A run with the document as it is now; `hypervisor` is its part of that."""
+    def describe(self, hypervisor=None, approved=False):
+        """The document as it is now, of another generation; `hypervisor` is its part of that. The roles that it has."""
         self.cluster.generation += 1
         mine = self.cluster.mons.get(self.name)
         mon = mine and {"cluster": "ceph", "name": self.name, "address": mine, "port": 6789}
         roles = [role for role, has in (("hypervisor", hypervisor), ("ceph_mon", mon), ("ceph_osd", self.osds)) if has]
         self.document({
             "hypervisor": hypervisor or {},
-            "meta": {"schema": 1, "node_id": 7, "generation": self.cluster.generation, "clusters": {"ceph": 1}},
+            "meta": {"schema": 1, "node_id": 7, "generation": self.cluster.generation, "approved": approved, "clusters": {"ceph": 1}},
             "node": {"fqdn": self.certname, "location": None, "state": "running", "environment": None, "parameters": {},
                      "networks": {"management": None, "storage": None, "backup": None}, "interfaces": [], "bonds": []},
             "roles": roles, "ceph": {"clusters": self.cluster.described(), "mon": mon, "osds": self.osds}})
+        return roles
+
+    def converge(self, *flags, manifest="", hypervisor=None):
+        """A run with the document as it is now."""
+        roles = self.describe(hypervisor)
         classes = ["virtapi", "virtapi::ceph", *(f"virtapi::{role.replace('_', '::')}" for role in roles)]
         return self.apply(*flags, manifest=f"include {', '.join(classes)}\n{manifest}")
 

@@ -3,6 +3,7 @@
    then one for all tombstones, for a volume may be a part of a VM until then. Without `manage` they carry the data and
    change nothing. #}
 {%- from "virtapi/map.jinja" import document, settings with context %}
+{%- from "virtapi/ceph/map.jinja" import ceph with context %}
 {%- if "hypervisor" not in document %}
   {{- raise("virtapi: virtapi.hypervisor is assigned to a node that is no hypervisor") }}
 {%- endif %}
@@ -16,6 +17,19 @@
     {%- do devices.update({vlan["name"]: interface["bond"] or interface["name"]}) %}
   {%- endfor %}
 {%- endfor %}
+{#- The volumes in pools, and what they and their machines need of each cluster. #}
+{%- set tombstones = document["hypervisor"].get("tombstones") or {"vms": {}, "volumes": {}} %}
+{%- set of_clusters = {} %}
+{%- for volume in document["hypervisor"]["vms"].values() | map(attribute="volumes") | sum(start=[]) + tombstones["volumes"].values() | list
+      if manage and volume["type"] == "rbd" %}
+  {%- set needed = [] %}
+  {%- if ceph["manage"] and volume["cluster"] in clusters and "client" in ceph["keys"].get(volume["cluster"], []) %}
+    {%- do needed.append({"virtapi_ceph_keyring": "virtapi_ceph_keyring_" ~ volume["cluster"] ~ "/client." ~ settings["rbd_user"]}) %}
+    {%- do needed.append({"virtapi_ceph_secret": "virtapi_ceph_secret_" ~ volume["cluster"]}) %}
+  {%- endif %}
+  {%- do of_clusters.update({volume["cluster"]: needed}) %}
+{%- endfor %}
+{%- do states.update({"include": ["virtapi.observation"] + (["virtapi.ceph.client"] if of_clusters else [])}) %}
 {%- set own = {} %}
 {%- for key, value in document["hypervisor"].items() if key != "vms" %}
   {%- do own.update({key: value}) %}
@@ -42,6 +56,7 @@
     {%- if manage and volume["type"] == "rbd" %}
       {%- do used.update({volume["cluster"]: clusters.get(volume["cluster"])}) %}
       {%- do arguments.extend([{"cluster": clusters.get(volume["cluster"])}, {"rbd_user": settings["rbd_user"]}]) %}
+      {%- do arguments.append({"require": of_clusters[volume["cluster"]]}) %}
     {%- endif %}
     {%- do needed.append({("virtapi_volume" if manage else "test"): id}) %}
     {%- do states.update({id: {("virtapi_volume.present" if manage else "test.nop"): arguments}}) %}
@@ -56,7 +71,6 @@
   {%- do states.update({"virtapi_vm_" ~ vm_uuid: {("virtapi_domain.present" if manage else "test.nop"): arguments}}) %}
 {%- endfor %}
 {%- if manage %}
-  {%- set tombstones = document["hypervisor"].get("tombstones") or {"vms": {}, "volumes": {}} %}
   {%- set used = {} %}
   {%- for volume in tombstones["volumes"].values() if volume["type"] == "rbd" %}
     {%- do used.update({volume["cluster"]: clusters.get(volume["cluster"])}) %}
@@ -75,13 +89,5 @@
       {"order": -1},
     ]}}) %}
   {%- endif %}
-  {%- do states.update({"virtapi_observation": {"virtapi_document.observed": [
-    {"hypervisor": document["hypervisor"]},
-    {"switch": settings["switch"]},
-    {"uplink": settings["uplink"]},
-    {"clusters": used},
-    {"rbd_user": settings["rbd_user"]},
-    {"order": "last"},
-  ]}}) %}
 {%- endif %}
 {{- states | json }}

@@ -1,6 +1,7 @@
 #!jinja|json
 {# What every node gets, and the files of the roles that it has. #}
 {%- from "virtapi/map.jinja" import document, settings with context %}
+{%- from "virtapi/ceph/map.jinja" import ceph, absent with context %}
 {%- set sls_of_role = {
   "hypervisor": "virtapi.hypervisor",
   "ceph_mon": "virtapi.ceph.mon",
@@ -16,6 +17,9 @@
   {%- endif %}
   {%- do include.append(sls_of_role[role]) %}
 {%- endfor %}
+{%- if absent["mons"] or absent["mgrs"] or absent["osds"] %}
+  {%- do include.append("virtapi.ceph.absent") %}
+{%- endif %}
 {%- set states = {
   "include": include,
   "virtapi_node": {"test.nop": [
@@ -24,12 +28,21 @@
     {"roles": document["roles"]},
   ]},
 } %}
-{#- The files for Ceph manage nothing yet: that a document was applied is not told where a part of it was not. #}
-{%- set hypervisor = "hypervisor" in document["roles"] %}
-{%- if "ceph_mon" not in document["roles"] and "ceph_osd" not in document["roles"] and (settings["manage"] or not hypervisor) %}
+{#- Where a part of the document is only carried, nobody here knows whether it was applied. #}
+{%- set roles = document["roles"] %}
+{%- set hypervisor = "hypervisor" in roles %}
+{%- set serves = "ceph_mon" in roles or "ceph_osd" in roles %}
+{%- if (settings["manage"] or not hypervisor) and (ceph["manage"] or not serves) %}
   {%- do states.update({"virtapi_document": {"virtapi_document.applied": [
     {"meta": document["meta"]},
-    {"hypervisor": document["hypervisor"] if hypervisor else none},
+    {"hypervisor": document.get("hypervisor") if hypervisor else none},
+    {"ceph": {
+      "clusters": document["ceph"]["clusters"],
+      "mon": document["ceph"]["mon"] if "ceph_mon" in roles else none,
+      "osds": document["ceph"]["osds"] if "ceph_osd" in roles else [],
+      "keys": ceph["keys"],
+      "rbd_user": settings["rbd_user"],
+    } if "ceph" in document and ceph["manage"] else none},
     {"order": "last"},
   ]}}) %}
 {%- endif %}

@@ -4,11 +4,9 @@ libvirt by its own program, virsh: everything that there is in two calls, whatev
 Questions and commands to the libvirt of this machine. What is to be done, the state ``virtapi_domain`` decides.
 """
 
-import os
 import secrets
 import time
 
-import salt.utils.files
 import salt.utils.platform
 import virtapi_command
 import virtapi_virsh
@@ -69,7 +67,7 @@ def states():
 
 def define(xml):
     """Define a domain, which is not started by that."""
-    _with_file(xml, lambda path: _virsh("define", path, "--validate"))
+    virtapi_command.with_file(xml, lambda path: _virsh("define", path, "--validate"))
 
 
 def definition(uuid):
@@ -79,12 +77,12 @@ def definition(uuid):
 
 def attach(uuid, xml):
     """Attach a device to a running domain."""
-    _with_file(xml, lambda path: _virsh("attach-device", uuid, path, "--live"))
+    virtapi_command.with_file(xml, lambda path: _virsh("attach-device", uuid, path, "--live"))
 
 
 def detach(uuid, xml):
     """Ask the guest to let go of a device; libvirt waits a few seconds for that, and does not say whether it has."""
-    _with_file(xml, lambda path: _virsh("detach-device", uuid, path, "--live"))
+    virtapi_command.with_file(xml, lambda path: _virsh("detach-device", uuid, path, "--live"))
 
 
 def cut(uuid, mac):
@@ -165,15 +163,4 @@ def _batches(uuids):
 
 
 def _virsh(*words, secret=False):
-    uri = os.environ.get("LIBVIRT_DEFAULT_URI", "qemu:///system")
-    return virtapi_command.run(__salt__, "virsh", "-q", "-c", uri, *words, secret=secret)
-
-
-def _with_file(xml, use):
-    path = salt.utils.files.mkstemp(prefix="virtapi")
-    try:
-        with salt.utils.files.fopen(path, "w", encoding="utf-8") as file:
-            file.write(xml)
-        use(path)
-    finally:
-        os.unlink(path)
+    return virtapi_command.virsh(__salt__, *words, secret=secret)

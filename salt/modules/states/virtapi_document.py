@@ -7,12 +7,13 @@ A comment carries it, for that is what returners and the master's event bus keep
 import json
 import os
 
+import virtapi_ceph_needed
 import virtapi_removal_plan
 from salt.exceptions import CommandExecutionError
 from virtapi_segment import Segment
 
 
-def applied(name, meta, hypervisor=None):
+def applied(name, meta, hypervisor=None, ceph=None):
     """
     Tell that this version of the document was applied.
 
@@ -25,9 +26,15 @@ def applied(name, meta, hypervisor=None):
         The document's version: ``virtapi:meta``.
     hypervisor
         The hypervisor as the document has it, where the node is one.
+    ceph
+        ``clusters``, ``mon`` and ``osds`` as the document has them, where the node has that role and it is managed; the names
+        of the ``keys`` that the site has given of each cluster, and the ``rbd_user``.
     """
     ret = {"name": name, "result": True, "changes": {}}
-    missing = _needed(hypervisor) - _converged() if hypervisor else set()
+    needed = _needed(hypervisor) if hypervisor else set()
+    if ceph:
+        needed |= virtapi_ceph_needed.needed(ceph, hypervisor)
+    missing = (needed - _converged()) | _kept()
     if __opts__["test"]:
         return dict(ret, comment="a dry run applies nothing")
     if missing:
@@ -36,9 +43,10 @@ def applied(name, meta, hypervisor=None):
     return dict(ret, comment=_note("applied", meta))
 
 
-def observed(name, hypervisor, switch="linux", uplink=None, clusters=None, rbd_user="libvirt"):
+def observed(name, hypervisor=None, switch="linux", uplink=None, clusters=None, rbd_user="libvirt", ceph=None):
     """
-    Tell how the virtual machines are, what is on this hypervisor that virtapi does not know, and what is removed.
+    Tell how the virtual machines are, what is on this hypervisor that virtapi does not know, and what is removed; of the
+    clusters of Ceph that a storage node serves, the monitors in quorum, its OSDs, and what virtapi does not know.
 
     It looks when everything else is done, whether or not that failed, and in a dry run as well; it changes nothing.
     What could not be looked at is left out.
@@ -46,19 +54,32 @@ def observed(name, hypervisor, switch="linux", uplink=None, clusters=None, rbd_u
     name
         Any name.
     hypervisor
-        The hypervisor as the document has it.
+        The hypervisor as the document has it, where the node is one.
     switch, uplink
         As those of the bridges.
     clusters, rbd_user
         As those of the removals.
+    ceph
+        Where the node serves Ceph: ``mons``, the clusters that it has a monitor of; ``osds`` that are known, as UUIDs with
+        their clusters; ``pools`` that are known, as ``cluster/pool``.
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
-    vms = hypervisor["vms"]
-    tombstones = _tombstones(hypervisor)
-    __salt__["virtapi_volume.forget"]()
 
     def could_not(error):
         ret.setdefault("warnings", []).append("could not look: {}".format(error))
+
+    seen = _look_at_hypervisor(hypervisor, switch, uplink, clusters, rbd_user, could_not) if hypervisor else {}
+    for what, found in (_look_at_ceph(ceph, could_not) if ceph else {}).items():
+        # Unmanaged things are told together.
+        seen[what] = dict(seen.get(what, {}), **found)
+    ret["comment"] = _note("observed", seen)
+    return ret
+
+
+def _look_at_hypervisor(hypervisor, switch, uplink, clusters, rbd_user, could_not):
+    vms = hypervisor["vms"]
+    tombstones = _tombstones(hypervisor)
+    __salt__["virtapi_volume.forget"]()
 
     def attempt(look):
         try:
@@ -88,8 +109,24 @@ def observed(name, hypervisor, switch="linux", uplink=None, clusters=None, rbd_u
     removed = virtapi_removal_plan.removed(looked_at, domains or {}, there, virtapi_removal_plan.now())
     if removed:
         seen["removed"] = removed
-    ret["comment"] = _note("observed", {what: found for what, found in seen.items() if found is not None})
-    return ret
+    return {what: found for what, found in seen.items() if found is not None}
+
+
+def _look_at_ceph(ceph, could_not):
+    """Look at each cluster by itself; where none could be looked at, nothing is known."""
+    seen = {"mons": {}, "osds": {}, "unmanaged": {"osds": [], "pools": []}}
+    for cluster in sorted({*ceph["mons"], *ceph["osds"].values()}):
+        pools = ceph["pools"] if cluster in ceph["mons"] else None
+        try:
+            found = __salt__["virtapi_ceph_osd.observe"](cluster, list(ceph["osds"]), pools)
+        except (CommandExecutionError, OSError) as error:
+            could_not(error)
+            continue
+        for what in ("mons", "osds"):
+            seen[what][cluster] = found[what]
+        for what in ("osds", "pools"):
+            seen["unmanaged"][what].extend(found["unmanaged"][what])
+    return seen if seen["mons"] else {}
 
 
 def _note(kind, value):
@@ -121,6 +158,16 @@ def _converged():
         module, _id, name, function = tag.split("_|-", 3)
         ran = result.get("__state_ran__", True) and not result.get("skip_watch")
         if function == ("applied" if module == "virtapi_removals" else "present") and ran and result["result"] is True:
+            found.add((module, name))
+    return found
+
+
+def _kept():
+    """State and name of what is to be absent from a storage node beside the document, and could not be taken away."""
+    found = set()
+    for tag, result in __running__.items():
+        module, _id, name, function = tag.split("_|-", 3)
+        if module.startswith("virtapi_ceph") and function == "absent" and result["result"] is False:
             found.add((module, name))
     return found
 

@@ -112,7 +112,7 @@ impl Salt {
             "sock_dir": root.join("sock"), "log_file": root.join("log"), "pidfile": root.join("pid"),
             "user": whoami(), "enable_fqdns_grains": false, "pillar_mask_output": false,
             // This machine is not to become what the document says.
-            "virtapi_hypervisor": {"manage": false}})
+            "virtapi_hypervisor": {"manage": false}, "virtapi_ceph": {"manage": false}})
     }
 
     fn backend(&self, url: &str) -> Value {

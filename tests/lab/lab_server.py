@@ -68,8 +68,9 @@ class LabServer:
         hierarchy = {"version": 5, "defaults": {"datadir": "data"}, "hierarchy": [level, site]}
         (place / "hiera.yaml").write_text(json.dumps(hierarchy), encoding="utf-8")
         (place / "site.pp").write_text(f"include {classes}", encoding="utf-8")
-        # Reports can be sent with nothing but a password.
+        # Reports can be sent with nothing but a password, which is no word of a command: those are seen and logged.
         reports = self.url.replace("://", f"://node:{secret}@") + "/puppet/reports"
+        (node.dir / "conf").mkdir(exist_ok=True)
+        (node.dir / "conf/puppet.conf").write_text(f"[main]\nreport = true\nreports = http\nreporturl = {reports}\n", encoding="utf-8")
         self._start(node, "agent", "--url", self.url, "--node", node.certname, "--token-file", path, "--splay", "0", "--interval",
-                    interval, "--", "puppet", *node.puppet_words("apply", "--detailed-exitcodes", "--report", "--reports", "http",
-                                                      "--reporturl", reports, place / "site.pp"))
+                    interval, "--", "puppet", *node.puppet_words("apply", "--detailed-exitcodes", place / "site.pp"))

@@ -2,6 +2,7 @@
 
 import pytest
 import virtapi_ceph_plan
+import virtapi_removal_share
 
 FSID, OTHER, UUID = ("a0000000-0000-4000-8000-00000000000{}".format(number) for number in (1, 2, 3))
 
@@ -95,7 +96,7 @@ def test_how_an_osd_goes(known, here, unsafe, expected):
     ],
 )
 def test_few_osds_of_a_node_go_at_the_same_time(going, there, percent, expected):
-    assert virtapi_ceph_plan.too_many(going, there, percent) == expected
+    assert virtapi_removal_share.excess(going, there, "OSDs", percent) == expected
 
 
 def test_pools():

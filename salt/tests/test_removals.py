@@ -330,7 +330,7 @@ def test_too_much_is_refused_until_it_is_approved(hypervisor, states, images, te
     assert (result["result"], result["changes"], hypervisor.done) == (False, {}, [])
     assert result["comment"] == (
         "3 of 10 virtual machines would be removed, a run removes at most 20 percent: nothing is. "
-        'To approve it: POST /v1/nodes/hv01.example.com/approve with {"generation": 12}'
+        'To approve: POST /v1/nodes/hv01.example.com/approve {"generation": 12}'
     )
     assert os.path.exists(str(images / "vol-1.raw"))
     assert apply(states(test=True), wanted, max_removals=30)["result"] is None

@@ -7,7 +7,7 @@ from lab_documents import document, vm, volume
 from lab_documents import uuid as vm_uuid
 from lab_node import wait_until
 from lab_salt_ceph import SaltStorageNode
-from lab_storage import MGR, MON, OSD, Cluster, key, pool
+from lab_storage import MGR, MON, OSD, StorageTestCase, key, pool
 
 MONITOR, MANAGER = "virtapi_ceph_mon", "virtapi_ceph_mgr"
 SETTINGS = "virtapi_ceph_settings_ceph"
@@ -24,22 +24,8 @@ def of_pool(name):
     return f"virtapi_ceph_pool_ceph/{name}"
 
 
-class SaltStorageTest(unittest.TestCase):
-    maxDiff = None
-
-    def setUp(self):
-        self.cluster = Cluster()
-        self.nodes = []
-        self.node = self.another()
-
-    def another(self):
-        node = SaltStorageNode(self.cluster, len(self.nodes) + 1, self.nodes[0] if self.nodes else None)
-        self.nodes.append(node)
-        self.addCleanup(node.remove)
-        return node
-
-    def mon(self, node):
-        self.cluster.mons[node.name] = node.address
+class SaltStorageTest(StorageTestCase):
+    node_class = SaltStorageNode
 
     def run_on(self, node, *words, changed=(), failed=(), would=(), **more):
         """A run that does just this; neither what it returns nor its log has a key."""
@@ -58,16 +44,6 @@ class SaltStorageTest(unittest.TestCase):
         again = self.run_on(node, **more)
         self.assertEqual([meta["generation"] for meta in again.messages("applied")], [self.cluster.generation], again.said)
         return done
-
-    def observed(self, run):
-        (found,) = run.messages("observed")
-        return found
-
-    def wait_for_health(self):
-        wait_until(lambda: self.node.ceph("health")["status"] == "HEALTH_OK", 60, self.node.run("ceph", "health", "detail"))
-
-    def quorum(self):
-        return sorted(self.node.ceph("quorum_status")["quorum_names"])
 
     def test_one_node(self):
         self.mon(self.node)

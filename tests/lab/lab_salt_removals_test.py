@@ -151,8 +151,8 @@ class SaltRemovalsTest(Removals):
             run = self.apply({}, *words, gone=gone)
             self.assert_failed(run)
             self.assertEqual(run.state(REMOVALS)["comment"], (
-                "3 of 3 virtual machines would be removed, a run removes at most 20 percent: nothing is. To approve it: "
-                f'POST /v1/nodes/lab01.example.com/approve with {{"generation": {self.generation}}}'))
+                "3 of 3 virtual machines would be removed, a run removes at most 20 percent: nothing is. To approve: "
+                f'POST /v1/nodes/lab01.example.com/approve {{"generation": {self.generation}}}'))
             self.assertEqual(set(self.states().values()), {"running"})
         self.assert_ran(self.apply({}, gone=gone, approved=True), REMOVALS)
         self.assertEqual(set(self.states().values()), {"shut off"})

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import unittest
 import uuid
 
 from lab_node import Node, alive, wait_until
@@ -109,3 +110,34 @@ class StorageNode(Node):
             if pid and alive(pid):
                 os.kill(pid, signal.SIGKILL)
                 wait_until(lambda: not alive(pid), 10, f"the end of {pid}")
+
+
+class StorageTestCase(unittest.TestCase):
+    """A cluster of nodes of a class that knows how they are converged."""
+
+    node_class = None
+    maxDiff = None
+
+    def setUp(self):
+        self.cluster = Cluster()
+        self.nodes = []
+        self.node = self.another()
+
+    def another(self):
+        node = self.node_class(self.cluster, len(self.nodes) + 1, self.nodes[0] if self.nodes else None)
+        self.nodes.append(node)
+        self.addCleanup(node.remove)
+        return node
+
+    def mon(self, node):
+        self.cluster.mons[node.name] = node.address
+
+    def observed(self, run):
+        (found,) = run.messages("observed")
+        return found
+
+    def wait_for_health(self):
+        wait_until(lambda: self.node.ceph("health")["status"] == "HEALTH_OK", 60, self.node.run("ceph", "health", "detail"))
+
+    def quorum(self):
+        return sorted(self.node.ceph("quorum_status")["quorum_names"])

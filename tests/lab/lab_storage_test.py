@@ -7,27 +7,13 @@ import unittest
 from lab_documents import document, vm, volume
 from lab_documents import uuid as vm_uuid
 from lab_node import wait_until
-from lab_storage import MGR, MON, OSD, Cluster, StorageNode, key, pool
+from lab_storage import MGR, MON, OSD, StorageNode, StorageTestCase, key, pool
 
 UNCHANGED, CHANGED, FAILED, CHANGED_AND_FAILED = 0, 2, 4, 6
 
 
-class StorageTest(unittest.TestCase):
-    maxDiff = None
-
-    def setUp(self):
-        self.cluster = Cluster()
-        self.nodes = []
-        self.node = self.another()
-
-    def another(self):
-        node = StorageNode(self.cluster, len(self.nodes) + 1, self.nodes[0] if self.nodes else None)
-        self.nodes.append(node)
-        self.addCleanup(node.remove)
-        return node
-
-    def mon(self, node):
-        self.cluster.mons[node.name] = node.address
+class StorageTest(StorageTestCase):
+    node_class = StorageNode
 
     def run_on(self, node, expected, *flags, **more):
         run = node.converge(*flags, **more)
@@ -51,16 +37,6 @@ class StorageTest(unittest.TestCase):
         self.assertLessEqual(again.said.count("Executing: 'timeout 60 ceph "), 7, "whatever the number of OSDs and pools")
         self.assertEqual([meta["generation"] for meta in again.messages("applied")], [self.cluster.generation], again.said)
         return changed
-
-    def observed(self, run):
-        (found,) = run.messages("observed")
-        return found
-
-    def wait_for_health(self):
-        wait_until(lambda: self.node.ceph("health")["status"] == "HEALTH_OK", 60, self.node.run("ceph", "health", "detail"))
-
-    def quorum(self):
-        return sorted(self.node.ceph("quorum_status")["quorum_names"])
 
     def test_one_node(self):
         self.mon(self.node)

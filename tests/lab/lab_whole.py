@@ -1,5 +1,6 @@
 """The whole of it: a server, two hypervisors and three storage nodes on one wire, each with an agent that runs Puppet when the
 server says that something has changed. What is on them is ordered from the server, as anybody would."""
+import contextlib
 import subprocess
 
 from lab_documents import MIB, uuid
@@ -17,11 +18,11 @@ CUSTOMERS = 100
 class HypervisorNode(Node):
     """`hv01` with the number 1. Its machines' VLANs are on a second wire, by Open vSwitch."""
 
-    def __init__(self, cluster, number, wire, trunk):
+    def __init__(self, cluster, number, wire):
         self.name = f"hv{number:02d}"
         super().__init__(f"{self.name}.example.com")
         plug(self, self.name, f"10.99.0.{10 + number}", first=wire)
-        plug(self, f"{self.name}t", device="trunk0", first=trunk)
+        plug(self, f"{self.name}t", device="trunk0", first=wire)
         self.start_openvswitch()
         self.run("ovs-vsctl", "add-br", "uplink0", "--", "set", "bridge", "uplink0", "datapath_type=netdev", "--",
                  "add-port", "uplink0", "trunk0")
@@ -34,7 +35,7 @@ class Lab:
 
     def __init__(self, tell=lambda text: None, note=lambda place: None):
         self.tell, self.note = tell, note
-        self.nodes = []
+        self._cleanups = contextlib.ExitStack()
         try:
             self._start()
         except BaseException:
@@ -42,28 +43,26 @@ class Lab:
             raise
 
     def _start(self):
-        self.tell("a server with its Postgres")
-        wire = self._keep(Node("virtapi.example.com"))
-        plug(wire, "wire", SERVER)
-        plug(wire, "trunk", device="trunk0")
-        self.server = LabServer(wire, SERVER)
-        self.note(self.server.dir)
-        self.cluster = Cluster()
         self.tell("three storage nodes and two hypervisors, each in namespaces of its own")
-        self.storage = [self._keep(StorageNode(self.cluster, number, wire)) for number in (1, 2, 3)]
-        self.hypervisors = [self._keep(HypervisorNode(self.cluster, number, wire, wire)) for number in (1, 2)]
+        self.wire = self._keep(Node("virtapi.example.com"))
+        plug(self.wire, "wire", SERVER)
+        plug(self.wire, "trunk", device="trunk0")
+        self.cluster = Cluster()
+        self.storage = [self._keep(StorageNode(self.cluster, number, self.wire)) for number in (1, 2, 3)]
+        self.hypervisors = [self._keep(HypervisorNode(self.cluster, number, self.wire)) for number in (1, 2)]
+        self.tell("a server with its Postgres")
+        self.server = LabServer(self.wire, SERVER)
+        self._cleanups.callback(self.server.remove)
+        self.note(self.server.dir)
 
     def _keep(self, node):
-        self.nodes.append(node)
+        self._cleanups.callback(node.remove)
         self.note(node.dir)
         return node
 
     def remove(self):
         """The server and the agents first, then their nodes, the wire last."""
-        if hasattr(self, "server"):
-            self.server.remove()
-        for node in reversed(self.nodes):
-            node.remove()
+        self._cleanups.close()
 
     def describe(self):
         """What there is, and what shall be on it."""
@@ -116,7 +115,7 @@ class Lab:
 
     def let_in(self, device, address):
         """Plugs the machine itself in, so that a browser on it finds the server. The device goes with the wire."""
-        wire = self.nodes[0]
+        wire = self.wire
         subprocess.run(["ip", "link", "add", device, "type", "veth", "peer", "name", device, "netns", wire.network], check=True)
         wire.run("ip", "link", "set", device, "master", "eth0", "up")
         subprocess.run(["ip", "addr", "add", f"{address}/24", "dev", device], check=True)

@@ -6,11 +6,10 @@ Nothing takes a key away, and nobody is shown one. docs/convergence.md has the r
 
 import re
 
+import virtapi_ceph_command
 import virtapi_ceph_keyfile
 from salt.exceptions import CommandExecutionError
 
-# The cluster, and whose key it is there.
-_NAME = r"([^/\s.-][^/\s]*)/([^/\s-][^/\s]*)"
 _MODE = "0600"
 
 
@@ -33,7 +32,7 @@ def present(name, key, pools=None):
         administrator's key on this node.
     """
     ret = {"name": name, "result": False, "changes": {}, "comment": ""}
-    named = re.fullmatch(_NAME, name)
+    named = re.fullmatch(virtapi_ceph_command.NAME, name)
     if not named:
         return dict(ret, comment="{} is no name of a key: CLUSTER/ENTITY".format(name))
     which = (*named.groups(), key)

@@ -4,10 +4,8 @@ A manager daemon of a Ceph cluster: one runs beside each monitor. docs/convergen
 
 import re
 
+import virtapi_ceph_command
 from salt.exceptions import CommandExecutionError
-
-# Its cluster, and its name there.
-_NAME = r"([^/\s.-][^/\s]*)/([^/\s-][^/\s]*)"
 
 
 def present(name, init="systemd"):
@@ -34,7 +32,7 @@ def absent(name, init="systemd"):
 
 def _managed(name, wanted, init):
     ret = {"name": name, "result": False, "changes": {}, "comment": ""}
-    named = re.fullmatch(_NAME, name)
+    named = re.fullmatch(virtapi_ceph_command.NAME, name)
     if not named:
         return dict(ret, comment="{} is no name of a manager: CLUSTER/NAME".format(name))
     try:

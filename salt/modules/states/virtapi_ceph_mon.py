@@ -12,9 +12,6 @@ import virtapi_ceph_command
 import virtapi_ceph_conf
 from salt.exceptions import CommandExecutionError
 
-# Its cluster, and its name there.
-_NAME = r"([^/\s.-][^/\s]*)/([^/\s-][^/\s]*)"
-
 
 def present(name, mon, cluster, bootstrap=False, init="systemd"):
     """
@@ -32,7 +29,7 @@ def present(name, mon, cluster, bootstrap=False, init="systemd"):
         How it is started: by ``systemd``, or ``direct``.
     """
     ret = {"name": name, "result": False, "changes": {}, "comment": ""}
-    named = re.fullmatch(_NAME, name)
+    named = re.fullmatch(virtapi_ceph_command.NAME, name)
     if not named:
         return dict(ret, comment="{} is no name of a monitor: CLUSTER/NAME".format(name))
     others = [other["name"] for other in cluster["mons"] if other["name"] != mon["name"]]
@@ -66,7 +63,7 @@ def absent(name, init="systemd"):
         How it was started: by ``systemd``, or ``direct``.
     """
     ret = {"name": name, "result": False, "changes": {}, "comment": ""}
-    named = re.fullmatch(_NAME, name)
+    named = re.fullmatch(virtapi_ceph_command.NAME, name)
     if not named:
         return dict(ret, comment="{} is no name of a monitor: CLUSTER/NAME".format(name))
     try:

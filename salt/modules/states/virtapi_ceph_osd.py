@@ -11,13 +11,11 @@ import re
 import virtapi_ceph_command
 import virtapi_ceph_plan
 import virtapi_domain_xml
+import virtapi_removal_share
 from salt.exceptions import CommandExecutionError
 
 _ABSENT = {"old": "absent", "new": "present"}
-_REFUSED = (
-    "{} would be removed, and at most {} per cent are at the same time: none is. To approve: POST /v1/nodes/{}/approve "
-    '{{"generation": {}}}'
-)
+_REFUSED = "{} would be removed, and at most {} per cent are at the same time: none is. {}"
 _REMOVALS = {
     "out": ("in", "out", "out; its data moves away, and a later run purges it"),
     "purge": ("out", "absent", "purged"),
@@ -126,9 +124,9 @@ def _refuse_too_many(osds, meta, fqdn, max_removals):
         which: sum(uuid in _ceph("known", cluster) or uuid in _ceph("here", cluster) for uuid, cluster in each.items())
         for which, each in osds.items()
     }
-    many = virtapi_ceph_plan.too_many(there["absent"], there["absent"] + there["present"], max_removals)
+    many = virtapi_removal_share.excess(there["absent"], there["absent"] + there["present"], "OSDs", max_removals)
     if many and meta.get("approved") is not True:
-        raise CommandExecutionError(_REFUSED.format(many, max_removals, fqdn, meta["generation"]))
+        raise CommandExecutionError(_REFUSED.format(many, max_removals, virtapi_removal_share.how_to_approve(fqdn, meta)))
 
 
 class _Osd:

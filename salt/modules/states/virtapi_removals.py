@@ -11,13 +11,11 @@ import re
 import virtapi_domain_definition
 import virtapi_domain_xml
 import virtapi_removal_plan
+import virtapi_removal_share
 from salt.exceptions import CommandExecutionError
 
 _KEPT = "{} has a tombstone, and the document has it: it is left alone"
-_REFUSED = (
-    "{} would be removed, a run removes at most {} percent: nothing is. To approve it: POST /v1/nodes/{}/approve "
-    'with {{"generation": {}}}'
-)
+_REFUSED = "{} would be removed, a run removes at most {} percent: nothing is. {}"
 
 
 def applied(name, hypervisor, meta, fqdn, clusters=None, rbd_user="libvirt", shutdown_timeout=60, max_removals=20):
@@ -48,7 +46,7 @@ def applied(name, hypervisor, meta, fqdn, clusters=None, rbd_user="libvirt", shu
         removals = _Removals(hypervisor, pools, shutdown_timeout, ret, errors)
         plan = removals.plan(meta.get("approved") is True, max_removals)
         if plan["refused"]:
-            errors.append(_REFUSED.format(plan["refused"], max_removals, fqdn, meta["generation"]))
+            errors.append(_REFUSED.format(plan["refused"], max_removals, virtapi_removal_share.how_to_approve(fqdn, meta)))
         else:
             removals.carry_out(plan)
     except (CommandExecutionError, OSError) as error:

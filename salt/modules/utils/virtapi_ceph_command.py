@@ -21,6 +21,8 @@ ETC = "/etc/ceph"
 LIB = "/var/lib/ceph"
 RUN = "/run/ceph"
 ADMIN = "client.admin"
+# A cluster, and what daemons and keys are called there.
+NAME = r"([^/\s.-][^/\s]*)/([^/\s-][^/\s]*)"
 # Whose are the daemons and their files.
 OWNER = "ceph"
 # Seconds for a monitor to answer, and for an answer to be whole.

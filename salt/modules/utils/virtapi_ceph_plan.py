@@ -104,11 +104,6 @@ def osd_removal(known, here, unsafe):
     return ("wait", reason) if reason else ("purge", None)
 
 
-def too_many(going, there, max_removals):
-    """Return how many of how many OSDs would go, where that is more than this many per cent, but always one; or None."""
-    return "{} of {} OSDs".format(going, there) if going > max(there * max_removals // 100, 1) else None
-
-
 def pool_size(size, wanted):
     """Return why a pool may not get this many copies; None when it may."""
     if wanted >= size:

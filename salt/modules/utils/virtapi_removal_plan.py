@@ -5,6 +5,8 @@ does nothing. docs/convergence.md has the rules, and tests/golden/removals.json 
 
 import datetime
 
+import virtapi_removal_share
+
 
 def plan(vms, volumes, tombstones, domains, there, approved, max_removals, now):
     """
@@ -43,8 +45,8 @@ def plan(vms, volumes, tombstones, domains, there, approved, max_removals, now):
         (len(set(made["stop"] + made["undefine"])), vms + len(found), "virtual machines"),
         (len(made["delete"]), volumes + len(set(there) & set(tombstones["volumes"])), "volumes"),
     ]
-    most = [(number, of, what) for number, of, what in shares if number > max(1, of * max_removals // 100)]
-    refused = " and ".join("{} of {} {}".format(*each) for each in most) if most and not approved else None
+    most = list(filter(None, (virtapi_removal_share.excess(*each, max_removals) for each in shares)))
+    refused = " and ".join(most) if most and not approved else None
     if refused:
         made = dict.fromkeys(made, [])
     return dict(made, removed=removed(tombstones, domains, there, now), wrong=wrong, refused=refused)

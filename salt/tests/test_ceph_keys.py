@@ -138,6 +138,7 @@ def test_settings(etc, states):
 @pytest.mark.parametrize("before", [None, "[global]\nmon host = 10.1.0.11\n"])
 def test_settings_of_a_cluster_without_monitors_are_not_written(etc, states, before, test):
     if before:
+        etc.mkdir(parents=True)
         (etc / "ceph.conf").write_text(before)
     result = states(test=test)["virtapi_ceph_settings.present"]("ceph", dict(CLUSTER, mons=[]))
     assert (result["result"], result["changes"]) == (False, {})

@@ -1,8 +1,9 @@
 """A seed and the guest that reads it, by Salt; and that its disks are limited, and that it shuts down when it is asked to."""
 import unittest
 
+from lab_documents import uuid, vm
 from lab_salt import SaltNode
-from lab_seed import GUEST, SeedScenario
+from lab_seed import GUEST, SECRET, SeedScenario, seed
 
 
 @unittest.skipUnless((GUEST / "recipe").exists(), "scripts/setup-lab makes a guest on amd64 only")
@@ -34,6 +35,13 @@ class SaltSeedTest(SeedScenario, unittest.TestCase):
         run = self.run_once()
         self.assertNotEqual(run.failed, [], run.said)
         return run.said
+
+    def test_what_is_in_it_is_in_no_log(self):
+        self.say({uuid(1): vm(9001, seed=seed(1), state="stopped")})
+        run = self.run_once("-l", "all")
+        self.assertEqual((run.status, len(self.images())), (0, 1))
+        self.assertIn("'xorrisofs', ", run.said)
+        self.assertNotIn(SECRET, run.said)
 
 
 if __name__ == "__main__":

@@ -121,6 +121,15 @@ def test_a_guest_that_holds_its_seed_keeps_it(hypervisor, seeds, apply):
     assert (result["result"], result["warnings"]) == (True, ["vm-7: restart needed: its seed changes: virsh: no"])
 
 
+def test_one_that_is_saved_keeps_the_image_that_it_had(hypervisor, seeds, apply, monkeypatch):
+    hypervisor.vms = {uuid(1): vm(seed=FIRST)}
+    apply(FIRST)
+    asked = hypervisor.virsh
+    monkeypatch.setattr(hypervisor, "virsh", lambda command: "shut off (saved)\n\n" if "domstate" in command else asked(command))
+    assert apply(SECOND, state="maintenance")["result"] is True
+    assert sorted(os.listdir(str(seeds))) == sorted([image(FIRST), image(SECOND)])
+
+
 def test_none_any_more(hypervisor, seeds, apply):
     hypervisor.vms = {uuid(1): vm(seed=FIRST)}
     apply(FIRST)

@@ -193,6 +193,15 @@ class SeedScenario:
             self.assertRegex(told, "restart needed: its seed changes")
         self.assertEqual((self.medium(), self.images()), (None, [self.medium("--inactive")]))
 
+    def test_a_machine_that_is_saved_keeps_its_image(self):
+        self.converge(seed(1))
+        (image,) = self.images()
+        self.node.virsh("managedsave", "vm-9001")
+        for told in self.converge(seed(2))[1:]:
+            self.assertRegex(told, "restart needed: its seed changes")
+        self.assertEqual((self.medium(), self.images()), (image, sorted([image, self.medium("--inactive")])))
+        self.assertEqual(self.node.virsh("domstate", "vm-9001").strip(), "running")
+
     def test_qemu_of_another_user_reads_it_and_no_other(self):
         configuration = self.node.path("/etc/libvirt/qemu.conf")
         configuration.write_text(re.sub("(user|group) = .*\n", "", configuration.read_text(encoding="utf-8")), encoding="utf-8")

@@ -89,7 +89,9 @@ class _Machine:
         self.plan = None
         images = __salt__["virtapi_seed.images"](uuid)
         self.seed_missing = self.desired.seed is not None and self.desired.seed not in images
-        self.old_images = set(images) - {self.desired.seed}
+        # libvirt has written the memory of one that is saved to a file, and with it the image that it had.
+        self.saved = bool(found) and found["reason"] == "saved"
+        self.old_images = set() if self.saved else set(images) - {self.desired.seed}
         # One that runs and is not defined would be gone when it ends: it is defined, and runs on.
         if not found or not found["persistent"]:
             return
@@ -147,11 +149,14 @@ class _Machine:
             else:
                 self.start()
             done["state"] = changes["state"]
-        # What runs may have the old one yet.
-        old = set(__salt__["virtapi_seed.images"](self.uuid)) - {self.desired.seed}
-        if old:
-            __salt__["virtapi_seed.delete"](sorted(old - {self.running_now().seed}))
+        self.clear_images()
         done.update({field: changes[field] for field in changes if field == "seed"})
+
+    def clear_images(self):
+        """Delete those that neither the definition nor what runs has."""
+        old = set(__salt__["virtapi_seed.images"](self.uuid)) - {self.desired.seed}
+        if old and not self.saved:
+            __salt__["virtapi_seed.delete"](sorted(old - {self.running_now().seed}))
 
     def change(self, note):
         """Define what differs anew, and change what runs; note each."""

@@ -83,7 +83,7 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
 
   # Its image is there, and none that it had before.
   def seed_right?
-    plan.insync?(:seed) && (images.paths - [@found.running&.seed] - [seed_wanted]).empty? && !seed_missing?
+    plan.insync?(:seed) && !seed_missing? && (saved? || (images.all - [@found.running&.seed, seed_wanted]).empty?)
   end
 
   def state
@@ -153,8 +153,15 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     !seed_wanted.nil? && !images.paths.include?(seed_wanted)
   end
 
+  # libvirt has written its memory to a file, and with it the image that it had.
+  def saved?
+    !@found.nil? && @found.reason == 'saved'
+  end
+
   # What runs may have the old one yet.
   def clear_images
+    return if saved?
+
     old = images.all - [seed_wanted]
     images.delete(old - [running_now.seed]) unless old.empty?
   end

@@ -28,6 +28,10 @@ class virtapi::ceph (
   if $manage {
     $known = $keys.unwrap
     $clusters.filter |$name, $_| { $name in $known }.each |$name, $cluster| {
+      virtapi_ceph_cluster { $name:
+        mons   => $cluster['mons'],
+        before => File["/etc/ceph/${name}.conf"],
+      }
       file { "/etc/ceph/${name}.conf":
         ensure  => file,
         owner   => 'root',

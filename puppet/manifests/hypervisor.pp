@@ -3,7 +3,8 @@
 # Bridges and volumes come before the machines that use them. What was removed in virtapi goes by its tombstone; what virtapi
 # does not know is left alone, and the report of the run names it.
 #
-# libvirt, QEMU, and what the volumes and the switch need are not installed from here: require that from this class. The
+# libvirt, QEMU, and what the volumes and the switch need are not installed from here: require that from this class; what seeds
+# are built with is, where a machine has one. The
 # keys of pools come from `virtapi::ceph::keys`, or else from the site.
 #
 # @param local_storage_bytes Size of the local storage for volumes; null if it is not known.
@@ -25,6 +26,8 @@
 # @param vxlan_device The network device to send VXLANs from, where it is not the one that the document has in that VLAN.
 # @param rbd_user The Ceph user of volumes in a pool.
 # @param shutdown_timeout Seconds that a guest has to shut down.
+# @param seed_packages The packages that seeds are built with, which are installed where a machine has one; empty where the site
+#   does that.
 # @param tombstones What was removed in virtapi: machines are shut down, and when their time is over deleted, as volumes are.
 # @param max_removals How many per cent of the machines, and of the volumes, a run removes at most, but always one. A run that
 #   would remove more removes nothing and fails, until somebody approves the document in virtapi.
@@ -45,6 +48,7 @@ class virtapi::hypervisor (
   Optional[String[1, 15]]           $vxlan_device     = undef,
   String[1]                         $rbd_user         = 'libvirt',
   Integer[1]                        $shutdown_timeout = 60,
+  Array[String[1]]                  $seed_packages    = ['xorriso'],
   Virtapi::Tombstones               $tombstones       = { 'vms' => {}, 'volumes' => {} },
   Integer[1, 100]                   $max_removals     = 20,
 ) {
@@ -69,6 +73,14 @@ class virtapi::hypervisor (
       }
     } else {
       $clusters = {}
+    }
+
+    $with_seed = $vms.filter |$_, $vm| { $vm['seed'] }.keys
+    unless $with_seed.empty {
+      package { $seed_packages:
+        ensure => installed,
+        before => $with_seed.map |$uuid| { Virtapi_domain[$uuid] },
+      }
     }
 
     $vms.each |$uuid, $vm| {
@@ -112,6 +124,7 @@ class virtapi::hypervisor (
         state            => $vm['state'],
         interfaces       => $vm['interfaces'],
         volumes          => $vm['volumes'],
+        seed             => Sensitive($vm['seed'] ? { undef => 'none', default => unwrap($vm['seed']) }),
         accelerate       => $accelerate,
         switch           => $switch,
         rbd_user         => $rbd_user,

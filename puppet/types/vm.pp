@@ -9,4 +9,5 @@ type Virtapi::Vm = Struct[{
   state                   => String[1],
   interfaces              => Array[Virtapi::VmInterface],
   volumes                 => Array[Virtapi::Volume],
+  Optional[seed]          => Optional[Variant[Virtapi::Seed, Sensitive[Virtapi::Seed]]],
 }]

@@ -134,6 +134,18 @@ def test_settings(etc, states):
     assert run(states, "virtapi_ceph_settings.present", "ceph", CLUSTER, settings=more) == {"settings": "mode 0644"}
 
 
+@pytest.mark.parametrize("test", [True, False])
+@pytest.mark.parametrize("before", [None, "[global]\nmon host = 10.1.0.11\n"])
+def test_settings_of_a_cluster_without_monitors_are_not_written(etc, states, before, test):
+    if before:
+        etc.mkdir(parents=True)
+        (etc / "ceph.conf").write_text(before)
+    result = states(test=test)["virtapi_ceph_settings.present"]("ceph", dict(CLUSTER, mons=[]))
+    assert (result["result"], result["changes"]) == (False, {})
+    assert result["comment"] == "the document has no monitors of cluster ceph"
+    assert ((etc / "ceph.conf").read_text() if before else (etc / "ceph.conf").exists()) == (before or False)
+
+
 def test_addresses():
     assert virtapi_ceph_conf.addresses("10.1.0.11", 3300) == "[v2:10.1.0.11:3300]"
     assert virtapi_ceph_conf.addresses("fd00::1", 6789) == "[v2:[fd00::1]:3300,v1:[fd00::1]:6789]"

@@ -14,6 +14,15 @@ with open(os.path.join(FORMULA, "pillar.example"), encoding="utf-8") as file:
     EXAMPLE = salt.utils.yaml.safe_load(file)
 
 
+def with_names_of_seeds(hypervisor):
+    """The hypervisor as states have it: what is in the files of seeds stays in the pillar."""
+    vms = hypervisor["vms"].items()
+    return dict(hypervisor, vms={uuid: dict(vm, seed=vm["seed"] and sorted(vm["seed"])) for uuid, vm in vms})
+
+
+HYPERVISOR = with_names_of_seeds(EXAMPLE["virtapi"]["hypervisor"])
+
+
 # The keys that a cluster begins with.
 KEYS = {name: "AQ" + name[0] * 36 + "==" for name in ("mon", "admin", "client")}
 
@@ -75,7 +84,7 @@ def test_every_fact_of_the_document_reaches_a_state(show_sls, manage):
         hypervisor["vms"][uuid] = argument(states, "virtapi_vm_" + uuid, "vm")
         for volume in vm["volumes"]:
             assert argument(states, "virtapi_volume_" + volume["uuid"], "volume") == volume
-    assert hypervisor == document["hypervisor"]
+    assert hypervisor == HYPERVISOR
     for name, cluster in document["ceph"]["clusters"].items():
         assert argument(states, "virtapi_ceph_cluster_" + name, "cluster") == cluster
     assert argument(states, "virtapi_ceph_mon", "mon") == document["ceph"]["mon"]
@@ -101,6 +110,7 @@ def test_a_hypervisor_is_converged_with_the_settings_of_the_site(show_sls):
     ((uuid, vm),) = EXAMPLE["virtapi"]["hypervisor"]["vms"].items()
     domain = "virtapi_vm_" + uuid
     volumes = ["virtapi_volume_" + volume["uuid"] for volume in vm["volumes"]]
+    assert function(states, "virtapi_seed_packages") == "pkg.installed"
     assert function(states, domain) == "virtapi_domain.present"
     assert {name: argument(states, domain, name) for name in site if name != "uplink"} == {
         name: value for name, value in site.items() if name != "uplink"
@@ -108,12 +118,52 @@ def test_a_hypervisor_is_converged_with_the_settings_of_the_site(show_sls):
     assert argument(states, domain, "clusters") == EXAMPLE["virtapi"]["ceph"]["clusters"]
     assert argument(states, domain, "require") == [{"virtapi_bridge": "virtapi_bridge_br-7-9"}] + [
         {"virtapi_volume": volume} for volume in volumes
-    ]
+    ] + [{"pkg": "virtapi_seed_packages"}]
     assert argument(states, volumes[1], "rbd_user") == "x"
     assert function(states, "virtapi_bridge_br-7-9") == "virtapi_bridge.present"
     assert argument(states, "virtapi_bridge_br-7-9", "uplink") == "uplink0"
-    assert argument(states, "virtapi_observation", "hypervisor") == EXAMPLE["virtapi"]["hypervisor"]
-    assert argument(states, "virtapi_document", "hypervisor") == EXAMPLE["virtapi"]["hypervisor"]
+    assert argument(states, "virtapi_observation", "hypervisor") == HYPERVISOR
+    assert argument(states, "virtapi_document", "hypervisor") == HYPERVISOR
+
+
+@pytest.mark.parametrize(
+    "seed, site, packages",
+    [
+        ({"user-data": "x"}, {}, ["xorriso"]),
+        ({"user-data": "x"}, {"seed_packages": ["a", "b"]}, ["a", "b"]),
+        ({"user-data": "x"}, {"seed_packages": []}, None),
+        ({"user-data": "x"}, {"manage": False}, None),
+        (None, {}, None),
+    ],
+)
+def test_what_seeds_are_built_with_is_installed_where_there_is_one(show_sls, seed, site, packages):
+    pillar = copy.deepcopy(of_roles("hypervisor"))
+    ((uuid, vm),) = pillar["virtapi"]["hypervisor"]["vms"].items()
+    vm["seed"] = seed
+    code, states = show_sls(pillar, "virtapi", virtapi_hypervisor=site)
+    assert code == 0
+    assert ("virtapi_seed_packages" in states) == (packages is not None)
+    if packages:
+        assert argument(states, "virtapi_seed_packages", "pkgs") == packages
+    assert ({"pkg": "virtapi_seed_packages"} in argument(states, "virtapi_vm_" + uuid, "require")) == (packages is not None)
+
+
+def test_what_is_in_a_seed_is_in_no_state(show_sls):
+    pillar = copy.deepcopy(dict(EXAMPLE, virtapi_ceph={"keys": {"ceph": KEYS}}))
+    for vm in pillar["virtapi"]["hypervisor"]["vms"].values():
+        vm["seed"] = {"user-data": "correct horse battery staple"}
+    code, states = show_sls(pillar, "virtapi")
+    assert code == 0
+    assert "user-data" in json.dumps(states) and "correct horse battery staple" not in json.dumps(states)
+
+
+def test_a_server_that_has_no_seeds(show_sls):
+    pillar = copy.deepcopy(of_roles("hypervisor"))
+    ((uuid, vm),) = pillar["virtapi"]["hypervisor"]["vms"].items()
+    del vm["seed"]
+    code, states = show_sls(pillar, "virtapi")
+    assert (code, "virtapi_seed_packages" in states) == (0, False)
+    assert argument(states, "virtapi_vm_" + uuid, "vm") == vm
 
 
 @pytest.mark.parametrize("site", [{}, {"max_removals": 1, "rbd_user": "x", "shutdown_timeout": 5}])
@@ -123,7 +173,7 @@ def test_tombstones_have_one_state_after_all_machines(show_sls, site):
     document = EXAMPLE["virtapi"]
     expected = dict({"max_removals": 20, "rbd_user": "libvirt", "shutdown_timeout": 60}, **site)
     expected.update(name="tombstones", fqdn="hv01.example.com", clusters=document["ceph"]["clusters"])
-    expected.update(meta=document["meta"], hypervisor=document["hypervisor"])
+    expected.update(meta=document["meta"], hypervisor=HYPERVISOR)
     assert function(states, "virtapi_removals") == "virtapi_removals.applied"
     assert {key: argument(states, "virtapi_removals", key) for key in expected} == expected
     for key in ("clusters", "rbd_user"):
@@ -185,6 +235,7 @@ def test_that_a_document_was_applied_is_told_only_where_all_of_it_is(show_sls, r
         ("text", "must be a map"),
         ({"uplnk": "eno1"}, "has no setting uplnk"),
         ({"manage": "no"}, "must be true or false"),
+        ({"seed_packages": "xorriso"}, "must be a list of packages"),
         ({"switch": "vale"}, "must be linux or openvswitch"),
         ({"shutdown_timeout": 0}, "a number of seconds"),
         ({"max_removals": 0}, "must be per cent, from 1 to 100"),

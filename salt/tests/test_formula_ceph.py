@@ -8,7 +8,7 @@ import salt.loader
 import salt.template
 import virtapi_ceph_needed
 from salt.exceptions import SaltRenderError
-from test_formula import EXAMPLE, FORMULA, KEYS, argument, function, of_roles, show_sls
+from test_formula import EXAMPLE, FORMULA, HYPERVISOR, KEYS, argument, function, of_roles, show_sls
 
 CLUSTERS = EXAMPLE["virtapi"]["ceph"]["clusters"]
 FSID = CLUSTERS["ceph"]["fsid"]
@@ -152,7 +152,7 @@ def test_a_node_that_is_all_of_it(show_sls):
     assert needed[1:] == [{"virtapi_ceph_mon": "virtapi_ceph_mon"}, {"virtapi_ceph_mgr": "virtapi_ceph_mgr"}]
     # What is in pools comes after what pools are of.
     assert argument(states, "virtapi_ceph_osd_" + OSD["uuid"], "order") == 4
-    assert argument(states, "virtapi_observation", "hypervisor") == EXAMPLE["virtapi"]["hypervisor"]
+    assert argument(states, "virtapi_observation", "hypervisor") == HYPERVISOR
     assert_told_when_all_of_it_is_so(states)
 
 

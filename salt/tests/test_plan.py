@@ -3,6 +3,7 @@
 import pytest
 import virtapi_domain_definition
 import virtapi_domain_xml
+import virtapi_seed_files
 from virtapi_domain_plan import Plan
 
 UUID = "a0000000-0000-4000-8000-000000000001"
@@ -168,3 +169,51 @@ def test_a_limit_of_cpu_time_goes_and_pinning_stays():
     text = merged(machine(), tuned)
     assert "quota" not in text and "vcpupin" in text
     assert "cputune" not in merged(machine(), machine(cputime_limit=50))
+
+
+FIRST, SECOND = ({"seed": {"meta-data": text}} for text in "ab")
+CHANGE, KEPT = [("change_seed", "hda")], ["its seed changes"]
+SEEDS = {
+    "the same": (FIRST, FIRST, FIRST, [], [], []),
+    "files that cloud-init needs are there": ({"seed": {"meta-data": "a", "user-data": ""}}, FIRST, FIRST, [], [], []),
+    "another": (SECOND, FIRST, FIRST, ["seed"], CHANGE, []),
+    "another, and the guest keeps the old one": (SECOND, SECOND, FIRST, [], [], KEPT),
+    "none any more": ({}, FIRST, FIRST, ["seed"], CHANGE, []),
+    "the first, and there is no drive": (FIRST, {}, {}, ["seed"], [], KEPT),
+    "off": (SECOND, FIRST, None, ["seed"], [], []),
+}
+
+
+@pytest.mark.parametrize("desired, defined, running, undefined, actions, restart", SEEDS.values(), ids=SEEDS.keys())
+def test_seeds(desired, defined, running, undefined, actions, restart):
+    found = plan(machine(**desired), machine(**defined), None if running is None else machine(**running))
+    todo = [(action.kind, action.target) for each in found.actions.values() for action in each]
+    assert (found.undefined, todo, found.restart_reasons) == (undefined, actions, restart)
+
+
+FOREIGN = "<disk type='file' device='cdrom'><source file='/srv/x.iso'/><target dev='hda' bus='ide'/></disk>"
+OURS = (
+    "<disk type='file' device='cdrom'>{}<target dev='hdc' bus='ide'/><readonly/><alias name='ua-seed'/>"
+    "<address type='drive' unit='1'/></disk>"
+)
+
+
+@pytest.mark.parametrize(
+    "seed, ours, targets",
+    [
+        ({"meta-data": "a"}, "", ["hda", "hdb"]),
+        ({"meta-data": "a"}, OURS.format(""), ["hda", "hdc"]),
+        ({"meta-data": "a"}, OURS.format("<source file='/y.iso'/>"), ["hda", "hdc"]),
+        (None, OURS.format("<source file='/y.iso'/>"), ["hda"]),
+    ],
+)
+def test_a_drive_of_others_stays_beside_that_of_the_seed(seed, ours, targets):
+    wanted = machine(volumes=[], interfaces=[], seed=seed)
+    empty = virtapi_domain_xml.to_text(virtapi_domain_xml.build(UUID, dict(wanted, seed=None), SETTINGS))
+    root = merged(wanted, empty.replace("</devices>", FOREIGN + ours + "</devices>"))
+    found = virtapi_domain_definition.parse(root).findall("devices/disk")
+    assert [disk.find("target").get("dev") for disk in found] == targets
+    assert found[0].find("source").get("file") == "/srv/x.iso"
+    if seed:
+        assert found[1].find("source").get("file") == virtapi_seed_files.path(UUID, seed)
+    assert all(disk.find("address") is not None for disk in found if disk.find("target").get("dev") == "hdc")

@@ -110,3 +110,12 @@ def test_open_vswitch():
 def test_headers_of_qcow2(opts, tmp_path, content, size):
     (tmp_path / "image").write_bytes(content)
     assert salt.loader.minion_mods(opts)["virtapi_volume.qcow2_size"](str(tmp_path / "image")) == size
+
+
+def test_a_pool_of_a_cluster_without_monitors_is_not_asked(opts):
+    volume = {"type": "rbd", "cluster": "ceph", "pool": "rbd", "image": "vol-9"}
+    functions = salt.loader.minion_mods(opts, context={})
+    with pytest.raises(Exception, match="the document has no monitors of cluster ceph"):
+        functions["virtapi_volume.size"](volume, {"mons": []})
+    _found, unknown = functions["virtapi_volume.there"]({UUID: volume}, {"ceph": {"mons": []}})
+    assert unknown == {UUID: "the document has no monitors of cluster ceph"}

@@ -7,6 +7,7 @@ import struct
 import pytest
 import test_states
 import virtapi_command
+import virtapi_seed_files
 from salt.exceptions import CommandExecutionError
 from test_plan import volume
 from test_states import states, uuid, vm
@@ -105,6 +106,14 @@ def images(tmp_path):
         (tmp_path / "images").mkdir(exist_ok=True)
         (tmp_path / "images" / name).write_bytes(b"x")
     return tmp_path / "images"
+
+
+@pytest.fixture(autouse=True)
+def seeds(tmp_path, monkeypatch):
+    """The directory of seeds, which is not this machine's own."""
+    monkeypatch.setattr(virtapi_seed_files, "DIRECTORY", str(tmp_path / "seeds"))
+    (tmp_path / "seeds").mkdir()
+    return tmp_path / "seeds"
 
 
 def tombstones(vms=(), **volumes):

@@ -62,6 +62,13 @@ rescue Puppet::Error => error
   { error: error.message }
 end
 
+# Why a resource is none that can be brought about, which is asked when Puppet comes to it; nil where it can.
+def refused(question)
+  Puppet::Type.type(question['type'].to_sym).new(question['parameters'].transform_keys(&:to_sym)).refuse
+rescue Puppet::Error => error
+  error.message
+end
+
 # What is done about an OSD that is to be absent, where the cluster's map has this of it.
 def absent(question)
   resource = Puppet::Type.type(:virtapi_ceph_osd).new(uuid: question['uuid'], ensure: :absent, cluster: 'ceph', init: :direct)

@@ -45,6 +45,13 @@ class PlanTest(unittest.TestCase):
         for found in ask(*({"ask": "shown", "type": kind, "name": name, "key": KEY} for kind, name in names.items())):
             self.assertEqual(found, [True, "[redacted]", "[redacted]", "key changed [redacted] to [redacted]"])
 
+    def test_a_cluster_without_monitors_is_refused(self):
+        mon = {"fqdn": "st01.example.com", "name": "st01", "address": "10.1.0.11", "port": 6789}
+        volume = {"uuid": UUID, "type": "rbd", "place": "rbd/vol-1", "cluster": "ceph", "provider": "rbd"}
+        for kind, parameters in (("virtapi_ceph_cluster", {"name": "ceph"}), ("virtapi_volume", volume)):
+            wrong, right = ask(*({"ask": "refused", "type": kind, "parameters": {**parameters, "mons": mons}} for mons in ([], [mon])))
+            self.assertEqual((wrong, right), ("the document has no monitors of cluster ceph", None))
+
     def test_how_a_monitor_begins(self):
         def case(cluster_fsid, bootstrap, *traces):
             return {"fsid": FSID, "cluster_fsid": cluster_fsid, "bootstrap": bootstrap, "traces": list(traces)}
@@ -283,6 +290,15 @@ class CatalogTest(unittest.TestCase):
         self.assertIn(f"Virtapi_ceph_secret[{FSID}]", resources)
         self.assertNotIn("noop", resources[f"Virtapi_document[{documents.CERTNAME}]"]["parameters"])
 
+    def test_settings_of_a_cluster_without_monitors_wait_for_what_fails(self):
+        data = documents.hiera()
+        for mons in (data["virtapi::ceph::clusters"]["ceph"]["mons"], []):
+            data["virtapi::ceph::clusters"]["ceph"]["mons"] = mons
+            self.stub.paths[HIERA] = document(documents.escape_interpolation(data))
+            resources, _ = self.compile({"ceph": {"mon": KEY, "admin": KEY, "client": KEY}})
+            found = resources["Virtapi_ceph_cluster[ceph]"]["parameters"]
+            self.assertEqual((found["mons"], found["before"]), (mons, "File[/etc/ceph/ceph.conf]"))
+
     def test_keys_that_are_missing_or_none(self):
         for keys, reason in (({}, "needs the keys mon and admin of cluster ceph"), ({"ceph": {"mon": KEY}}, "needs the keys mon and admin"),
                              ({"ceph": {"mon": "secret"}}, "parameter 'keys'")):
@@ -310,9 +326,11 @@ class CatalogTest(unittest.TestCase):
         for keys, expected in (({"ceph": {"client": KEY}}, {"Virtapi_ceph_keyring[ceph/client.libvirt]", f"Virtapi_ceph_secret[{FSID}]"}),
                                ({}, set())):
             resources, _ = self.compile(keys, **{"virtapi::hypervisor::manage": True})
-            found = {title: resource for title, resource in resources.items() if title.startswith("Virtapi_ceph")}
-            self.assertEqual(set(found), expected)
             self.assertEqual("File[/etc/ceph/ceph.conf]" in resources, bool(keys))
+            self.assertEqual("Virtapi_ceph_cluster[ceph]" in resources, bool(keys))
+            found = {title: resource for title, resource in resources.items()
+                     if title.startswith("Virtapi_ceph") and not title.startswith("Virtapi_ceph_cluster")}
+            self.assertEqual(set(found), expected)
             for resource in found.values():
                 self.assertEqual(resource["sensitive_parameters"], ["key"])
 

@@ -18,6 +18,8 @@ TRAPS = [
     "%{", "%{}", "%{facts.x}", "%{literal('%')}{x}", "%{lookup('virtapi::roles')}", "%{md5('x')}", "a%{::b}c", "%%{x}",
     "${x}", "$x", "<% x %>", "ENC[PKCS7,x]",
 ]
+# What is in a seed.
+SECRET = "correct horse battery staple"
 PARAMETERS = {
     "traps": TRAPS,
     "keys": {trap: index for index, trap in enumerate(TRAPS) if trap != "<<"},
@@ -54,7 +56,8 @@ def vm():
              "addresses": ["192.0.2.10/24", "2001:db8::10/64", "::1/128"]},
             {"name": None, "bridge": "br7fffffff-ffff", "mac": "52:54:00:12:34:58", "vlans": [], "addresses": []}],
         "volumes": [on_image, volume(5, "lvm", vg="vg0", lv="vol-5"), volume(8, "raw", path="/srv/vol-8.raw"),
-                    volume(6, "rbd", cluster="ceph", pool="012", image="vol-6")]}
+                    volume(6, "rbd", cluster="ceph", pool="012", image="vol-6")],
+        "seed": {"meta-data": "instance-id: yes\n", "user-data": SECRET + "".join(TRAPS)}}
 
 
 def tombstones():

@@ -161,12 +161,22 @@ class Fleet:
 
 # What the site sets for itself.
 OWN = ("manage", "accelerate", "switch", "uplink", "vxlan_device", "rbd_user", "shutdown_timeout", "init", "keys", "bootstrap", "settings",
-       "store", "max_age", "max_removals")
+       "store", "max_age", "max_removals", "seed_packages")
 
 
 def of_document(parameters):
-    """The parameters of a class that the document decides."""
-    return {name: value for name, value in parameters.items() if name not in OWN}
+    """The parameters of a class that the document decides, what is Sensitive in them in clear."""
+    return {name: in_clear(value) for name, value in parameters.items() if name not in OWN}
+
+
+def in_clear(value):
+    if isinstance(value, list):
+        return [in_clear(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("__ptype") == "Sensitive":
+        return value["__pvalue"]
+    return {key: in_clear(item) for key, item in value.items()}
 
 
 def canonical(value):

@@ -25,6 +25,15 @@ def plan(question)
   before.merge(merged: merged.to_s, left: again.undefined)
 end
 
+# What a machine says of its seed, and of a change to it.
+def shown(question)
+  Puppet.initialize_settings(['--confdir', '/nonexistent', '--vardir', Dir.mktmpdir]) unless Puppet.settings.app_defaults_initialized?
+  seed = Puppet::Type.type(:virtapi_domain).new(uuid: question['uuid'], seed: question['seed']).parameter(:seed)
+  [seed.should, seed.change_to_s('none', seed.should)]
+rescue Puppet::Error => error
+  { error: error.message }
+end
+
 def virsh(question)
   found = Virsh.parse_domains(question['text'], question['persistent'], question['autostart'], question['mark'])
   found.map { |domain| [domain.uuid, domain.state, domain.reason, domain.persistent, domain.autostart, domain.defined.name, domain.running&.cores] }

@@ -1,6 +1,7 @@
 """What the Puppet module decides about a hypervisor, and how it reads what the tools there say; without a hypervisor."""
 import json
 import pathlib
+import re
 import struct
 import subprocess
 import tempfile
@@ -74,6 +75,39 @@ class PlanTest(unittest.TestCase):
                 self.assertEqual(found[1], (undefined, [], []), "off, there is only the definition")
                 self.assertEqual((found[2][0], found[2][2]), ([], restart), "defined, and not yet in what runs")
 
+    def test_seeds(self):
+        none, first, second = machine(), machine(seed={"meta-data": "a"}), machine(seed={"meta-data": "b"})
+        change, kept = [["change_seed", "hda"]], ["its seed changes"]
+        cases = {
+            "the same": ((first, first, first), [], [], []),
+            "files that cloud-init needs are there": ((machine(seed={"meta-data": "a", "user-data": ""}), first, first), [], [], []),
+            "another": ((second, first, first), ["seed"], change, []),
+            "another, and the guest keeps the old one": ((second, second, first), [], [], kept),
+            "none any more": ((none, first, first), ["seed"], change, []),
+            "the first, and there is no drive": ((first, none, none), ["seed"], [], kept),
+            "off": ((second, first, None), ["seed"], [], []),
+        }
+        for (name, (_, *expected)), found in zip(cases.items(), self.plans(*(case[0] for case in cases.values()))):
+            with self.subTest(name):
+                self.assertEqual([found["undefined"], found["actions"], found["restart"]], expected)
+
+    def test_a_drive_of_others_stays_beside_that_of_the_seed(self):
+        defined = """<domain type='qemu'><name>vm-7</name><uuid>%s</uuid><title>web</title><memory unit='KiB'>1048576</memory><vcpu>1</vcpu>
+            <devices><disk type='file' device='cdrom'><source file='/srv/installer.iso'/><target dev='hda' bus='ide'/></disk>
+            %%s</devices></domain>""" % UUID
+        ours = ("<disk type='file' device='cdrom'>%s<target dev='hdc' bus='ide'/><readonly/><alias name='ua-seed'/>"
+                "<address type='drive' unit='1'/></disk>")
+        given = machine(interfaces=[], volumes=[], seed={"meta-data": "a"})
+        fresh, empty, other = self.plans(
+            (given, defined % "", None), (given, defined % (ours % ""), None), (given, defined % (ours % "<source file='/x.iso'/>"), None))
+        for found, target in ((fresh, "hdb"), (empty, "hdc"), (other, "hdc")):
+            self.assertEqual(found["undefined"], ["seed"])
+            self.assertEqual(re.findall("<target dev='(.*?)'", found["merged"]), ["hda", target])
+            self.assertEqual(len(re.findall(rf"<source file='/var/lib/libvirt/virtapi-seeds/{UUID}-[0-9a-f]{{32}}.iso'/>", found["merged"])), 1)
+        self.assertIn("<address type='drive' unit='1'/>", other["merged"])
+        (gone,) = self.plans((machine(interfaces=[], volumes=[]), defined % (ours % "<source file='/x.iso'/>"), None))
+        self.assertEqual(re.findall("<target dev='(.*?)'", gone["merged"]), ["hda"])
+
     def test_what_others_have_done_stays(self):
         defined = """<domain type='qemu' id='3' xmlns:qemu='urn:q'>
             <name>vm-7</name><uuid>%s</uuid><title>web</title><memory unit='KiB'>1048576</memory>
@@ -100,6 +134,26 @@ class PlanTest(unittest.TestCase):
         for new in ("<vcpu>2</vcpu>", "<quota>50000</quota>", "<target dev='vdc' bus='virtio'/>", "ua-br-7-1", "bridge='br-7-1'"):
             self.assertIn(new, merged)
         self.assertNotIn("bridge='old'", merged)
+
+
+class SeedTest(unittest.TestCase):
+    SECRET = "correct horse battery staple"
+
+    def shown(self, seed):
+        (found,) = ask({"ask": "shown", "uuid": UUID, "seed": seed})
+        self.assertNotIn(self.SECRET, json.dumps(found))
+        return found
+
+    def test_what_is_in_it_is_shown_nowhere(self):
+        should, told = self.shown({"meta-data": "", "user-data": self.SECRET})
+        self.assertRegex(should, "^[0-9a-f]{32}$")
+        self.assertIn(should, told)
+        self.assertNotEqual(self.shown({"user-data": self.SECRET + "."})[0], should)
+        self.assertEqual(self.shown("none")[0], "none")
+
+    def test_what_is_no_seed_is_refused(self):
+        for wrong in (self.SECRET, {"User": self.SECRET}, {"../a": self.SECRET}, {"a\n": self.SECRET}, {"user-data": [self.SECRET]}):
+            self.assertIn("seed must be texts by the names of files", self.shown(wrong)["error"])
 
 
 class ReadingTest(unittest.TestCase):

@@ -8,6 +8,9 @@ require 'puppet_x/virtapi/observation'
 
 Puppet.initialize_settings(['--confdir', '/nonexistent', '--vardir', Dir.mktmpdir, '--color', 'false'])
 question = JSON.parse($stdin.read)
+# Not this machine's own.
+PuppetX::Virtapi::Seed.send(:remove_const, :DIRECTORY)
+PuppetX::Virtapi::Seed.const_set(:DIRECTORY, question['seeds'])
 type = ->(name) { Puppet::Type.type(name) }
 catalog = Puppet::Resource::Catalog.new('a')
 resource = type.call(:virtapi_removals).new(certname: 'hv01.example.com', **question['parameters'].transform_keys(&:to_sym))

@@ -42,7 +42,9 @@ class RemovalsTest(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.dir = pathlib.Path(directory.name)
         self.storage = self.dir / "images"
-        self.storage.mkdir()
+        self.seeds = self.dir / "seeds"
+        for place in (self.storage, self.seeds):
+            place.mkdir()
         self.asked, self.libvirt = self.dir / "asked", self.dir / "domains.json"
         virsh = f"exec python3 {ROOT}/tests/agents/puppet_virsh.py {self.libvirt} \"$@\""
         answers = f"""for answer in {self.dir}/answers/*; do
@@ -81,7 +83,8 @@ done
         """What is pending, the error, and what is observed after."""
         parameters = {"tombstones": {"vms": vms or {}, "volumes": volumes or {}}, "clusters": CLUSTERS, "shutdown_timeout": 1,
                       "meta": {"schema": 1, "node_id": 3, "generation": 12, "approved": approved, "clusters": {}}}
-        question = {"parameters": parameters, "vms": machines, "volumes": disks or {}, "storage": str(self.storage), **other}
+        question = {"parameters": parameters, "vms": machines, "volumes": disks or {}, "storage": str(self.storage),
+                    "seeds": str(self.seeds), **other}
         self.asked.unlink(missing_ok=True)
         run = subprocess.run(["ruby", ROOT / "tests/agents/puppet_removals.rb"], input=json.dumps(question),
                              env={**os.environ, "PATH": f"{self.dir}:{os.environ['PATH']}"}, capture_output=True, encoding="utf-8",
@@ -117,6 +120,21 @@ done
             f"virsh undefine {UUIDS[1]} --managed-save --nvram --snapshots-metadata --checkpoints-metadata"])
         pending, error, seen = self.run_once(vms)
         self.assertEqual((pending, error, self.changes(), seen["removed"]), ("none", None, [], [UUIDS[1], UUIDS[5]]))
+
+    def test_seeds_go_with_their_machines(self):
+        self.domains({UUIDS[0]: domain(1), UUIDS[1]: domain(2), UUIDS[2]: domain(3, refuses=["undefine"]), UUIDS[4]: domain(5)})
+        for uuid in UUIDS[:5]:
+            (self.seeds / f"{uuid}-{'0' * 32}.iso").touch()
+        # What a run has left that was interrupted.
+        (self.seeds / f"{UUIDS[3]}.unfinished").mkdir()
+        vms = {UUIDS[0]: vm(1, FUTURE), **{uuid: vm(number, PAST) for number, uuid in enumerate(UUIDS[1:4], 2)}}
+        pending, _, seen = self.run_once(vms, approved=True, only_look=True)
+        self.assertTrue(pending.endswith("undefine vm-2, undefine vm-3, delete the seed of vm-4"), pending)
+        self.assertEqual((len(os.listdir(self.seeds)), seen.get("removed")), (6, None))
+        _, error, seen = self.run_once(vms, approved=True)
+        self.assertIn("undefine of vm-3 is refused", error)
+        self.assertEqual(sorted(path.name[:36] for path in self.seeds.iterdir()), [UUIDS[0], UUIDS[2], UUIDS[4]])
+        self.assertEqual(seen["removed"], [UUIDS[1], UUIDS[3]])
 
     def test_one_that_does_not_stop_keeps_no_other(self):
         self.domains({UUIDS[0]: domain(1, refuses=["shutdown"]), UUIDS[1]: domain(2, deaf=["shutdown"], autostart=True, refuses=["autostart"]),

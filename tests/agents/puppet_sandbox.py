@@ -78,7 +78,7 @@ class Sandbox:
         catalog = json.loads(run.stdout[run.stdout.index("{"):])
         return {f"{resource['type']}[{resource['title']}]": resource for resource in catalog["resources"]}, catalog
 
-    def apply(self):
+    def apply(self, *flags):
         """Apply for real; returns the exit status and what was said."""
-        run = self._run("apply", "--detailed-exitcodes", self.environment / "manifests")
+        run = self._run("apply", "--detailed-exitcodes", *flags, self.environment / "manifests")
         return run.returncode, run.stdout + run.stderr

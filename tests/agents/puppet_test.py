@@ -64,6 +64,14 @@ class PuppetTest(unittest.TestCase):
         self.assertEqual(canonical(shown), canonical(documents.PARAMETERS))
         self.assertEqual((self.stub.count(ENC), self.stub.count(HIERA)), (1, 1), "requests for one compilation")
 
+    def test_what_is_in_a_seed_is_in_no_log(self):
+        self.sandbox.site("include virtapi::hypervisor\nnotice($virtapi::hypervisor::vms)\nnotice($virtapi::hypervisor::vms.values[0]['seed'])")
+        status, said = self.sandbox.apply("--debug")
+        self.assertEqual(status, CHANGED, said)
+        self.assertIn("vm-7", said)
+        kept = [path for path in self.sandbox.dir.glob("var/**/*") if path.is_file() and documents.SECRET.encode() in path.read_bytes()]
+        self.assertEqual((documents.SECRET in said, kept), (False, []))
+
     def test_a_good_run_applies(self):
         self.assertEqual(self.sandbox.apply()[0], CHANGED)
         self.assertTrue(self.sandbox.applied.exists())

@@ -19,7 +19,8 @@ VALID = {
     "Virtapi::Meta": [DATA["virtapi::meta"], {name: value for name, value in DATA["virtapi::meta"].items() if name != "approved"}],
     "Virtapi::Node": [DATA["virtapi::node"]],
     "Virtapi::Role": ["hypervisor", "ceph_mon", "ceph_osd"],
-    "Virtapi::Vm": [VM],
+    "Virtapi::Vm": [VM, {**VM, "seed": None}, {name: value for name, value in VM.items() if name != "seed"}],
+    "Virtapi::Seed": [VM["seed"], {"meta-data": ""}],
     "Virtapi::VmInterface": VM["interfaces"],
     "Virtapi::Interface": DATA["virtapi::node"]["interfaces"],
     "Virtapi::Volume": [QCOW2, LVM, RAW, RBD, {**RAW, "type": "zfs"}],
@@ -59,6 +60,8 @@ WRONG = {
         {**LVM, "vg": None}, {**RAW, "path": None},
         {**RBD, "pool": None}, {**RBD, "image": ""}, {**LVM, "path": "/a"}, {**RBD, "backing": QCOW2["backing"]},
         {**QCOW2, "size_bytes": "1"}, {**QCOW2, "size_bytes": -1}, {**QCOW2, "read_iops_limit": 0}],
+    "Virtapi::Seed": [None, {}, [], {"Meta": ""}, {"../a": ""}, {"a.b": ""}, {"": ""}, {"meta-data": None}, {"meta-data": {}}],
+    "Virtapi::Vm": [{**VM, "seed": value} for value in ({}, "", {"meta-data": 1}, {"a/b": ""})],
     "Virtapi::VmInterface": [{**VM["interfaces"][0], "bridge": "br-12345678901234"}],
     "Virtapi::Meta": [{**DATA["virtapi::meta"], "approved": value} for value in ("false", 0, None)],
     "Virtapi::Tombstones": [None, [], {**TOMBSTONES, "vms": {"vm-8": TOMBSTONES["vms"][documents.uuid(2)]}},
@@ -71,10 +74,10 @@ WRONG = {
 }
 
 
-def mistakes(value, optional=None):
+def mistakes(value, optional=()):
     """A value with one key too few or too many, at each place where there are keys to count."""
     if isinstance(value, dict):
-        for key in value.keys() - {optional}:
+        for key in value.keys() - {*optional}:
             less = dict(value)
             del less[key]
             yield less
@@ -82,9 +85,10 @@ def mistakes(value, optional=None):
 
 
 # These may have any keys or elements.
-FREE = {"Virtapi::Meta": ("clusters",), "Virtapi::Node": ("parameters",), "Virtapi::Tombstones": ("vms", "volumes")}
-# A server that has no tombstones says nothing of them.
-OPTIONAL = {"Virtapi::Meta": "approved"}
+FREE = {"Virtapi::Meta": ("clusters",), "Virtapi::Node": ("parameters",), "Virtapi::Tombstones": ("vms", "volumes"),
+        "Virtapi::Vm": ("seed",)}
+# A server that has no tombstones, or no seeds, says nothing of them.
+OPTIONAL = {"Virtapi::Meta": ("approved",), "Virtapi::Vm": ("seed",), "Virtapi::Seed": tuple(VM["seed"])}
 
 
 class TypesTest(unittest.TestCase):
@@ -93,7 +97,7 @@ class TypesTest(unittest.TestCase):
         for name, values in VALID.items():
             for value in values:
                 cases.append((name, value, True))
-                cases += [(name, wrong, False) for wrong in mistakes(value, OPTIONAL.get(name))]
+                cases += [(name, wrong, False) for wrong in mistakes(value, OPTIONAL.get(name, ()))]
                 for key, inner in value.items() if isinstance(value, dict) else ():
                     if key in FREE.get(name, ()):
                         continue

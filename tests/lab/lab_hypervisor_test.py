@@ -283,6 +283,17 @@ class HypervisorTest(unittest.TestCase):
         self.assertIn("virt_method LXC is none that this module manages", run.said)
         self.assertEqual((self.observed(run)["vms"], run.messages("applied")), ({uuid(2): "running"}, []))
 
+    def test_a_cluster_without_monitors_is_left_alone(self):
+        settings = self.node.path("/etc/ceph/ceph.conf")
+        self.node.site({"shutdown_timeout": 1}, ceph={"keys": {"ceph": {"client": "AQ" + "x" * 36 + "=="}}})
+        disk = volume(1, "rbd", cluster="ceph", pool="rbd", image="vol-1")
+        clusters = {"ceph": {"fsid": uuid(99), "public_network": None, "cluster_network": None, "mons": [], "pools": []}}
+        self.node.document(document({uuid(1): vm(9001, [], [disk]), uuid(2): vm(9002)}, self.node.storage, clusters=clusters))
+        run = self.node.apply()
+        self.assertEqual(run.status, CHANGED_AND_FAILED, run.said)
+        self.assertIn("the document has no monitors of cluster ceph", run.said)
+        self.assertEqual((settings.exists(), self.observed(run)["vms"], run.messages("applied")), (False, {uuid(2): "running"}, []))
+
     def test_only_the_data(self):
         self.node.site({"manage": False})
         run = self.apply({uuid(1): self.machine()}, UNCHANGED)

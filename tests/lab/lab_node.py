@@ -260,7 +260,9 @@ class Node:
             data.update({f"virtapi::ceph::mon::{key}": value for key, value in mon.items()})
             if ceph["osds"]:
                 data["virtapi::ceph::osd::osds"] = ceph["osds"]
-        (self.environment / "data/virtapi.json").write_text(json.dumps(data), encoding="utf-8")
+        # Hiera would fill in what the server escapes.
+        text = json.dumps(data).replace("%{", "%{literal('%')}{")
+        (self.environment / "data/virtapi.json").write_text(text, encoding="utf-8")
 
     def puppet_words(self, *words):
         """A command of Puppet with all that is its own on this node."""

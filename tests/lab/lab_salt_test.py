@@ -76,6 +76,18 @@ class SaltTest(unittest.TestCase):
         raw = (self.node.storage / "vol-2.raw").stat()
         self.assertEqual((raw.st_size, raw.st_mode & 0o777), (16 * MIB, 0o600))
 
+    def test_a_cluster_without_monitors_is_left_alone(self):
+        settings = self.node.path("/etc/ceph/ceph.conf")
+        self.node.configure(virtapi_ceph={"keys": {"ceph": {"client": "AQ" + "x" * 36 + "=="}}})
+        self.addCleanup(self.node.configure)
+        disk = volume(1, "rbd", cluster="ceph", pool="rbd", image="vol-1")
+        clusters = {"ceph": {"fsid": uuid(99), "public_network": None, "cluster_network": None, "mons": [], "pools": []}}
+        self.node.document(document({uuid(1): vm(9001, [], [disk]), uuid(2): vm(9002)}, self.node.storage, clusters=clusters))
+        run = self.node.apply()
+        self.assertEqual(run.state("virtapi_ceph_settings_ceph")["comment"], "the document has no monitors of cluster ceph", run.said)
+        self.assertLess({"virtapi_ceph_settings_ceph", f"virtapi_volume_{uuid(1001)}", DOMAIN}, set(run.failed))
+        self.assertEqual((settings.exists(), self.state("vm-9002"), run.messages("applied")), (False, "running", []))
+
     def test_a_returner_has_what_is_told(self):
         """What POST /salt/returns reads (tests/samples/salt-returns.json has one)."""
         self.converge({uuid(1): self.machine()})

@@ -61,6 +61,10 @@
     {%- do needed.append({("virtapi_volume" if manage else "test"): id}) %}
     {%- do states.update({id: {("virtapi_volume.present" if manage else "test.nop"): arguments}}) %}
   {%- endfor %}
+  {%- if manage and vm.get("seed") and settings["seed_packages"] %}
+    {%- do states.update({"virtapi_seed_packages": {"pkg.installed": [{"pkgs": settings["seed_packages"] | list}]}}) %}
+    {%- do needed.append({"pkg": "virtapi_seed_packages"}) %}
+  {%- endif %}
   {%- set arguments = [{"name": vm_uuid}, {"vm": vm}, {"require": needed}] %}
   {%- if manage %}
     {%- do arguments.append({"clusters": used}) %}

@@ -103,6 +103,11 @@ def limit_disk(uuid, target, limits):
     _virsh("blkdeviotune", uuid, target, "--live", *words)
 
 
+def change_medium(uuid, target, image):
+    """Change what is in a drive of a running domain: an image, or None for nothing."""
+    _virsh("change-media", uuid, target, *([image, "--update"] if image else ["--eject"]), "--live")
+
+
 def resize(uuid, target, size):
     """Make a disk of a running domain larger."""
     _virsh("blockresize", uuid, target, "{}B".format(size))

@@ -14,6 +14,7 @@ import time
 import salt.utils.files
 import salt.utils.path
 import salt.utils.platform
+import virtapi_ceph_conf
 import virtapi_command
 import virtapi_open_file
 from salt.exceptions import CommandExecutionError
@@ -285,6 +286,7 @@ def _logical_delete(volume, cluster, rbd_user):
 
 def _connection(volume, cluster, rbd_user):
     """Words for rbd that say which cluster, who, and where."""
+    virtapi_ceph_conf.refuse_without_monitors(volume["cluster"], cluster)
     mons = []
     for mon in cluster["mons"]:
         address = "[{}]".format(mon["address"]) if ":" in mon["address"] else mon["address"]

@@ -9,11 +9,13 @@ import salt.utils.atomicfile
 import salt.utils.files
 import virtapi_ceph_command
 import virtapi_ceph_conf
+from salt.exceptions import CommandExecutionError
 
 
 def present(name, cluster, settings=None):
     """
     Make sure that the file is there and says what the document says. A daemon that runs keeps what it was started with.
+    Where the document has no monitors of the cluster, that is an error, and nothing is written.
 
     name
         The cluster's name.
@@ -25,6 +27,7 @@ def present(name, cluster, settings=None):
     ret = {"name": name, "result": False, "changes": {}, "comment": ""}
     path = virtapi_ceph_command.settings_path(name)
     try:
+        virtapi_ceph_conf.refuse_without_monitors(name, cluster)
         wanted = virtapi_ceph_conf.text(cluster, settings or {})
         found = _read(path)
         if found == wanted and os.stat(path).st_mode & 0o7777 == 0o644:
@@ -37,7 +40,7 @@ def present(name, cluster, settings=None):
         with salt.utils.atomicfile.atomic_open(path, "w") as file:
             file.write(wanted)
         os.chmod(path, 0o644)
-    except OSError as error:
+    except (CommandExecutionError, OSError) as error:
         return dict(ret, changes={}, comment=str(error))
     return dict(ret, result=True, comment="{} is written".format(path))
 

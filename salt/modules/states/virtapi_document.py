@@ -102,8 +102,9 @@ def _look_at_hypervisor(hypervisor, switch, uplink, clusters, rbd_user, could_no
     there, unknown = __salt__["virtapi_volume.there"](tombstones["volumes"], clusters, rbd_user)
     for reason in sorted(set(unknown.values())):
         could_not(reason)
+    images = __salt__["virtapi_seed.images"]
     looked_at = {
-        "vms": {} if domains is None else tombstones["vms"],
+        "vms": {uuid: vm for uuid, vm in tombstones["vms"].items() if domains is not None and not images(uuid)},
         "volumes": {uuid: volume for uuid, volume in tombstones["volumes"].items() if uuid not in unknown},
     }
     removed = virtapi_removal_plan.removed(looked_at, domains or {}, there, virtapi_removal_plan.now())

@@ -10,8 +10,9 @@ import re
 
 import virtapi_domain_definition
 import virtapi_domain_xml
+import virtapi_seed_files
 from salt.exceptions import CommandExecutionError
-from virtapi_domain_plan import Plan
+from virtapi_domain_plan import SEED_KEPT, Plan
 
 # Reasons of a pause that nobody has to be asked about.
 _RESUMABLE = ("user", "I/O error", "watchdog", "unknown", "")
@@ -34,7 +35,8 @@ def present(name, vm, accelerate=True, switch="linux", rbd_user="libvirt", clust
     name
         The machine's UUID.
     vm
-        The machine as the document has it. Its bridges and volumes must be there: require them.
+        The machine as the document has it. Its bridges and volumes must be there: require them. Of its seed it has no more
+        than the names of the files: what is in them is read where it stands, in the pillar, and is in no log or return.
     accelerate
         Whether KVM may be used. Without it a machine whose method is KVM is emulated.
     switch
@@ -56,7 +58,7 @@ def present(name, vm, accelerate=True, switch="linux", rbd_user="libvirt", clust
         return ret
     settings = {"accelerate": accelerate, "switch": switch, "rbd_user": rbd_user, "clusters": clusters or {}}
     try:
-        machine = _Machine(name, vm, settings, _libvirt("domains").get(name), ret)
+        machine = _Machine(name, dict(vm, seed=_seed(name, vm)), settings, _libvirt("domains").get(name), ret)
         changes = machine.differences()
         if not changes:
             ret.update(result=True, comment="{} is as it should be".format(vm["domain"]))
@@ -85,6 +87,11 @@ class _Machine:
         self.desired = virtapi_domain_definition.Definition(virtapi_domain_xml.build(uuid, vm, settings))
         self.state = found["state"] if found else "stopped"
         self.plan = None
+        images = __salt__["virtapi_seed.images"](uuid)
+        self.seed_missing = self.desired.seed is not None and self.desired.seed not in images
+        # libvirt has written the memory of one that is saved to a file, and with it the image that it had.
+        self.saved = bool(found) and found["reason"] == "saved"
+        self.old_images = set() if self.saved else set(images) - {self.desired.seed}
         # One that runs and is not defined would be gone when it ends: it is defined, and runs on.
         if not found or not found["persistent"]:
             return
@@ -102,6 +109,9 @@ class _Machine:
             for field in self.plan.differences:
                 now = self.defined if field in self.plan.undefined else self.running
                 changes[field] = {"old": _short(now, field), "new": _short(self.desired, field)}
+            if "seed" not in changes and (self.seed_missing or self.old_images - {self.running and self.running.seed}):
+                old = "its image is lost" if self.seed_missing else "with images that it had before"
+                changes["seed"] = {"old": old, "new": _short(self.desired, "seed")}
         else:
             changes["domain"] = {"old": "not defined" if self.found else "absent", "new": "present"}
         state = self.vm["state"]
@@ -122,6 +132,9 @@ class _Machine:
     def converge(self, changes, shutdown_timeout):
         """Do it, and note what is done, whatever fails afterwards."""
         done = self.ret["changes"]
+        # Before anything is done: where it fails, what runs is left as it is.
+        if self.seed_missing:
+            __salt__["virtapi_seed.build"](self.uuid, self.vm["seed"])
         if not self.plan:
             _libvirt("define", virtapi_domain_xml.to_text(self.desired.root))
             done["domain"] = changes["domain"]
@@ -136,6 +149,14 @@ class _Machine:
             else:
                 self.start()
             done["state"] = changes["state"]
+        self.clear_images()
+        done.update({field: changes[field] for field in changes if field == "seed"})
+
+    def clear_images(self):
+        """Delete those that neither the definition nor what runs has."""
+        old = set(__salt__["virtapi_seed.images"](self.uuid)) - {self.desired.seed}
+        if old and not self.saved:
+            __salt__["virtapi_seed.delete"](sorted(old - {self.running_now().seed}))
 
     def change(self, note):
         """Define what differs anew, and change what runs; note each."""
@@ -166,6 +187,13 @@ class _Machine:
     def attach_disk(self, action):
         action.device.element.find("target").set("dev", action.target)
         _libvirt("attach", self.uuid, virtapi_domain_xml.to_text(action.device.element))
+
+    def change_seed(self, action):
+        """Change what is in the drive. Its guest may have locked that, and has the new one at its next start then."""
+        try:
+            _libvirt("change_medium", self.uuid, action.target, action.device)
+        except CommandExecutionError as error:
+            self.warn("restart needed: {}: {}".format(SEED_KEPT, error))
 
     def attach_interface(self, action):
         _libvirt("attach", self.uuid, virtapi_domain_xml.to_text(action.device.element))
@@ -222,12 +250,24 @@ def _libvirt(function, *arguments):
     return __salt__["virtapi_libvirt." + function](*arguments)
 
 
+def _seed(uuid, vm):
+    """Return what is in the files of its seed; None without one."""
+    if not vm.get("seed"):
+        return None
+    found = __pillar__.get("virtapi", {}).get("hypervisor", {}).get("vms", {}).get(uuid, {}).get("seed")
+    if not found or not virtapi_seed_files.is_seed(found) or sorted(found) != sorted(vm["seed"]):
+        raise CommandExecutionError("{}: the pillar does not have its seed".format(vm["domain"]))
+    return found
+
+
 def _short(definition, field):
     """Return a property as a report shows it."""
     if field == "volumes":
         return [_words(disk.uuid or disk.source, disk.format, disk.cache, disk.limits) for disk in definition.disks]
     if field == "interfaces":
         return [" ".join(filter(None, (each.mac, each.bridge))) for each in definition.interfaces]
+    if field == "seed":
+        return virtapi_seed_files.digest_of(definition.seed) if definition.seed else "none"
     if field == "ram_bytes":
         return definition.memory_kib * 1024
     return getattr(definition, {"name": "title", "virt_method": "type"}.get(field, field))

@@ -126,6 +126,8 @@ class _Removals:
         for uuid, tombstone in self.tombstones["vms"].items():
             if uuid in self.domains:
                 self.attempt(self.remove, uuid, tombstone["domain"], plan)
+            elif uuid in plan["removed"]:
+                self.attempt(self.delete_seed, uuid, tombstone["domain"])
         if plan["delete"] and not __opts__["test"]:
             # To stop machines takes its time.
             _libvirt("forget")
@@ -151,9 +153,23 @@ class _Removals:
             after = "stopped" if kept else "absent"
             self.change(name, domain["state"], after, lambda: self.stop(uuid, name, domain["state"]))
         if uuid in plan["undefine"] and kept:
-            self.change(name, domain["state"], "absent", lambda: _libvirt("undefine", uuid))
+            self.change(name, domain["state"], "absent", lambda: self.undefine(uuid))
             # It has its disks no more; that shows in a dry run, too.
             del self.domains[uuid]
+
+    def undefine(self, uuid):
+        """Undefine a domain, and delete its seed."""
+        _libvirt("undefine", uuid)
+        self.delete_images(uuid)
+
+    def delete_images(self, uuid):
+        """Delete the seed of a machine that is gone."""
+        __salt__["virtapi_seed.delete"](__salt__["virtapi_seed.images"](uuid))
+
+    def delete_seed(self, uuid, name):
+        """Delete what is left of a machine that another has undefined."""
+        if __salt__["virtapi_seed.images"](uuid):
+            self.change(name + " seed", "present", "absent", lambda: self.delete_images(uuid))
 
     def stop(self, uuid, name, state):
         """Shut a domain down, or switch it off; there is nobody to ask in a guest that has crashed."""

@@ -2,6 +2,14 @@
 Ceph's own file of settings, from a cluster of the document and what the site adds. It writes nothing.
 """
 
+from salt.exceptions import CommandExecutionError
+
+
+def refuse_without_monitors(name, cluster):
+    """Raise where the document has none: Ceph would look elsewhere for them, in settings that are there, and in DNS."""
+    if not cluster["mons"]:
+        raise CommandExecutionError("the document has no monitors of cluster {}".format(name))
+
 
 def addresses(address, port):
     """

@@ -7,7 +7,7 @@ import io
 import re
 import xml.etree.ElementTree as ElementTree
 
-from virtapi_domain_xml import IOTUNE, PERIOD, UUID, target
+from virtapi_domain_xml import IOTUNE, PERIOD, SEED, UUID, drive, target
 
 _OURS = re.compile("ua-({})".format(UUID))
 
@@ -86,6 +86,15 @@ class Interface:
         return self.fixed == other.fixed
 
 
+class Drive:
+    """The drive with the seed; ``source`` is None when it is empty."""
+
+    def __init__(self, element):
+        self.element = element
+        self.target = _attribute(element, "target", "dev")
+        self.source = _source(element)
+
+
 class Definition:
     """The reading of one domain's XML."""
 
@@ -95,6 +104,16 @@ class Definition:
         devices = [] if devices is None else devices
         self.disks = [Disk(each) for each in devices if each.tag == "disk" and each.get("device", "disk") == "disk"]
         self.interfaces = [Interface(each) for each in devices if each.tag == "interface"]
+        drives = [each for each in devices if each.tag == "disk" and _attribute(each, "alias", "name") == SEED]
+        # None where there is none, or one of others.
+        self.drive = Drive(drives[0]) if drives else None
+        # The names of all disks and drives, whosever they are.
+        self.targets = {_attribute(each, "target", "dev") for each in devices if each.tag == "disk"}
+
+    @property
+    def seed(self):
+        """Return the image of its seed; None without one."""
+        return self.drive.source if self.drive else None
 
     @property
     def name(self):
@@ -179,6 +198,8 @@ def merge(desired, defined):
         else:
             disk.element.find("target").set("dev", name)
             devices.append(disk.element)
+    if desired.seed != defined.seed:
+        _merge_seed(desired, defined)
     for interface in desired.interfaces:
         other = counterpart(interface, defined.interfaces)
         if other:
@@ -221,6 +242,19 @@ def _merge_disk(desired, defined):
     _put(defined, "driver", driver)
     for tag in ("auth", "source", "iotune", "alias"):
         _put(defined, tag, desired.find(tag))
+
+
+def _merge_seed(desired, defined):
+    """Give a drive that is there the new image; without a seed it goes."""
+    devices = defined.root.find("devices")
+    if desired.drive is None:
+        devices.remove(defined.drive.element)
+    elif defined.drive:
+        _put(defined.drive.element, "source", desired.drive.element.find("source"))
+    else:
+        free = next(name for name in map(drive, range(26)) if name not in defined.targets)
+        desired.drive.element.find("target").set("dev", free)
+        devices.append(desired.drive.element)
 
 
 def _put(parent, tag, child):

@@ -10,6 +10,8 @@ from virtapi_domain_definition import counterpart, gone, targets
 # A device that changes while the VM runs: ``kind`` is what to do, ``device`` the desired or the running one, ``target``
 # the name of a disk in the guest.
 Action = collections.namedtuple("Action", "kind device target")
+# It has no drive for one, or its guest did not let go of the old one.
+SEED_KEPT = "its seed changes"
 
 
 class Plan:
@@ -26,9 +28,12 @@ class Plan:
         self.actions = {
             "cputime_limit": [Action("limit_cpu", desired.cputime_limit, None)] if limited else [],
             "volumes": _volumes(desired, defined, running),
+            "seed": _seed(desired, running) if "seed" in self.undefined else [],
             "interfaces": _interfaces(desired, running),
         }
         self.restart_reasons = _restart_reasons(desired, running)
+        if running.seed != desired.seed and not self.actions["seed"]:
+            self.restart_reasons.append(SEED_KEPT)
 
     @property
     def differences(self):
@@ -44,6 +49,7 @@ def _undefined(desired, defined):
         "cputime_limit": desired.cputime_limit == defined.cputime_limit,
         "virt_method": desired.type == defined.type,
         "volumes": _equal(desired.disks, defined.disks),
+        "seed": desired.seed == defined.seed,
         "interfaces": _equal(desired.interfaces, defined.interfaces),
     }
     return [name for name, is_same in same.items() if not is_same]
@@ -68,6 +74,13 @@ def _volumes(desired, defined, running):
         elif disk.limits != other.limits:
             todo.append(Action("limit_disk", disk, other.target))
     return todo
+
+
+def _seed(desired, running):
+    """Try it once, when it is defined: a guest may hold what is in its drive for as long as it likes."""
+    if running.drive is None or running.seed == desired.seed:
+        return []
+    return [Action("change_seed", desired.seed, running.drive.target)]
 
 
 def _interfaces(desired, running):

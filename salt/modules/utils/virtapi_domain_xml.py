@@ -8,6 +8,8 @@ meet. It knows nothing of what there is already: that is ``virtapi_domain_defini
 import re
 import xml.etree.ElementTree as ElementTree
 
+import virtapi_seed_files
+
 # What libvirt knows a machine and its volumes by, and what the server calls a domain.
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 DOMAIN = "vm-[1-9][0-9]*"
@@ -22,6 +24,8 @@ IOTUNE = {
     "read_iops_limit": "read_iops_sec",
     "write_iops_limit": "write_iops_sec",
 }
+# By what the drive with the seed is known as ours.
+SEED = "ua-seed"
 # What XML 1.0 cannot hold, however it is escaped.
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -43,6 +47,11 @@ def target(index):
     return "vd" + letters
 
 
+def drive(index):
+    """Return the name of the n-th drive for CDs: the machine has four places for them."""
+    return "hd" + chr(ord("a") + index)
+
+
 def title(name):
     """Return what libvirt takes as a title: one line, and something in it. None where nothing is left."""
     return _NOT_XML.sub("\ufffd", _CONTROL.sub(" ", name).strip(" ")) or None
@@ -61,7 +70,7 @@ def build(uuid, machine, settings):
     """
     Return the element of a domain.
 
-    ``machine`` is the VM as the document has it; ``settings`` has ``accelerate``, ``switch`` (linux or openvswitch),
+    ``machine`` is the VM as the document has it, with the texts of its seed; ``settings`` has ``accelerate``, ``switch`` (linux or openvswitch),
     ``rbd_user``, and ``clusters`` as the document has them.
     """
     kind = domain_type(machine["virt_method"], settings.get("accelerate", True))
@@ -91,6 +100,8 @@ def build(uuid, machine, settings):
     devices = _add(root, "devices")
     for index, volume in enumerate(machine["volumes"]):
         devices.append(_disk(volume, target(index), settings))
+    if machine.get("seed"):
+        devices.append(_seed(virtapi_seed_files.path(uuid, machine["seed"])))
     for interface in machine["interfaces"]:
         devices.append(_interface(interface, settings))
     _add(devices, "serial", {"type": "pty"})
@@ -153,6 +164,16 @@ def _pool_source(disk, volume, settings):
     source = _add(disk, "source", {"protocol": "rbd", "name": "{}/{}".format(volume["pool"], volume["image"])})
     for mon in cluster["mons"]:
         _add(source, "host", {"name": mon["address"], "port": mon["port"]})
+
+
+def _seed(image):
+    disk = _element("disk", {"type": "file", "device": "cdrom"})
+    _add(disk, "driver", {"name": "qemu", "type": "raw"})
+    _add(disk, "source", {"file": image})
+    _add(disk, "target", {"dev": drive(0), "bus": "ide"})
+    _add(disk, "readonly")
+    _add(disk, "alias", {"name": SEED})
+    return disk
 
 
 def _interface(interface, settings):

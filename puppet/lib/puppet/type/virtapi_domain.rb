@@ -2,6 +2,7 @@
 require 'puppet/parameter/boolean'
 require_relative '../../puppet_x/virtapi/domain_xml'
 require_relative '../../puppet_x/virtapi/evaluated'
+require_relative '../../puppet_x/virtapi/seed'
 
 Puppet::Type.newtype(:virtapi_domain) do
   @doc = <<-DOC
@@ -119,6 +120,31 @@ Puppet::Type.newtype(:virtapi_domain) do
     alias_method :should_to_s, :is_to_s
   end
 
+  newproperty(:seed) do
+    desc <<-DOC
+      The files of its NoCloud seed by name, of type Sensitive, or none. What is shown and compared is a digest of them.
+    DOC
+    # As the document has them; nil for none.
+    attr_reader :files
+
+    defaultto 'none'
+    validate do |value|
+      texts = value.is_a?(Hash) && value.all? { |name, text| name =~ /\A[a-z-]+\z/ && text.is_a?(String) }
+      # The reason that Puppet itself gives would have the texts.
+      raise ArgumentError, 'seed must be texts by the names of files, or none' unless texts || value == 'none'
+    end
+    munge do |value|
+      next value unless value.is_a?(Hash)
+
+      @files = value
+      PuppetX::Virtapi::Seed.digest(value)
+    end
+
+    def insync?(_is)
+      provider.seed_right?
+    end
+  end
+
   newproperty(:state) do
     desc <<-DOC
       What it shall be. `running` is started, and resumed if it was paused. `stopped` is shut down, and after
@@ -168,7 +194,8 @@ Puppet::Type.newtype(:virtapi_domain) do
     limit = self[:cputime_limit]
     { 'name' => self[:vm_name], 'domain' => self[:domain], 'cores' => self[:cores], 'ram_bytes' => self[:ram_bytes],
       'cputime_limit' => limit == 'none' ? nil : limit, 'virt_method' => self[:virt_method],
-      'interfaces' => Array(parameter(:interfaces).should), 'volumes' => Array(parameter(:volumes).should) }
+      'interfaces' => Array(parameter(:interfaces).should), 'volumes' => Array(parameter(:volumes).should),
+      'seed' => parameter(:seed).files }
   end
 
   def settings

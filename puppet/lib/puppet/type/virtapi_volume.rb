@@ -1,5 +1,6 @@
 # A volume of a virtual machine.
 require_relative '../../puppet_x/virtapi/evaluated'
+require_relative '../../puppet_x/virtapi/rbd'
 
 Puppet::Type.newtype(:virtapi_volume) do
   @doc = <<-DOC
@@ -70,6 +71,7 @@ Puppet::Type.newtype(:virtapi_volume) do
   autorequire(:virtapi_ceph_osd) { catalog.resources.select { |resource| resource.type == :virtapi_ceph_osd }.map(&:title) }
 
   def refuse
+    PuppetX::Virtapi::Rbd.refuse_without(self[:mons], self[:cluster]) if self[:type] == 'rbd'
     return if self[:type].nil? || provider.types.include?(self[:type])
 
     raise Puppet::Error, "#{self[:place]}: type #{self[:type]} is none that this module manages"

@@ -30,6 +30,9 @@ module PuppetX
         end
       end
 
+      # The drive with the seed; `source` is nil when it is empty.
+      Drive = Struct.new(:target, :source, :element)
+
       # One network interface; `cut` when its link is down.
       Interface = Struct.new(:alias_name, :mac, :bridge, :switch, :cut, :element) do
         def fixed
@@ -94,6 +97,22 @@ module PuppetX
           Disk.new(disk.attribute('alias', 'name'), disk.attribute('target', 'dev'), source(disk),
                    disk.attribute('driver', 'type'), disk.attribute('driver', 'cache') || 'default', limits(disk), disk)
         end
+      end
+
+      # nil where there is none, or one of others.
+      def drive
+        disk = devices('disk').find { |each| each.attribute('alias', 'name') == DomainXml::SEED }
+        Drive.new(disk.attribute('target', 'dev'), source(disk), disk) if disk
+      end
+
+      # The image of its seed; nil without one.
+      def seed
+        drive && drive.source
+      end
+
+      # The names of all disks and drives, whosever they are.
+      def targets
+        devices('disk').map { |disk| disk.attribute('target', 'dev') }
       end
 
       def interfaces

@@ -16,6 +16,7 @@ module PuppetX
       def merge
         system
         disks
+        seed unless @desired.seed == @defined.seed
         interfaces
         @defined.root
       end
@@ -81,6 +82,21 @@ module PuppetX
         driver.attributes.update(desired.child('driver').attributes)
         element.put('driver', driver)
         %w[auth source iotune alias].each { |name| element.put(name, desired.child(name)) }
+      end
+
+      # A drive that is there gets the new image; without a seed it goes.
+      def seed
+        drive = @defined.drive
+        wanted = @desired.drive
+        if wanted.nil?
+          devices.delete_if { |element| element.equal?(drive.element) }
+        elsif drive
+          drive.element.put('source', wanted.element.child('source'))
+        else
+          free = (0..).lazy.map { |index| DomainXml.drive(index) }.reject { |name| @defined.targets.include?(name) }.first
+          wanted.element.child('target').attributes['dev'] = free
+          devices << wanted.element
+        end
       end
 
       def interfaces

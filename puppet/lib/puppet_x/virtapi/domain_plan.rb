@@ -8,6 +8,8 @@ module PuppetX
     class DomainPlan
       # A device that changes while the VM runs: `kind` is what to do, `device` the desired or the running one.
       Action = Struct.new(:kind, :device, :target)
+      # It has no drive for one, or its guest did not let go of the old one.
+      SEED_KEPT = 'its seed changes'.freeze
 
       # @param running [DomainDefinition, nil] nil when the VM does not run
       def initialize(desired, defined, running)
@@ -23,13 +25,14 @@ module PuppetX
           ram_bytes: @desired.memory_kib == @defined.memory_kib,
           cputime_limit: @desired.cputime_limit == @defined.cputime_limit,
           virt_method: @desired.type == @defined.type,
-          volumes: equal?(@desired.disks, @defined.disks), interfaces: equal?(@desired.interfaces, @defined.interfaces)
+          volumes: equal?(@desired.disks, @defined.disks), seed: @desired.seed == @defined.seed,
+          interfaces: equal?(@desired.interfaces, @defined.interfaces)
         }.reject { |_, same| same }.keys
       end
 
       # What to do to the running VM, by property.
       def actions
-        @actions ||= @running ? { cputime_limit: cpu, volumes: volumes, interfaces: interfaces } : {}
+        @actions ||= @running ? { cputime_limit: cpu, volumes: volumes, seed: seed, interfaces: interfaces } : {}
       end
 
       def insync?(property)
@@ -46,6 +49,7 @@ module PuppetX
         unless @running.memory_kib == @desired.memory_kib
           reasons << "#{@running.memory_kib} KiB of memory become #{@desired.memory_kib}"
         end
+        reasons << SEED_KEPT unless @running.seed == @desired.seed || !seed.empty?
         reasons + device_reasons
       end
 
@@ -80,6 +84,14 @@ module PuppetX
               Action.new(:limit_disk, disk, other.target)
             end
           end.compact
+      end
+
+      # Tried once, when it is defined: a guest may hold what is in its drive for as long as it likes.
+      def seed
+        drive = @running.drive
+        return [] if drive.nil? || drive.source == @desired.seed || !undefined.include?(:seed)
+
+        [Action.new(:change_seed, @desired.seed, drive.target)]
       end
 
       def interfaces

@@ -3,6 +3,7 @@
 #
 # It knows nothing of what there is already: that is DomainMerge's.
 require_relative 'element'
+require_relative 'seed'
 
 module PuppetX
   module Virtapi
@@ -15,6 +16,9 @@ module PuppetX
       TYPES = { 'KVM' => 'kvm', 'QEMU' => 'qemu' }.freeze
       IOTUNE = { 'read_bps_limit' => 'read_bytes_sec', 'write_bps_limit' => 'write_bytes_sec',
                  'read_iops_limit' => 'read_iops_sec', 'write_iops_limit' => 'write_iops_sec' }.freeze
+
+      # By what the drive with the seed is known as ours.
+      SEED = 'ua-seed'.freeze
 
       # libvirt's type for a method, nil for one that is not libvirt's. Without `accelerate` it is never kvm.
       def self.type(virt_method, accelerate)
@@ -31,6 +35,11 @@ module PuppetX
       # The n-th disk: vda, …, vdz, vdaa, ….
       def self.target(index)
         "vd#{index.times.inject('a') { |name, _| name.succ }}"
+      end
+
+      # The n-th drive for CDs: the machine has four places for them.
+      def self.drive(index)
+        "hd#{('a'.ord + index).chr}"
       end
 
       # What libvirt takes as a title: one line, and something in it. nil where nothing is left.
@@ -68,6 +77,17 @@ module PuppetX
                     Element.new('source', { 'bridge' => bridge }), switch,
                     Element.new('target', { 'dev' => DomainXml.tap(bridge) }),
                     Element.new('model', { 'type' => 'virtio' }), Element.new('alias', { 'name' => "ua-#{bridge}" }))
+      end
+
+      # The image of the seed as a CD; nil without one.
+      def seed
+        return unless @machine['seed']
+
+        Element.new('disk', { 'type' => 'file', 'device' => 'cdrom' },
+                    Element.new('driver', { 'name' => 'qemu', 'type' => 'raw' }),
+                    Element.new('source', { 'file' => Seed.path(@uuid, @machine['seed']) }),
+                    Element.new('target', { 'dev' => DomainXml.drive(0), 'bus' => 'ide' }),
+                    Element.new('readonly'), Element.new('alias', { 'name' => SEED }))
       end
 
       private
@@ -108,7 +128,7 @@ module PuppetX
       def devices
         disks = @machine['volumes'].each_with_index.map { |volume, index| disk(volume, DomainXml.target(index)) }
         interfaces = @machine['interfaces'].map { |interface| interface(interface) }
-        Element.new('devices', {}, disks, interfaces, Element.new('serial', { 'type' => 'pty' }),
+        Element.new('devices', {}, disks, seed, interfaces, Element.new('serial', { 'type' => 'pty' }),
                     Element.new('channel', { 'type' => 'unix' },
                                 Element.new('target', { 'type' => 'virtio', 'name' => 'org.qemu.guest_agent.0' })),
                     Element.new('rng', { 'model' => 'virtio' },

@@ -53,7 +53,7 @@ module PuppetX
 
       # nil where there is nothing to tell.
       def removed
-        found = removals.flat_map { |removals| removals.plan.removed }
+        found = removals.flat_map { |removals| removals.removed }
         found unless found.empty?
       end
 

@@ -15,8 +15,14 @@ module PuppetX
       # Otherwise it waits five minutes for a monitor, and for ever for an OSD.
       PATIENCE = %w[--client_mount_timeout=15 --rados_mon_op_timeout=15 --rados_osd_op_timeout=60].freeze
 
+      # Without them Ceph looks elsewhere for monitors: in settings that are there, and in DNS.
+      def self.refuse_without(mons, cluster)
+        raise Puppet::Error, "the document has no monitors of cluster #{cluster}" if mons.empty?
+      end
+
       # Words for `rbd` that say which cluster, who, and where.
       def self.connection(cluster, user, mons)
+        refuse_without(mons, cluster)
         addresses = mons.map do |mon|
           address = mon['address']
           "#{address.include?(':') ? "[#{address}]" : address}:#{mon['port']}"

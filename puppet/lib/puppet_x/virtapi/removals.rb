@@ -2,6 +2,7 @@
 require_relative 'qcow2'
 require_relative 'removal_plan'
 require_relative 'removed_volume'
+require_relative 'seed_images'
 require_relative 'virsh'
 
 module PuppetX
@@ -28,6 +29,20 @@ module PuppetX
       # Domains that would start with the hypervisor, and are not to: that is no removal.
       def autostart
         plan.refused || @domains.empty? ? [] : (@domains.keys - plan.wrong) & Virsh.autostart
+      end
+
+      # What is over, and nothing of it is there.
+      def removed
+        plan.removed - seeds
+      end
+
+      # Machines that are over and gone, and whose seeds are there.
+      def seeds
+        plan.removed.select { |uuid| tombstones['vms'].key?(uuid) && !images(uuid).all.empty? }
+      end
+
+      def images(uuid)
+        SeedImages.new(uuid)
       end
 
       # How a domain is: running, paused, stopped, or crashed in its emulator.

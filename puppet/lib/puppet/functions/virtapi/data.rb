@@ -7,6 +7,8 @@
 # Puppet's own HTTP client does the work, so that the Puppet CA and the host certificate apply. In puppetserver that
 # is another class than in `puppet apply`, with other settings; what differs is in #ask.
 #
+# The seeds of machines hold secrets: they are Sensitive from here on, so that no log of lookups shows them.
+#
 # This file runs under Ruby 2.6 (JRuby 9.3 in puppetserver 7) and later.
 require 'json'
 require 'timeout'
@@ -34,7 +36,7 @@ Puppet::Functions.create_function(:'virtapi::data') do
       Optional[system_store] => Boolean
     }]', :options
     param 'Puppet::LookupContext', :context
-    return_type 'Hash[String, Data]'
+    return_type 'Hash[String, RichData]'
   end
 
   argument_mismatch :wrong_options do
@@ -50,7 +52,7 @@ Puppet::Functions.create_function(:'virtapi::data') do
   def data(options, context)
     uri = options['uri']
     context.explain { "asking #{uri}" }
-    check(parse(ask(uri, options)))
+    hide_seeds(check(parse(ask(uri, options))))
   rescue Puppet::DataBinding::LookupError => error
     raise Puppet::DataBinding::LookupError, "virtapi: #{uri}: #{one_line(error.message)}"
   end
@@ -119,6 +121,22 @@ Puppet::Functions.create_function(:'virtapi::data') do
     failed('the answer is not a JSON object') unless data.is_a?(Hash)
     failed('the answer has no virtapi::meta') unless data['virtapi::meta'].is_a?(Hash)
     data
+  end
+
+  def hide_seeds(data)
+    vms = data['virtapi::hypervisor::vms']
+    return data unless vms.is_a?(Hash)
+
+    hidden = vms.transform_values do |vm|
+      vm.is_a?(Hash) && vm['seed'].is_a?(Hash) ? vm.merge('seed' => sensitive(vm['seed'])) : vm
+    end
+    data.merge('virtapi::hypervisor::vms' => hidden)
+  end
+
+  # Hiera does not look into what is Sensitive: what the server has escaped for it is read here.
+  def sensitive(seed)
+    plain = seed.transform_values { |text| text.is_a?(String) ? text.gsub("%{literal('%')}{", '%{') : text }
+    Puppet::Pops::Types::PSensitiveType::Sensitive.new(plain)
   end
 
   def failed(reason)

@@ -1,6 +1,7 @@
 # Domains of libvirt, by virsh.
 require_relative '../../../puppet_x/virtapi/domain_plan'
 require_relative '../../../puppet_x/virtapi/rbd'
+require_relative '../../../puppet_x/virtapi/seed_images'
 require_relative '../../../puppet_x/virtapi/shutdown'
 require_relative '../../../puppet_x/virtapi/virsh'
 
@@ -75,6 +76,16 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     end
   end
 
+  def seed
+    image = @found.defined.seed
+    image ? PuppetX::Virtapi::Seed.digest_of(image) : 'none'
+  end
+
+  # Its image is there, and none that it had before.
+  def seed_right?
+    plan.insync?(:seed) && !seed_missing? && (saved? || (images.all - [@found.running&.seed, seed_wanted]).empty?)
+  end
+
   def state
     @found.state
   end
@@ -92,7 +103,7 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     end
   end
 
-  %i[vm_name= cores= ram_bytes= cputime_limit= virt_method= interfaces= volumes=].each do |setter|
+  %i[vm_name= cores= ram_bytes= cputime_limit= virt_method= interfaces= volumes= seed=].each do |setter|
     define_method(setter) { |_value| @changed = true }
   end
 
@@ -105,6 +116,8 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
   end
 
   def flush
+    # Before anything is done: where it fails, what runs is left as it is.
+    images.build(resource.machine['seed']) if seed_missing?
     if @created
       define(desired_xml)
       @autostart = resource[:autostart]
@@ -114,6 +127,7 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     end
     autostarted(@autostart) if @autostart
     bring_to(@state) if @state
+    clear_images
   end
 
   private
@@ -124,6 +138,32 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
 
   def virsh(*words)
     PuppetX::Virtapi::Virsh.run(*words)
+  end
+
+  def images
+    @images ||= PuppetX::Virtapi::SeedImages.new(uuid)
+  end
+
+  def seed_wanted
+    seed = resource.machine['seed']
+    seed && PuppetX::Virtapi::Seed.path(uuid, seed)
+  end
+
+  def seed_missing?
+    !seed_wanted.nil? && !images.paths.include?(seed_wanted)
+  end
+
+  # libvirt has written its memory to a file, and with it the image that it had.
+  def saved?
+    !@found.nil? && @found.reason == 'saved'
+  end
+
+  # What runs may have the old one yet.
+  def clear_images
+    return if saved?
+
+    old = images.all - [seed_wanted]
+    images.delete(old - [running_now.seed]) unless old.empty?
   end
 
   def builder
@@ -164,6 +204,7 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
       action.device.element.child('target').attributes['dev'] = action.target
       attach(action.device)
     when :attach_interface then attach(action.device)
+    when :change_seed then change_seed(action)
     when :detach_disk then detach_disk(action.device)
     when :detach_interface then detach_interface(action.device)
     end
@@ -197,6 +238,13 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     return if running_now.disks.none? { |other| disk.same?(other) }
 
     raise Puppet::Error, "#{resource[:domain]}: the guest does not let go of volume #{disk.uuid}"
+  end
+
+  # Its guest may have locked the drive, and has the new one at its next start then.
+  def change_seed(action)
+    virsh('change-media', uuid, action.target, *(action.device ? [action.device, '--update'] : ['--eject']), '--live')
+  rescue Puppet::ExecutionFailure => error
+    resource.warning("#{resource[:domain]}: restart needed: #{PuppetX::Virtapi::DomainPlan::SEED_KEPT}: #{error.message.strip}")
   end
 
   # Cut off at once, whatever the guest does.

@@ -18,7 +18,8 @@ Puppet::Type.type(:virtapi_removals).provide(:virsh) do
 
   def pending
     plan = removals.plan
-    steps = { 'no autostart of' => removals.autostart, 'stop' => plan.stop, 'undefine' => plan.undefine, 'delete' => plan.delete }
+    steps = { 'no autostart of' => removals.autostart, 'stop' => plan.stop, 'undefine' => plan.undefine,
+              'delete the seed of' => removals.seeds, 'delete' => plan.delete }
             .flat_map { |step, uuids| uuids.map { |uuid| "#{step} #{removals.name(uuid)}" } }
     steps.empty? ? :none : steps.join(', ')
   end
@@ -30,6 +31,7 @@ Puppet::Type.type(:virtapi_removals).provide(:virsh) do
     removals.autostart.each { |uuid| attempt { virsh('autostart', uuid, '--disable') } }
     stop(plan.stop) unless plan.stop.empty?
     undefine(plan.undefine) unless plan.undefine.empty?
+    removals.seeds.each { |uuid| attempt { delete_seed(uuid) } }
     delete(plan.delete) unless plan.delete.empty?
     raise Puppet::Error, @failures.join('; ') unless @failures.empty?
   end
@@ -74,9 +76,15 @@ Puppet::Type.type(:virtapi_removals).provide(:virsh) do
           raise Puppet::Error, "#{removals.name(uuid)} still runs, and is not undefined" if active.include?(uuid)
 
           virsh('undefine', uuid, *KEPT)
+          delete_seed(uuid)
         end
       end
     end
+  end
+
+  def delete_seed(uuid)
+    images = removals.images(uuid)
+    images.delete(images.all)
   end
 
   def delete(uuids)

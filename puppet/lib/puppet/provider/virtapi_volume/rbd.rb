@@ -19,7 +19,9 @@ Puppet::Type.type(:virtapi_volume).provide(:rbd) do
 
   # One question for each pool.
   def self.prefetch(resources)
-    resources.values.group_by { |resource| [connection(resource), resource[:place].split('/', 2).first] }
+    # Those without monitors are refused when their turn comes.
+    resources.values.reject { |resource| resource[:mons].empty? }
+             .group_by { |resource| [connection(resource), resource[:place].split('/', 2).first] }
              .each do |(connection, pool), same|
       text = Puppet::Util::Execution.execute(['rbd', *connection, 'ls', '--long', '--format', 'json', pool],
                                              failonfail: true, combine: false)

@@ -108,6 +108,12 @@ impl Trail {
         }
     }
 
+    /// What is new so far: collections and ids.
+    #[must_use]
+    pub fn made(&self) -> Vec<(&'static str, i64)> {
+        self.entries.iter().filter(|entry| entry.action == CREATE).map(|entry| (entry.kind.name(), entry.id)).collect()
+    }
+
     /// Writes it all down. Called once, when the transaction has done its work.
     ///
     /// # Errors

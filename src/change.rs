@@ -56,6 +56,8 @@ pub struct Applied<T> {
     pub done: T,
     /// Whose generations were raised.
     pub shown: Shown,
+    /// What is new, also of what came along: collections and ids.
+    pub made: Vec<(&'static str, i64)>,
 }
 
 /// Applies a list of changes: all of them or, by the caller's roll back, none. An error names its place in the list.
@@ -69,7 +71,17 @@ pub async fn apply(tx: &Tx, changes: Vec<Change>) -> Result<Applied<Vec<Done>>> 
         let one = apply_nested(&mut work, change).await;
         done.push(one.map_err(|error| error.below(&i.to_string()))?);
     }
-    Ok(Applied { done, shown: work.finish().await? })
+    let made = work.made();
+    Ok(Applied { done, shown: work.finish().await?, made })
+}
+
+/// Takes the lock that several changes need, before the first of them: who has it with others could get it alone only
+/// when all of those are done, and one of them may wait for the same.
+///
+/// # Errors
+/// [`Error::Away`].
+pub async fn lock(tx: &Tx, changes: impl IntoIterator<Item = &Change>) -> Result<()> {
+    lock_structure(tx, changes.into_iter().any(Change::moves)).await
 }
 
 /// Applies one change.
@@ -80,7 +92,8 @@ pub async fn apply_one(tx: &Tx, change: Change) -> Result<Applied<Done>> {
     lock_structure(tx, change.moves()).await?;
     let mut work = Work::new(tx);
     let done = apply_nested(&mut work, change).await?;
-    Ok(Applied { done, shown: work.finish().await? })
+    let made = work.made();
+    Ok(Applied { done, shown: work.finish().await?, made })
 }
 
 /// Applies a change that is part of another one: a referenced or owned object that was given whole.
@@ -99,6 +112,11 @@ pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Res
     let (tx, kind, mut body) = (work.tx, change.kind, change.body);
     let Some(before) = before else {
         let lists = lists::take(kind, &mut body)?;
+        for column in kind.columns().iter().filter(|column| column.is_made_once()) {
+            if body[column.name].is_null() {
+                body[column.name] = tx.new_uuid().to_string().into();
+            }
+        }
         let id = kind.insert(work.tx, body).await?;
         lists::fill(work, id, lists).await?;
         work.shown.add_later(kind, id);

@@ -140,6 +140,12 @@ impl Column {
         self.place == Place::View
     }
 
+    /// Whether the server makes it, once, unless it is given.
+    #[must_use]
+    pub fn is_made_once(&self) -> bool {
+        self.writable && self.ty.is_uuid() && !self.required
+    }
+
     /// The kind that it refers to, if it is one reference.
     #[must_use]
     pub fn target(&self) -> Option<&'static dyn Kind> {

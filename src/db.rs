@@ -7,8 +7,11 @@ use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfi
 use diesel_async::{
     AnsiTransactionManager, AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
 };
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use uuid::Uuid;
 
 use crate::auth::{Actor, Authority};
 use crate::error::{Error, Result};
@@ -30,6 +33,41 @@ pub struct Tx {
     is_servers: AtomicBool,
     /// Whether nothing of it will stay.
     pub is_rehearsal: bool,
+    uuids: Mutex<Uuids>,
+}
+
+/// The UUIDs that are made in a transaction: those of an earlier one that did the same, and then new ones.
+#[derive(Default)]
+struct Uuids {
+    known: Vec<Uuid>,
+    used: usize,
+}
+
+/// How often a change is tried that meets others. Of those that wait for each other Postgres gives one up, which is then
+/// done again.
+pub struct Attempts(usize);
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self(8)
+    }
+}
+
+impl Attempts {
+    /// Whether it is to be tried again: else the error is the answer.
+    ///
+    /// # Errors
+    /// That error.
+    pub fn after(&mut self, error: Error) -> Result<()> {
+        self.0 -= 1;
+        match error {
+            Error::Deadlock(error) if self.0 > 0 => {
+                tracing::debug!(error = &*error, "a deadlock: again");
+                Ok(())
+            }
+            error => Err(error),
+        }
+    }
 }
 
 /// Acts in the role that serves, for as long as the connection lives.
@@ -121,7 +159,8 @@ impl Db {
     }
 
     async fn of(&self, actor: Actor) -> Result<Tx> {
-        Ok(Tx { conn: self.0.get().await?, actor, is_servers: false.into(), is_rehearsal: false })
+        let conn = self.0.get().await?;
+        Ok(Tx { conn, actor, is_servers: false.into(), is_rehearsal: false, uuids: Mutex::default() })
     }
 
     /// Reads several tables as of one moment.
@@ -232,6 +271,41 @@ impl Tx {
         let done = work(self).await?;
         self.run(&format!("{AS_COMMITTED}; ROLLBACK TO SAVEPOINT before")).await?;
         Ok(done)
+    }
+
+    /// Does something, of which nothing is left if it fails: the transaction goes on all the same.
+    ///
+    /// # Errors
+    /// What the work fails with, or [`Error::Away`].
+    pub async fn attempt<T>(&self, work: impl AsyncFnOnce(&Self) -> Result<T>) -> Result<T> {
+        self.run("SAVEPOINT attempt").await?;
+        let done = work(self).await;
+        let end = if done.is_ok() { "" } else { "ROLLBACK TO SAVEPOINT attempt; " };
+        self.run(&format!("{end}RELEASE SAVEPOINT attempt")).await?;
+        done
+    }
+
+    /// A UUID for a new object.
+    pub fn new_uuid(&self) -> Uuid {
+        let mut uuids = self.uuids.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = uuids.used;
+        uuids.used += 1;
+        if let Some(known) = uuids.known.get(place) {
+            return *known;
+        }
+        let new = Uuid::new_v4();
+        uuids.known.push(new);
+        new
+    }
+
+    /// From now on, the UUIDs for new objects are these, and then new ones. What is done again makes the same that way.
+    pub fn begin_uuids(&self, known: Vec<Uuid>) {
+        *self.uuids.lock().unwrap_or_else(PoisonError::into_inner) = Uuids { known, used: 0 };
+    }
+
+    /// The UUIDs for new objects since they began.
+    pub fn uuids(&self) -> Vec<Uuid> {
+        self.uuids.lock().unwrap_or_else(PoisonError::into_inner).known.clone()
     }
 
     async fn finish<T>(mut self, done: Result<T>) -> Result<T> {

@@ -47,6 +47,27 @@ pub async fn first(tx: &Tx, kind: &dyn Kind, limit: usize) -> Result<Vec<Entry>>
     Ok(found.into_iter().map(|(id, key, name)| Entry { id, key, name }).collect())
 }
 
+/// How objects are called whose natural key or name begins with this: so many at most, in order.
+pub async fn starting_with(tx: &Tx, kind: &dyn Kind, beginning: &str, limit: usize) -> Result<Vec<String>> {
+    let key = natural_key::text_sql(kind, "named");
+    let name = name_column(kind).map_or_else(|| key.clone(), |column| format!("named.{}::text", column.sql_name()));
+    let sql = Sql::new(format!(
+        "SELECT DISTINCT called FROM (SELECT unnest(ARRAY[{key}, {name}]) AS called FROM {} AS named) AS named \
+         WHERE starts_with(called, ",
+        kind.table(),
+    ));
+    let statement: Statement<Text> = sql.one(beginning, "text").text(format!(") ORDER BY called LIMIT {limit}")).into();
+    Ok(statement.load(&mut tx.conn()).await?)
+}
+
+/// The objects to which people gave this name: two at most, for then it says nothing.
+pub async fn called(tx: &Tx, kind: &dyn Kind, name: &str) -> Result<Vec<i64>> {
+    let Some(column) = name_column(kind) else { return Ok(vec![]) };
+    let sql = Sql::new(format!("SELECT id FROM {} WHERE ", kind.table()));
+    let sql = sql.then(natural_key::equals(column, name)).text(" ORDER BY id LIMIT 2");
+    Ok(Statement::<BigInt>::from(sql).load(&mut tx.conn()).await?)
+}
+
 /// The names that people gave to the objects with these ids; none for a kind without such names.
 pub async fn names(tx: &Tx, kind: &dyn Kind, ids: BTreeSet<i64>) -> Result<Vec<(i64, String)>> {
     let Some(column) = name_column(kind).filter(|_| !ids.is_empty()) else { return Ok(vec![]) };

@@ -54,6 +54,7 @@ mod row;
 mod salt;
 mod schema;
 mod server;
+mod shell;
 mod shown;
 pub mod sightings;
 mod sql;

@@ -15,7 +15,7 @@ pub fn onto(kind: &dyn Kind, row: &Row, action: Action, body: Value) -> Value {
     for column in kind.columns().iter().filter(|column| column.writable) {
         let given = wanted.get(column.name);
         // What the server made, it makes once. A replace has the natural key in its address already.
-        let made_once = column.ty.is_uuid() && !column.required && given.is_none_or(Value::is_null);
+        let made_once = column.is_made_once() && given.is_none_or(Value::is_null);
         let in_address = action == Action::Replace && kind.key().contains(&column.name) && given.is_none();
         if made_once || in_address {
             wanted[column.name] = refs::ids_of(column, &row[column.name]);

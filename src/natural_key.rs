@@ -25,7 +25,7 @@ pub fn field(kind: &dyn Kind) -> &'static str {
 pub fn of(kind: &dyn Kind, item: &Value) -> String {
     kind.key().iter().fold(String::new(), |key, name| {
         let part = text(&item[*name]);
-        if key.is_empty() || part.starts_with('/') { key + &part } else { format!("{key}/{part}") }
+        if key.is_empty() || part.starts_with('/') { key + part.as_str() } else { format!("{key}/{part}") }
     })
 }
 

@@ -44,6 +44,11 @@ impl<'t> Work<'t> {
         Ok(id)
     }
 
+    /// What is new: collections and ids.
+    pub fn made(&self) -> Vec<(&'static str, i64)> {
+        self.trail.made()
+    }
+
     /// Raises the generations of what shows the changes, and records them. Whose they are is the answer.
     pub async fn finish(self) -> Result<Shown> {
         let Self { tx, mut shown, trail, .. } = self;

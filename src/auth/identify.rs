@@ -193,6 +193,19 @@ impl Identities {
     }
 }
 
+/// The user with this name, to act as whom somebody else has the right; nobody, if it is disabled.
+///
+/// # Errors
+/// [`Error::Away`].
+pub async fn user(tx: &Tx, name: &str) -> Result<Option<Actor>> {
+    let sql = Sql::new(format!(
+        "SELECT NULL::int8, 'all', {HOLDER} FROM users u LEFT JOIN nodes n ON FALSE LEFT JOIN compilers c ON FALSE \
+         WHERE u.state <> 'disabled' AND u.name = "
+    ));
+    let rows: Vec<Row> = Statement::<Columns>::from(sql.one(name, "text")).load(&mut tx.conn()).await?;
+    rows.into_iter().next().map(actor).transpose()
+}
+
 pub(super) async fn find_by_secret(tx: &Tx, digest: &[u8; 32], from: Option<IpAddr>) -> Result<Option<Actor>> {
     let sql = Sql::new(format!("SELECT t.id, t.scope, {HOLDER} {BY_SECRET}")).one(hex(digest), "text");
     let sql = taken_from(sql.text(", 'hex')"), from);

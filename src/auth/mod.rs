@@ -14,7 +14,7 @@ mod session;
 
 pub use actor::{Actor, Authority, Origin, Scope, Serves};
 pub use failures::{HELD, network};
-pub use identify::Identities;
+pub use identify::{Identities, user};
 pub use login::Found;
 pub use openid::{OpenId, Pending};
 pub use password::Password;

@@ -14,5 +14,5 @@ pub(super) fn run(flags: &Flags) -> Result<()> {
     };
     // That passes by itself, so it does not stop a start; certificates are refused meanwhile.
     let late = tls.as_ref().and_then(Material::out_of_date).map(|late| format!("# tls_crl: {late}\n"));
-    print(&(config::KEYS.iter().map(line).collect::<String>() + &late.unwrap_or_default()))
+    print(&config::KEYS.iter().map(line).chain(late).collect::<String>())
 }

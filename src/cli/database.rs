@@ -161,11 +161,16 @@ pub(super) fn with_database<T>(settings: &Settings, work: impl AsyncFnOnce(&str)
     database.close(outcome)
 }
 
+/// Who acts that has the database.
+pub(super) fn actor() -> Actor {
+    Actor::system("command line")
+}
+
 /// A change by whoever has the database: it needs no token.
 pub(super) fn write<T>(flags: &Flags, work: impl AsyncFnOnce(&Tx) -> error::Result<T>) -> Result<T> {
     let settings = super::settings(flags)?.settings;
     with_database(&settings, async |url| {
-        let done = Db::new(url, 1)?.write(Actor::system("command line"), false, work).await;
+        let done = Db::new(url, 1)?.write(actor(), false, work).await;
         done.map_err(|error| error.named().into())
     })
 }
@@ -184,7 +189,7 @@ pub(super) fn list(flags: &Flags, kind: &'static dyn Kind, fields: &[&str]) -> R
             let rows = kind.list(tx, &all).await?;
             refs::with_references(tx, kind, rows).await
         };
-        Ok(Db::new(url, 1)?.read(Actor::system("command line"), read).await?)
+        Ok(Db::new(url, 1)?.read(actor(), read).await?)
     })?;
     let cell = |value: &Value| if value.is_null() { "-".into() } else { column::text(value) };
     let line = |item: &Value| fields.iter().map(|name| cell(&item[*name])).collect::<Vec<_>>().join("\t") + "\n";

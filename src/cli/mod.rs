@@ -9,6 +9,7 @@ mod migrate;
 mod openapi;
 mod organization;
 mod serve;
+mod shell;
 mod token;
 mod user;
 
@@ -55,6 +56,8 @@ enum Command {
     /// Make tokens, list and revoke them
     #[command(subcommand)]
     Token(token::Command),
+    /// Ask and change the inventory in a small language: at a terminal, or by a script
+    Shell(Box<shell::Shell>),
     /// Print a node's ENC document: what puppetserver runs for every catalog
     Enc(EncArgs),
     /// Run a command, such as "puppet agent -t", as soon as a node's document may have changed, and by a timer
@@ -81,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Org(command) => organization::run(&command),
         Command::User(command) => user::run(&command),
         Command::Token(command) => token::run(&command),
+        Command::Shell(args) => shell::run(*args),
         Command::Agent(args) => agent::run(&args),
         Command::Enc(args) => return crate::enc::run(&args),
     };

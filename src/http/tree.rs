@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn what_is_ambiguous_or_broken_is_refused() {
-        let deep = "[".repeat(100) + &"]".repeat(100);
+        let deep = "[".repeat(100) + "]".repeat(100).as_str();
         for text in
             [r#"{"a":1,"a":2}"#, "", "{", "NaN", "1e999", "[1,]", "1 2", r#""\u0000""#, r#"{"\u0000":1}"#, &deep]
         {

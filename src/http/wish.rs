@@ -8,7 +8,7 @@ use crate::auth::Actor;
 use crate::change::{self, Action, Applied, Change};
 use crate::column::Column;
 use crate::consequences::{Consequence, foresee};
-use crate::db::{Db, Tx};
+use crate::db::{Attempts, Db, Tx};
 use crate::error::{Error, Result};
 use crate::http::ask::{Ask, Key};
 use crate::http::body::Body;
@@ -20,30 +20,6 @@ use crate::object::Content;
 use crate::query::{MAX_LIMIT, Query};
 use crate::shown::Shown;
 use crate::{etag, kind::Kind, natural_key, refs};
-
-/// How often a change is tried that meets others. Of those that wait for each other Postgres gives one up, which is then
-/// done again.
-struct Attempts(usize);
-
-impl Default for Attempts {
-    fn default() -> Self {
-        Self(8)
-    }
-}
-
-impl Attempts {
-    /// Whether it is to be tried again: else the error is the answer.
-    fn after(&mut self, error: Error) -> Result<()> {
-        self.0 -= 1;
-        match error {
-            Error::Deadlock(error) if self.0 > 0 => {
-                tracing::debug!(error = &*error, "a deadlock: again");
-                Ok(())
-            }
-            error => Err(error),
-        }
-    }
-}
 
 /// What a request wants to write.
 struct Wish {
@@ -177,17 +153,18 @@ impl Wish {
         let here = format!("/v1/{}", kind.name());
         let one = if self.many { None } else { changes.pop() };
         let Some(change) = one else {
-            let Applied { done, shown } = change::apply(tx, changes).await?;
+            let Applied { done, shown, made } = change::apply(tx, changes).await?;
             let ids = done.iter().map(|done| done.id.to_string()).collect();
             // As they are now: with their new generations. Ids grow, so that the order is that of the request.
             let rows = kind.list(tx, &Query::related(&Column::ID, ids, MAX_LIMIT)).await?;
             let body = Content::from(list_of(show(tx, kind, rows, shape).await?)).to_value()?;
-            return Ok(Applied { done: Answer { status: 201, body, tag: None, location: here }, shown });
+            return Ok(Applied { done: Answer { status: 201, body, tag: None, location: here }, shown, made });
         };
         let gone = change.action == Action::Delete;
-        let Applied { done, shown } = change::apply_one(tx, change).await?;
+        let Applied { done, shown, made } = change::apply_one(tx, change).await?;
         if gone {
-            return Ok(Applied { done: Answer { status: 204, body: Value::Null, tag: None, location: here }, shown });
+            let done = Answer { status: 204, body: Value::Null, tag: None, location: here };
+            return Ok(Applied { done, shown, made });
         }
         let mut rows = [kind.find(tx, &natural_key::condition(kind, &done.id.to_string())?).await?];
         refs::fill_lists(tx, kind, &mut rows).await?;
@@ -195,6 +172,7 @@ impl Wish {
         let [row] = rows;
         let body = show_one(tx, kind, row, shape).await?.to_value()?;
         let status = if done.created { 201 } else { 200 };
-        Ok(Applied { done: Answer { status, body, tag, location: refs::href(kind, done.id) }, shown })
+        let done = Answer { status, body, tag, location: refs::href(kind, done.id) };
+        Ok(Applied { done, shown, made })
     }
 }

@@ -2,7 +2,7 @@
 //! Salt's returns make, and one way to keep it. It knows neither formats nor requests.
 
 mod keep;
-mod mask;
+pub mod mask;
 mod note;
 mod status;
 

@@ -171,7 +171,7 @@ fn new_event(action: &'static str, event: &Event, nodes: &HashMap<String, i64>) 
         object_id: object.map(|(_, id)| id),
         object_key: object.map(|(object, _)| object.key.clone().into_owned()),
         times: event.times,
-        detail: Some(what + &since.unwrap_or_default()),
+        detail: Some(format!("{what}{}", since.unwrap_or_default())),
         message: None,
         before: None,
         after: None,

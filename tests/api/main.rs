@@ -42,6 +42,7 @@ mod salt;
 mod schema;
 mod server_role;
 mod sessions;
+mod shell;
 mod sightings;
 mod start;
 mod statements;

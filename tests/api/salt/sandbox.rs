@@ -219,7 +219,7 @@ impl Ran {
         Self {
             status: output.status.code().unwrap_or(-1),
             value: value.get(key).cloned().unwrap_or_default(),
-            said: text(&output.stdout) + &text(&output.stderr),
+            said: text(&output.stdout) + text(&output.stderr).as_str(),
         }
     }
 

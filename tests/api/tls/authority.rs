@@ -31,7 +31,7 @@ impl Authority {
 
     /// As `ca.pem` of Puppet: the intermediate, then the root.
     pub fn bundle(&self) -> String {
-        self.intermediate.pem() + &self.root.pem()
+        self.intermediate.pem() + self.root.pem().as_str()
     }
 
     /// A certificate as Puppet's CA issues it.
@@ -62,7 +62,7 @@ impl Authority {
         let key = KeyPair::generate().expect("a key");
         params.serial_number = Some(SerialNumber::from(serial));
         let certificate = params.signed_by(&key, &self.intermediate).expect("signs");
-        Leaf { certificate: certificate.pem() + &self.intermediate.pem(), key: key.serialize_pem(), serial }
+        Leaf { certificate: certificate.pem() + self.intermediate.pem().as_str(), key: key.serialize_pem(), serial }
     }
 
     /// As `crl.pem` of Puppet: the list of the intermediate with these certificates, then the root's.
@@ -73,12 +73,12 @@ impl Authority {
     /// Lists that are good until the beginning of a year.
     pub fn revoke_until(&self, leaves: &[&Leaf], year: i32) -> String {
         let serials: Vec<u64> = leaves.iter().map(|leaf| leaf.serial).collect();
-        list(&self.intermediate, &serials, year) + &list(&self.root, &[], year)
+        list(&self.intermediate, &serials, year) + list(&self.root, &[], year).as_str()
     }
 
     /// Lists that say that the intermediate itself is revoked.
     pub fn revoke_intermediate(&self) -> String {
-        list(&self.intermediate, &[], 2099) + &list(&self.root, &[2], 2099)
+        list(&self.intermediate, &[], 2099) + list(&self.root, &[2], 2099).as_str()
     }
 
     /// Only the list of the intermediate.

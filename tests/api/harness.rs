@@ -77,6 +77,12 @@ async fn create(dsn: &str, options: &str) -> String {
     format!("{dsn} dbname={name}")
 }
 
+/// What nobody can guess of a token's secret. It may have underscores itself, so it is what follows the first two:
+/// what follows the last may be a single character, which is anywhere.
+pub fn random_part(secret: &str) -> &str {
+    secret.splitn(3, '_').last().expect("a part")
+}
+
 /// As HTTP Basic has it.
 pub fn base64(bytes: &[u8]) -> String {
     base64::Engine::encode(&base64::prelude::BASE64_STANDARD, bytes)

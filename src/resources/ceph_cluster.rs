@@ -22,7 +22,6 @@ pub struct CephCluster {
 #[diesel(table_name = ceph_clusters, treat_none_as_null = true)]
 pub struct NewCephCluster {
     name: String,
-    #[serde(default = "Uuid::new_v4", deserialize_with = "or_new_uuid")]
     fsid: Uuid,
     public_network: Option<IpNet>,
     cluster_network: Option<IpNet>,

@@ -29,7 +29,6 @@ pub struct NewCephOsd {
     node_id: i64,
     #[serde(rename = "cluster")]
     cluster_id: i64,
-    #[serde(default = "Uuid::new_v4", deserialize_with = "or_new_uuid")]
     uuid: Uuid,
     device: String,
     db_device: Option<String>,

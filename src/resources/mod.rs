@@ -132,7 +132,7 @@ pub fn rule(constraint: &str) -> Option<&'static Rule> {
 /// What every resource file needs.
 mod prelude {
     pub use super::convergence::{APPLIED_GENERATION, LAST_REPORT, STATUS};
-    pub use super::defaults::{given, or_given, or_new_uuid};
+    pub use super::defaults::{given, or_given};
     pub use super::words::{HOST_LABEL, INTERFACE_NAME};
     pub use crate::{
         column::Column,

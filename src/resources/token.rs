@@ -30,7 +30,6 @@ pub struct Token {
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
 #[diesel(table_name = tokens, treat_none_as_null = true)]
 pub struct NewToken {
-    #[serde(default = "Uuid::new_v4", deserialize_with = "or_new_uuid")]
     uuid: Uuid,
     name: String,
     #[serde(rename = "user")]

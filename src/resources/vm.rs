@@ -34,7 +34,6 @@ pub struct Vm {
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
 #[diesel(table_name = vms, treat_none_as_null = true)]
 pub struct NewVm {
-    #[serde(default = "Uuid::new_v4", deserialize_with = "or_new_uuid")]
     uuid: Uuid,
     name: String,
     cores: i32,

@@ -35,7 +35,6 @@ pub struct Volume {
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
 #[diesel(table_name = volumes, treat_none_as_null = true)]
 pub struct NewVolume {
-    #[serde(default = "Uuid::new_v4", deserialize_with = "or_new_uuid")]
     uuid: Uuid,
     #[serde(rename = "vm")]
     vm_id: Option<i64>,

@@ -17,6 +17,7 @@ use rocket::data::{ByteUnit, ToByteUnit};
 use serde::{Deserialize, Serialize};
 
 use crate::auth::SessionLimits;
+use crate::db::Times;
 
 pub use layers::{Flags, KEYS, Problem};
 pub use values::{DatabaseUrl, LogFormat, LogLevel};
@@ -147,6 +148,17 @@ impl Settings {
     pub fn session_limits(&self) -> SessionLimits {
         let seconds = |n: u32| Duration::from_secs(n.into());
         SessionLimits { lifetime: seconds(self.session_lifetime), idle: seconds(self.session_idle) }
+    }
+
+    /// The times that its statements go by.
+    #[must_use]
+    pub fn times(&self) -> Times {
+        let seconds = |n: u32| Duration::from_secs(n.into());
+        Times {
+            limit: seconds(self.query_timeout),
+            stale_after: seconds(self.stale_after),
+            grace_period: seconds(self.grace_period),
+        }
     }
 
     /// The part that Rocket takes.

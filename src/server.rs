@@ -2,7 +2,6 @@
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::config::Settings;
 use crate::sightings::Sightings;
@@ -29,12 +28,7 @@ impl Server {
     /// # Errors
     /// When the pool of connections cannot be built, or the secret for the provider of identities not be read.
     pub fn new(settings: &Settings, database_url: &str) -> Result<Self, db::Failure> {
-        let seconds = |number: u32| Duration::from_secs(number.into());
-        let times = db::Times {
-            limit: seconds(settings.query_timeout),
-            stale_after: seconds(settings.stale_after),
-            grace_period: seconds(settings.grace_period),
-        };
+        let times = settings.times();
         let db = db::Db::serving(database_url, settings.pool_size, times)?;
         let recorder = PrometheusBuilder::new().build_recorder();
         let metrics = recorder.handle();

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::Result;
 use super::database::{actor, with_database};
-use crate::config::{Flags, Settings};
-use crate::db::{Db, Times};
+use crate::config::Flags;
+use crate::db::Db;
 use crate::shell::{self, Options, Source, Who};
 use crate::value_type::Type;
 
@@ -24,7 +24,7 @@ pub(super) struct Shell {
     #[arg(long = "as", value_name = "USER")]
     user: Option<String>,
     /// Commit without a question: a script at its end, and at a terminal each statement
-    #[arg(long, alias = "write")]
+    #[arg(long)]
     commit: bool,
     /// Say in the record why something is changed
     #[arg(short, long)]
@@ -45,27 +45,16 @@ pub(super) fn run(args: Shell) -> Result<()> {
         Type::Text.check(&message.clone().into()).map_err(|rule| format!("the message {rule}"))?;
     }
     let settings = super::settings(&args.flags)?.settings;
-    let seconds = |number: u32| Duration::from_secs(number.into());
     let options = Options {
         who: args.user.map_or_else(|| Who::Actor(actor()), Who::User),
         message: args.message,
         commit: args.commit,
         json: args.json,
-        time_limit: seconds(args.time_limit),
+        time_limit: Duration::from_secs(args.time_limit.into()),
         width: width(),
         source,
     };
-    with_database(&settings, async |url| shell::run(Db::serving(url, 2, times(&settings))?, options).await)
-}
-
-/// The times that a server with these settings goes by.
-fn times(settings: &Settings) -> Times {
-    let seconds = |number: u32| Duration::from_secs(number.into());
-    Times {
-        limit: seconds(settings.query_timeout),
-        stale_after: seconds(settings.stale_after),
-        grace_period: seconds(settings.grace_period),
-    }
+    with_database(&settings, async |url| shell::run(Db::serving(url, 2, settings.times())?, options).await)
 }
 
 fn source(script: Option<&Path>, execute: Option<String>) -> Result<Source> {

@@ -108,10 +108,10 @@ impl Trail {
         }
     }
 
-    /// What is new so far: collections and ids.
+    /// What is new so far: kinds and ids.
     #[must_use]
-    pub fn made(&self) -> Vec<(&'static str, i64)> {
-        self.entries.iter().filter(|entry| entry.action == CREATE).map(|entry| (entry.kind.name(), entry.id)).collect()
+    pub fn made(&self) -> Vec<(&'static dyn Kind, i64)> {
+        self.entries.iter().filter(|entry| entry.action == CREATE).map(|entry| (entry.kind, entry.id)).collect()
     }
 
     /// Writes it all down. Called once, when the transaction has done its work.

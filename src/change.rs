@@ -56,8 +56,8 @@ pub struct Applied<T> {
     pub done: T,
     /// Whose generations were raised.
     pub shown: Shown,
-    /// What is new, also of what came along: collections and ids.
-    pub made: Vec<(&'static str, i64)>,
+    /// What is new, also of what came along: kinds and ids.
+    pub made: Vec<(&'static dyn Kind, i64)>,
 }
 
 /// Applies a list of changes: all of them or, by the caller's roll back, none. An error names its place in the list.

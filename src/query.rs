@@ -157,8 +157,23 @@ impl Query {
         self.filtered = true;
     }
 
+    /// Those of a list's rows that were asked for, and the cursor that continues after them, if more follow: a list has one
+    /// more then.
+    pub fn cut(&self, mut rows: Vec<Row>) -> (Vec<Row>, Option<String>) {
+        let limit = usize::try_from(self.limit).unwrap_or_default();
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let cursor = rows.last().filter(|_| more).map(|last| self.cursor(last));
+        (rows, cursor)
+    }
+
+    /// Whether a field is to be shown.
+    pub fn shows(&self, name: &str) -> bool {
+        self.fields.is_empty() || self.fields.contains(&name) || self.embed.0.iter().any(|branch| branch.name == name)
+    }
+
     /// The cursor that continues after this row.
-    pub fn cursor(&self, row: &Row) -> String {
+    fn cursor(&self, row: &Row) -> String {
         let value = |column: &Column| Some(&row[column.name]).filter(|v| !v.is_null()).map(text);
         let values: Vec<_> = self.sort.iter().map(|(column, _)| value(column)).collect();
         BASE64.encode(json!([name_of(&self.sort), values]).to_string())
@@ -219,6 +234,17 @@ fn search(kind: &dyn Kind, value: &str) -> Result<Sql, String> {
         sql = sql.text(" OR ").then(key);
     }
     Ok(sql.text(")"))
+}
+
+/// The operators that a filter by a column of this type can have.
+pub fn operators(ty: Type) -> &'static [&'static str] {
+    match ty {
+        Type::Owned(_) => &[],
+        Type::Many(_) => &["eq", "in"],
+        Type::Json => &["isnull"],
+        Type::Ref(_) => &["eq", "ne", "in", "isnull"],
+        _ => &["eq", "ne", "lt", "lte", "gt", "gte", "in", "contains", "startswith", "isnull"],
+    }
 }
 
 fn escaped(text: &str) -> String {

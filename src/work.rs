@@ -44,8 +44,8 @@ impl<'t> Work<'t> {
         Ok(id)
     }
 
-    /// What is new: collections and ids.
-    pub fn made(&self) -> Vec<(&'static str, i64)> {
+    /// What is new: kinds and ids.
+    pub fn made(&self) -> Vec<(&'static dyn Kind, i64)> {
         self.trail.made()
     }
 

@@ -117,11 +117,7 @@ async fn read(
     }
     let newest_first = [("sort".to_owned(), "-id".to_owned())];
     let asked = Query::parse(AuditEvent::KIND, &[by, &newest_first, pairs].concat())?;
-    let mut rows = AuditEvent::KIND.list(tx, &asked).await?;
-    let limit = usize::try_from(asked.limit).unwrap_or_default();
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let cursor = rows.last().filter(|_| more).map(|last| asked.cursor(last));
+    let (rows, cursor) = asked.cut(AuditEvent::KIND.list(tx, &asked).await?);
     let next = cursor.map(|cursor| address(here, &[("cursor".to_owned(), cursor)]));
     Ok((rows.iter().map(event).collect(), next))
 }

@@ -76,11 +76,7 @@ async fn list(kind: Result<Named>, ask: Result<Ask>, db: &State<Db>) -> Result<R
 
 /// The rows of a page, and where the next one is.
 async fn page(tx: &Tx, kind: &'static dyn Kind, asked: &Query, ask: &Ask) -> Result<(Vec<Row>, Option<String>)> {
-    let mut rows = kind.list(tx, asked).await?;
-    let limit = usize::try_from(asked.limit).unwrap_or_default();
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let cursor = rows.last().filter(|_| more).map(|last| asked.cursor(last));
+    let (rows, cursor) = asked.cut(kind.list(tx, asked).await?);
     let next = cursor.map(|cursor| {
         let mut pairs: Vec<_> = ask.pairs.iter().filter(|(name, _)| name != "cursor").cloned().collect();
         pairs.push(("cursor".into(), cursor));
@@ -100,9 +96,8 @@ pub(super) fn list_of(items: Vec<Content>) -> Object {
 pub(super) async fn show(tx: &Tx, kind: &'static dyn Kind, rows: Vec<Row>, asked: &Query) -> Result<Vec<Content>> {
     let mut objects = refs::expand(tx, kind, rows, &asked.embed).await?;
     if !asked.fields.is_empty() {
-        let embedded = |name: &str| asked.embed.0.iter().any(|branch| branch.name == name);
         for object in &mut objects {
-            object.retain(|name| asked.fields.contains(&name) || embedded(name));
+            object.retain(|name| asked.shows(name));
         }
     }
     Ok(objects.into_iter().map(Content::from).collect())

@@ -7,7 +7,7 @@ use crate::column::Column;
 use crate::embed::{self, MAX_DEPTH};
 use crate::kind::Kind;
 use crate::openapi::{names, refer, types};
-use crate::query::{DEFAULT_LIMIT, MAX_LIMIT};
+use crate::query::{DEFAULT_LIMIT, MAX_LIMIT, operators};
 use crate::resources;
 use crate::value_type::Type;
 
@@ -139,17 +139,6 @@ fn of_column(column: &Column) -> Vec<(String, Value)> {
         operator => format!("{}__{operator}", column.name),
     };
     operators(column.ty).iter().map(|op| (named(op), filter(column, op, &named(op)))).collect()
-}
-
-/// The operators that a filter can have.
-fn operators(ty: Type) -> &'static [&'static str] {
-    match ty {
-        Type::Owned(_) => &[],
-        Type::Many(_) => &["eq", "in"],
-        Type::Json => &["isnull"],
-        Type::Ref(_) => &["eq", "ne", "in", "isnull"],
-        _ => &["eq", "ne", "lt", "lte", "gt", "gte", "in", "contains", "startswith", "isnull"],
-    }
 }
 
 fn filter(column: &Column, operator: &str, name: &str) -> Value {

@@ -5,6 +5,7 @@ use super::context::{Context, Open, word_at_end};
 use super::{help, value};
 use crate::column::Column;
 use crate::kind::Kind;
+use crate::query::operators;
 use crate::resources;
 use crate::value_type::Type;
 
@@ -18,7 +19,6 @@ pub struct Offer {
 
 /// Parameters of a list that are no fields.
 const SHAPE: [&str; 6] = ["cursor", "embed", "fields", "limit", "q", "sort"];
-const OPERATORS: [&str; 9] = ["ne", "lt", "lte", "gt", "gte", "in", "contains", "startswith", "isnull"];
 
 /// What could be meant at the end of this text. Names of objects that begin with something are asked for.
 pub fn offer(text: &str, names: impl Fn(&'static dyn Kind, &str) -> Vec<String>) -> Offer {
@@ -49,8 +49,7 @@ pub fn offer(text: &str, names: impl Fn(&'static dyn Kind, &str) -> Vec<String>)
 /// What is after a dot.
 fn methods(receiver: &str) -> Vec<String> {
     let of = match value::kind(word_at_end(receiver)) {
-        Some(kind) if kind.is_read_only() => &help::METHODS[..4],
-        Some(_) => help::METHODS,
+        Some(kind) => help::methods(kind),
         None => help::ON_OBJECTS,
     };
     of.iter().map(|(method, ..)| format!("{method}(")).collect()
@@ -80,7 +79,11 @@ fn fields(kind: &'static dyn Kind, method: &str, word: &str) -> Vec<String> {
         "create" | "update" | "replace" => columns.iter().filter(|column| column.writable).map(named).collect(),
         "find" => ["fields: ", "embed: "].map(str::to_owned).to_vec(),
         _ => match word.rsplit_once("__") {
-            Some((field, _)) => OPERATORS.iter().map(|operator| format!("{field}__{operator}: ")).collect(),
+            Some((field, _)) => {
+                let operators = Column::named(columns, field).map_or(&[][..], |column| operators(column.ty));
+                let worth = operators.iter().filter(|operator| **operator != "eq");
+                worth.map(|operator| format!("{field}__{operator}: ")).collect()
+            }
             None => columns.iter().map(named).chain(SHAPE.iter().map(|shape| format!("{shape}: "))).collect(),
         },
     }
@@ -147,6 +150,11 @@ mod tests {
         assert_eq!(offered("vms.list(#{stat"), ["state: ", "status: "]);
         assert_eq!(offered("vms.list(#{lim"), ["limit: "]);
         assert_eq!(offered("vms.list(#{cores__g"), ["cores__gt: ", "cores__gte: "]);
+        assert_eq!(
+            offered("vms.list(#{hypervisor__"),
+            ["hypervisor__in: ", "hypervisor__isnull: ", "hypervisor__ne: "]
+        );
+        assert_eq!(offered("vms.list(#{nothing__"), [""; 0]);
         assert_eq!(offered("for vm in vms.list() { vm.upd"), ["update("]);
         assert_eq!(offered("f(#{na"), [""; 0]);
     }

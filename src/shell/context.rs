@@ -34,19 +34,7 @@ impl Context {
                 '/' if next == Some('/') => while chars.next_if(|(_, c)| *c != '\n').is_some() {},
                 '/' if next == Some('*') => context.commented = !skip_comment(&mut chars),
                 '"' | '`' | '\'' => {
-                    let (mut ended, mut escaped) = (false, false);
-                    for (_, inner) in chars.by_ref() {
-                        match inner {
-                            _ if escaped => escaped = false,
-                            '\\' if c != '`' => escaped = true,
-                            _ if inner == c => {
-                                ended = true;
-                                break;
-                            }
-                            _ => {}
-                        }
-                    }
-                    context.quoted = (!ended).then_some(at + c.len_utf8());
+                    context.quoted = (!skip_quoted(&mut chars, c)).then_some(at + c.len_utf8());
                 }
                 '#' if next == Some('{') => {
                     chars.next();
@@ -64,6 +52,20 @@ impl Context {
     pub fn is_incomplete(&self) -> bool {
         !self.mismatched && (!self.open.is_empty() || self.quoted.is_some() || self.commented)
     }
+}
+
+/// Skips to the end of a text that began with this quote; whether there is one.
+fn skip_quoted(chars: &mut std::iter::Peekable<std::str::CharIndices<'_>>, quote: char) -> bool {
+    let mut escaped = false;
+    for (_, c) in chars.by_ref() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quote != '`' => escaped = true,
+            _ if c == quote => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Skips to the end of a comment, which may hold others; whether there is one.

@@ -7,8 +7,8 @@ use crate::kind::Kind;
 use crate::resources;
 use crate::value_type::Type;
 
-/// What a collection can be asked: how that is written, and what it means.
-pub const METHODS: &[(&str, &str, &str)] = &[
+/// What a collection can be asked: how that is written, and what it means. Those that change nothing come first.
+const METHODS: &[(&str, &str, &str)] = &[
     ("list", "list(#{…})", "a page of objects: filters, sort, limit, fields, embed, q, as in the API"),
     ("all", "all(#{…})", "all of them, page after page"),
     ("count", "count(#{…})", "how many there are"),
@@ -18,6 +18,14 @@ pub const METHODS: &[(&str, &str, &str)] = &[
     ("replace", "replace(key, #{…})", "change all fields, or make it"),
     ("delete", "delete(key)", "remove it, and what belongs to it"),
 ];
+
+/// How many of them change nothing.
+const READING: usize = 4;
+
+/// What this collection can be asked.
+pub fn methods(kind: &dyn Kind) -> &'static [(&'static str, &'static str, &'static str)] {
+    if kind.is_read_only() { &METHODS[..READING] } else { METHODS }
+}
 
 /// What an object can be asked.
 pub const ON_OBJECTS: &[(&str, &str, &str)] = &[
@@ -68,8 +76,7 @@ pub fn of(look: Look, kind: &dyn Kind) -> String {
     };
     let header = ["field", "type", "set by", "about"].map(str::to_owned).to_vec();
     let fields = look.table(Some(header), kind.columns().iter().map(row).collect());
-    let verbs = if kind.is_read_only() { &METHODS[..4] } else { METHODS };
-    let usage = verbs.iter().map(|(_, usage, _)| format!("{called}.{usage}")).collect::<Vec<_>>().join("  ");
+    let usage = methods(kind).iter().map(|(_, usage, _)| format!("{called}.{usage}")).collect::<Vec<_>>().join("  ");
     let example = kind.example().split_whitespace().collect::<Vec<_>>().join(" ");
     let example =
         if kind.is_read_only() { String::new() } else { format!("\nFor example: {called}.create(#{example})\n") };

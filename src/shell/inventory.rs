@@ -59,13 +59,10 @@ async fn list(
     let mut items = Vec::new();
     loop {
         let asked = Query::parse(kind, &pairs)?;
-        let mut rows = kind.list(tx, &asked).await?;
-        let limit = usize::try_from(asked.limit).unwrap_or_default();
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let cursor = rows.last().filter(|_| more && all).map(|last| asked.cursor(last));
+        let (rows, cursor) = asked.cut(kind.list(tx, &asked).await?);
         items.extend(show(tx, sandbox, kind, rows, &asked).await?);
-        let Some(cursor) = cursor else { return Ok(Answer::Items { items, more }) };
+        let more = cursor.is_some();
+        let Some(cursor) = cursor.filter(|_| all) else { return Ok(Answer::Items { items, more }) };
         if items.len() >= MOST {
             return Err(Error::Malformed(format!("these are more than {MOST} {}: ask for less", kind.name())));
         }
@@ -157,7 +154,6 @@ async fn one(tx: &Tx, sandbox: &Sandbox, kind: &'static dyn Kind, row: Row, shap
 /// Rows as clients see them, and only the fields that were asked for.
 async fn show(tx: &Tx, sandbox: &Sandbox, kind: &'static dyn Kind, rows: Vec<Row>, asked: &Query) -> Result<Vec<Item>> {
     let objects = refs::expand(tx, kind, rows, &asked.embed).await?;
-    let embedded = |name: &str| asked.embed.0.iter().any(|branch| branch.name == name);
     let item = |object| {
         let mut value = Content::from(object).to_value()?;
         let (id, key) = (value["id"].as_i64().unwrap_or_default(), natural_key::of(kind, &value));
@@ -166,8 +162,8 @@ async fn show(tx: &Tx, sandbox: &Sandbox, kind: &'static dyn Kind, rows: Vec<Row
             value["id"] = Value::Null;
         }
         hide_ids(sandbox, &mut value);
-        if let Some(fields) = value.as_object_mut().filter(|_| !asked.fields.is_empty()) {
-            fields.retain(|name, _| asked.fields.contains(&name.as_str()) || embedded(name));
+        if let Some(fields) = value.as_object_mut() {
+            fields.retain(|name, _| asked.shows(name));
         }
         Ok(Item { kind, id: (!is_made).then_some(id), key, value: Arc::new(value) })
     };

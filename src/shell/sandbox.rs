@@ -60,8 +60,8 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// What was made in it.
-    pub fn add(&mut self, made: &[Existing]) {
-        self.made.extend(made.iter().map(|(collection, id)| format!("/v1/{collection}/{id}")));
+    pub fn add(&mut self, made: &[(&'static dyn Kind, i64)]) {
+        self.made.extend(made.iter().map(|(kind, id)| refs::href(*kind, *id)));
     }
 
     /// Whether it was made in it.

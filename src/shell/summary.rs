@@ -52,11 +52,8 @@ pub async fn recorded(tx: &Tx, pending: &[Recorded]) -> Result<(Vec<Changed>, bo
     };
     let asked = [("request", request), ("sort", "id".into()), ("limit", MAX_LIMIT.to_string())];
     let asked = Query::parse(AuditEvent::KIND, &asked.map(|(name, value)| (name.to_owned(), value)))?;
-    let mut rows = AuditEvent::KIND.list(tx, &asked).await?;
-    let most = usize::try_from(asked.limit).unwrap_or_default();
-    let more = rows.len() > most;
-    rows.truncate(most);
-    Ok((rows.iter().map(event).collect(), more))
+    let (rows, next) = asked.cut(AuditEvent::KIND.list(tx, &asked).await?);
+    Ok((rows.iter().map(event).collect(), next.is_some()))
 }
 
 fn own(recorded: &Recorded) -> Changed {

@@ -150,7 +150,8 @@ class _Machine:
                 self.start()
             done["state"] = changes["state"]
         self.clear_images()
-        done.update({field: changes[field] for field in changes if field == "seed"})
+        if "seed" in changes:
+            done["seed"] = changes["seed"]
 
     def clear_images(self):
         """Delete those that neither the definition nor what runs has."""

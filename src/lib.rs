@@ -62,6 +62,7 @@ mod stop;
 pub mod telemetry;
 pub mod tls;
 mod types;
+mod user_data;
 mod value_type;
 mod work;
 mod yaml_safe;

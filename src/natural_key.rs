@@ -1,5 +1,5 @@
 //! Natural keys: how an object is named by what people know. A key has one column or two (`node/name`); a column that
-//! is a reference stands for the natural key of what it refers to. This file knows columns, and no particular kind.
+//! is a reference stands for the natural key of what it refers to (`organization/environment/name`). This file knows columns, and no particular kind.
 
 use serde_json::Value;
 
@@ -145,12 +145,20 @@ pub fn fields(kind: &dyn Kind, text: &str) -> Option<Vec<(&'static str, String)>
     Some(kind.key().iter().copied().zip(split(kind, text)?).collect())
 }
 
+/// Of how many parts a key is, divided by slashes.
+fn parts(kind: &dyn Kind) -> usize {
+    let of = |name: &&str| column(kind, name).and_then(Column::target).map_or(1, parts);
+    kind.key().iter().map(of).sum()
+}
+
 /// The values of the key's columns.
 fn split(kind: &dyn Kind, text: &str) -> Option<Vec<String>> {
     if kind.key().len() < 2 {
         return Some(vec![text.to_owned()]);
     }
-    let (first, second) = text.split_once('/')?;
+    let first = column(kind, kind.key().first()?).and_then(Column::target).map_or(1, parts);
+    let (slash, _) = text.match_indices('/').nth(first - 1)?;
+    let (first, second) = (text.get(..slash)?, text.get(slash + 1..)?);
     let second = if second_is_path(kind) { format!("/{second}") } else { second.to_owned() };
     Some(vec![first.to_owned(), second])
 }

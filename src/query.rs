@@ -204,7 +204,7 @@ fn sort(kind: &'static dyn Kind, value: &str) -> Result<Vec<(&'static Column, bo
     let one = |name: &str| {
         let (field, descending) = name.strip_prefix('-').map_or((name, false), |field| (field, true));
         let column = Column::named(kind.columns(), field).ok_or_else(|| unknown(kind, field))?;
-        let sortable = column.is_stored() && !matches!(column.ty, Type::Json);
+        let sortable = column.is_stored() && column.ty.is_sortable();
         if sortable { Ok((column, descending)) } else { Err(format!("cannot sort by {field:?}")) }
     };
     value.split(',').map(one).collect()
@@ -241,7 +241,8 @@ pub fn operators(ty: Type) -> &'static [&'static str] {
     match ty {
         Type::Owned(_) => &[],
         Type::Many(_) => &["eq", "in"],
-        Type::Json => &["isnull"],
+        Type::Json | Type::Lines(_) => &["isnull"],
+        Type::Labels => &["eq", "in"],
         Type::Ref(_) => &["eq", "ne", "in", "isnull"],
         _ => &["eq", "ne", "lt", "lte", "gt", "gte", "in", "contains", "startswith", "isnull"],
     }
@@ -264,7 +265,13 @@ fn condition(column: &Column, operator: &str, text: &str) -> Result<Sql, String>
         _ if text.contains('\0') => Err("holds a NUL, which Postgres cannot store".into()),
         (_, Type::Many(link)) => listed(link, operator, text),
         (_, Type::Owned(_)) => Err("is a list: filter its own collection".into()),
-        ("isnull", _) => match text {
+        // An object has one of these: as Postgres can look it up in an index.
+        ("eq", Type::Labels) => Ok(Sql::new(format!("{name} @> ")).many(vec![fit(text)?], "text")),
+        ("in", Type::Labels) => {
+            let labels = text.split(',').map(fit).collect::<Result<_, _>>()?;
+            Ok(Sql::new(format!("{name} && ")).many(labels, "text"))
+        }
+        ("isnull", ty) if !matches!(ty, Type::Labels) => match text {
             "true" => Ok(Sql::new(format!("{name} IS NULL"))),
             "false" => Ok(Sql::new(format!("{name} IS NOT NULL"))),
             _ => Err("must be true or false".into()),
@@ -273,7 +280,7 @@ fn condition(column: &Column, operator: &str, text: &str) -> Result<Sql, String>
             let found = Sql::new(format!("{name} IN (")).then(ids(kind, operator, text)).text(")");
             Ok(if operator == "ne" { Sql::new("(").then(found).text(") IS NOT TRUE") } else { found })
         }
-        (_, Type::Ref(_) | Type::Json) => Err(format!("has no operator {operator:?}")),
+        (_, Type::Ref(_) | Type::Json | Type::Lines(_) | Type::Labels) => Err(format!("has no operator {operator:?}")),
         ("eq", _) => fit(text).map(|value| natural_key::equals(column, &value)),
         ("ne", _) => {
             fit(text).map(|value| Sql::new("(").then(natural_key::equals(column, &value)).text(") IS NOT TRUE"))

@@ -129,6 +129,7 @@ diesel::table! {
         name -> Text,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        placement -> Text,
     }
 }
 
@@ -146,6 +147,77 @@ diesel::table! {
     events_forgotten (is_only) {
         is_only -> Bool,
         transaction -> Int8,
+    }
+}
+
+diesel::table! {
+    flavors (id) {
+        id -> Int8,
+        name -> Text,
+        cores -> Int4,
+        ram_bytes -> Int8,
+        disk_bytes -> Int8,
+        virt_method_id -> Int8,
+        storage_type_id -> Int8,
+        ceph_pool_id -> Nullable<Int8>,
+        iops -> Nullable<Int4>,
+        disk_bps -> Nullable<Int8>,
+        gpu_model -> Nullable<Text>,
+        gpu_count -> Int4,
+        labels -> Array<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    floating_ips (id) {
+        id -> Int8,
+        ip -> Nullable<Inet>,
+        subnet_id -> Nullable<Int8>,
+        environment_id -> Int8,
+        vm_id -> Nullable<Int8>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    gpus (id) {
+        id -> Int8,
+        hypervisor_id -> Int8,
+        address -> Text,
+        model -> Text,
+        vm_id -> Nullable<Int8>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    hypervisor_ceph_clusters (hypervisor_id, ceph_cluster_id) {
+        hypervisor_id -> Int8,
+        ceph_cluster_id -> Int8,
+    }
+}
+
+diesel::table! {
+    hypervisor_networks (hypervisor_id, network_id) {
+        hypervisor_id -> Int8,
+        network_id -> Int8,
+    }
+}
+
+diesel::table! {
+    hypervisor_usage (hypervisor_id) {
+        hypervisor_id -> Int8,
+        vms -> Int4,
+        cores -> Int8,
+        ram_bytes -> Int8,
+        local_bytes -> Int8,
+        iops -> Int8,
+        disk_bps -> Int8,
+        free_ram_bytes -> Int8,
     }
 }
 
@@ -169,6 +241,11 @@ diesel::table! {
         ram_overcommit_ratio -> Float8,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        reserved_cores -> Int4,
+        reserved_ram_bytes -> Int8,
+        iops -> Nullable<Int4>,
+        disk_bps -> Nullable<Int8>,
+        labels -> Array<Text>,
     }
 }
 
@@ -216,6 +293,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    ip_claims (ip) {
+        ip -> Inet,
+        held_node_id -> Nullable<Int8>,
+        held_generation -> Nullable<Int8>,
+    }
+}
+
+diesel::table! {
+    keys (id) {
+        id -> Int8,
+        environment_id -> Int8,
+        name -> Text,
+        public_key -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     memberships (id) {
         id -> Int8,
         organization_id -> Int8,
@@ -235,6 +331,8 @@ diesel::table! {
         vlan_id -> Nullable<Int8>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        audience -> Text,
+        environment_id -> Nullable<Int8>,
     }
 }
 
@@ -326,6 +424,41 @@ diesel::table! {
 }
 
 diesel::table! {
+    pending_actions (vm_id) {
+        vm_id -> Int8,
+        action -> Text,
+        generation -> Int8,
+    }
+}
+
+diesel::table! {
+    placement_groups (id) {
+        id -> Int8,
+        environment_id -> Int8,
+        name -> Text,
+        policy -> Text,
+        scope -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    profiles (id) {
+        id -> Int8,
+        environment_id -> Int8,
+        name -> Text,
+        flavor_id -> Nullable<Int8>,
+        image_id -> Nullable<Int8>,
+        network_id -> Nullable<Int8>,
+        user_data -> Nullable<Text>,
+        labels -> Array<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     run_events (id, received_at) {
         id -> Int8,
         run -> Int8,
@@ -360,6 +493,22 @@ diesel::table! {
 }
 
 diesel::table! {
+    security_rules (id) {
+        id -> Int8,
+        uuid -> Uuid,
+        vm_id -> Int8,
+        direction -> Text,
+        ethertype -> Text,
+        protocol -> Text,
+        port_range_min -> Nullable<Int4>,
+        port_range_max -> Nullable<Int4>,
+        remote_ip_prefix -> Nullable<Cidr>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     sessions (digest) {
         digest -> Bytea,
         user_id -> Int8,
@@ -387,6 +536,21 @@ diesel::table! {
     storage_types (id) {
         id -> Int8,
         name -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    subnets (id) {
+        id -> Int8,
+        name -> Text,
+        network_id -> Int8,
+        cidr -> Cidr,
+        purpose -> Text,
+        gateway -> Nullable<Inet>,
+        first -> Nullable<Inet>,
+        last -> Nullable<Inet>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }
@@ -496,6 +660,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    vm_keys (vm_id, key_id) {
+        vm_id -> Int8,
+        key_id -> Int8,
+    }
+}
+
+diesel::table! {
     vm_states (id) {
         id -> Int8,
         name -> Text,
@@ -518,6 +689,13 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         environment_id -> Nullable<Int8>,
+        flavor_id -> Nullable<Int8>,
+        group_id -> Nullable<Int8>,
+        labels -> Array<Text>,
+        user_data -> Nullable<Text>,
+        callback_url -> Nullable<Text>,
+        firewall -> Text,
+        restarts -> Int4,
     }
 }
 
@@ -531,9 +709,18 @@ diesel::table! {
         cputime_limit -> Nullable<Int4>,
         state_id -> Int8,
         status -> Text,
+        lifecycle -> Text,
+        failure -> Nullable<Text>,
         hypervisor_id -> Nullable<Int8>,
         virt_method_id -> Int8,
         environment_id -> Nullable<Int8>,
+        flavor_id -> Nullable<Int8>,
+        group_id -> Nullable<Int8>,
+        labels -> Array<Text>,
+        user_data -> Nullable<Text>,
+        callback_url -> Nullable<Text>,
+        firewall -> Text,
+        restarts -> Int4,
         desired_generation -> Nullable<Int8>,
         applied_generation -> Nullable<Int8>,
         last_report -> Nullable<Timestamptz>,
@@ -559,5 +746,6 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         environment_id -> Nullable<Int8>,
+        lifetime -> Text,
     }
 }

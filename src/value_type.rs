@@ -19,6 +19,10 @@ pub enum Type {
     Float,
     /// Free text of one line.
     Text,
+    /// Text of any number of lines, so many bytes at most.
+    Lines(usize),
+    /// Words by which objects are found: names, or names with a value (`tier=web`). Never null.
+    Labels,
     /// A natural key: text that can stand in a URL.
     Name,
     /// The name of a node.
@@ -27,6 +31,8 @@ pub enum Type {
     Word(&'static Word),
     /// An absolute path.
     Path,
+    /// An address of the web, with http or https.
+    Url,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A moment, RFC 3339.
@@ -95,7 +101,15 @@ impl Type {
         match self {
             Self::Int | Self::Ref(_) | Self::Many(_) | Self::Owned(_) => "int8",
             Self::Float => "float8",
-            Self::Text | Self::Name | Self::Fqdn | Self::Word(_) | Self::Path | Self::Choice(_) => "text",
+            Self::Text
+            | Self::Lines(_)
+            | Self::Name
+            | Self::Fqdn
+            | Self::Word(_)
+            | Self::Path
+            | Self::Url
+            | Self::Choice(_) => "text",
+            Self::Labels => "text[]",
             Self::Time => "timestamptz",
             Self::Ip | Self::Inet => "inet",
             Self::Cidr => "cidr",
@@ -105,10 +119,22 @@ impl Type {
         }
     }
 
-    /// Whether it is text to Postgres, so that it can be searched.
+    /// Whether it is text that is searched. What programs write for programs is not.
     #[must_use]
     pub fn is_text(self) -> bool {
-        self.sql_type() == "text"
+        self.sql_type() == "text" && !matches!(self, Self::Lines(_))
+    }
+
+    /// Whether lists are put in order by it.
+    #[must_use]
+    pub fn is_sortable(self) -> bool {
+        !matches!(self, Self::Json | Self::Lines(_) | Self::Labels)
+    }
+
+    /// Whether it is a list of values, in this table or elsewhere.
+    #[must_use]
+    pub fn is_list(self) -> bool {
+        matches!(self, Self::Labels | Self::Many(_) | Self::Owned(_))
     }
 
     /// Whether it is a UUID, which the server makes unless it is given.
@@ -123,9 +149,15 @@ impl Type {
         match self {
             Self::Int | Self::Ref(_) => text.parse::<i64>().ok().map(|number| number.to_string()),
             Self::Float => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|n| n.to_string()),
-            Self::Text | Self::Name | Self::Fqdn | Self::Word(_) | Self::Path | Self::Choice(_) => {
-                Some(text.to_owned()).filter(|text| !text.contains('\0'))
-            }
+            Self::Text
+            | Self::Lines(_)
+            | Self::Name
+            | Self::Fqdn
+            | Self::Word(_)
+            | Self::Path
+            | Self::Url
+            | Self::Choice(_)
+            | Self::Labels => Some(text.to_owned()).filter(|text| !text.contains('\0')),
             Self::Time => moment(text).map(|moment| moment.to_rfc3339()),
             Self::Ip => text.parse::<IpAddr>().ok().map(|ip| ip.to_string()),
             Self::Inet => {
@@ -159,6 +191,7 @@ impl Type {
             (Self::Int, _) => Err("must be a whole number".into()),
             (Self::Float, _) => Err("must be a number".into()),
             (Self::Json, _) => Err("must be an object".into()),
+            (Self::Labels, value) => check_labels(value),
             (_, Value::String(text)) => self.check_text(text),
             _ => Err("must be a string".into()),
         }
@@ -171,6 +204,11 @@ impl Type {
                 let length = text.chars().count();
                 fine((1..=MAX_TEXT).contains(&length), "must have 1 to 255 characters")?;
                 fine(!text.chars().any(|c| c.is_control() && c != '\u{7f}' && c < '\u{80}'), "must be one line")
+            }
+            Self::Lines(most) => {
+                fine((1..=most).contains(&text.len()), &format!("must have 1 to {most} bytes"))?;
+                let wrong = |c: char| c.is_ascii_control() && !matches!(c, '\n' | '\r' | '\t');
+                fine(!text.contains(wrong), "must not hold control characters")
             }
             Self::Name => {
                 fine((1..=MAX_NAME).contains(&text.chars().count()), "must have 1 to 64 characters")?;
@@ -187,6 +225,14 @@ impl Type {
             Self::Path => {
                 let ok = text.starts_with('/') && text.len() <= 4096 && !text.contains(char::is_control);
                 fine(ok, "must be an absolute path")
+            }
+            Self::Url => {
+                let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+                let ok = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+                fine(
+                    ok && text.len() <= 2048 && !text.contains(|c: char| c.is_control() || c.is_whitespace()),
+                    "must be an address of the web, such as https://example.com/told",
+                )
             }
             Self::Choice(words) => fine(words.contains(&text), &format!("must be one of {}", words.join(", "))),
             Self::Time => fine(self.accepts(text), "must be a time such as 2026-12-01T02:00:00Z"),
@@ -225,6 +271,35 @@ impl Word {
         let start = if self.prefix.is_empty() { String::new() } else { format!(", beginning with {}", self.prefix) };
         Err(format!("must have 1 to {} characters of {letters}, digits and {:?}{start}", self.max, self.punctuation))
     }
+}
+
+/// What a label is, as a pattern of Postgres and of the description as well.
+pub const LABEL: &str = "^[A-Za-z0-9]([A-Za-z0-9_./:=-]{0,61}[A-Za-z0-9])?$";
+/// How many labels an object can have.
+pub const MAX_LABELS: usize = 64;
+
+fn check_labels(value: &Value) -> Result<(), String> {
+    let Value::Array(items) = value else { return Err("must be a list".into()) };
+    let edge = |c: char| c.is_ascii_alphanumeric();
+    let inner = |c: char| edge(c) || "_./:=-".contains(c);
+    let is_label =
+        |text: &str| text.len() <= 63 && text.starts_with(edge) && text.ends_with(edge) && text.chars().all(inner);
+    if items.len() > MAX_LABELS {
+        return Err(format!("must have at most {MAX_LABELS} labels"));
+    }
+    for (i, item) in items.iter().enumerate() {
+        match item {
+            Value::String(text) if !is_label(text) => {
+                return Err(format!(
+                    "item {i}: must have 1 to 63 letters, digits and \"_./:=-\", and begin and end with one of the first two"
+                ));
+            }
+            Value::String(_) if items[..i].contains(item) => return Err(format!("item {i}: is given twice")),
+            Value::String(_) => {}
+            _ => return Err(format!("item {i}: must be a string")),
+        }
+    }
+    Ok(())
 }
 
 /// A moment in the years that people write with four digits.

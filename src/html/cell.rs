@@ -91,7 +91,7 @@ impl Part {
 fn class(column: &Column) -> &'static str {
     match column.ty {
         Type::Int | Type::Float => "number",
-        Type::Json => "json",
+        Type::Json | Type::Lines(_) => "json",
         Type::Ref(_) if column.name == "state" => "state",
         Type::Choice(_) if column.name == "status" => "state",
         Type::Ref(kind) | Type::Owned(&crate::value_type::Owned { kind, .. }) if is_machine(labels::primary(kind)) => {

@@ -107,9 +107,14 @@ impl Filter {
         };
         let inputs = match column.ty {
             _ if matches!(name, "id" | "generation") => return None,
-            Type::Json | Type::Owned(_) => return None,
+            Type::Json | Type::Lines(_) | Type::Owned(_) => return None,
             Type::Choice(_) | Type::Ref(_) | Type::Many(_) => {
                 vec![Input { name: name.into(), label: "", widget: Widget::for_filter(column, value(name), options) }]
+            }
+            Type::Labels => {
+                let attributes = vec![("type", "search".into()), ("placeholder", "one of them".to_owned())];
+                let widget = Widget::line(value(name).to_owned(), attributes);
+                vec![Input { widget, name: name.into(), label: "" }]
             }
             Type::Int | Type::Float | Type::Time => vec![bound("gte", "from"), bound("lte", "to")],
             _ => {

@@ -244,7 +244,7 @@ fn fields(
 fn help(column: &Column, options: &Options) -> String {
     let how = match column.ty {
         Type::Int if column.holds_bytes() => "Bytes, or with a unit: 64 GiB, 1 TB.",
-        Type::Owned(_) => "One per line.",
+        Type::Owned(_) | Type::Labels => "One per line.",
         Type::Many(link) if options.choices(link.kind, &[]).is_none_or(|choices| choices.is_empty()) => "One per line.",
         Type::Json => "A JSON object.",
         Type::Time => "In UTC.",

@@ -54,7 +54,7 @@ pub fn default_columns(kind: &dyn Kind) -> Vec<&'static Column> {
     let telling = |column: &&'static Column| {
         let of_the_record =
             matches!(column.name, "id" | "created_at" | "updated_at" | "generation" | "desired_generation");
-        let is_long = matches!(column.ty, Type::Uuid | Type::Json);
+        let is_long = matches!(column.ty, Type::Uuid | Type::Json | Type::Lines(_));
         column.name != primary.name && !of_the_record && !is_long
     };
     let mut others: Vec<&Column> = kind.columns().iter().filter(telling).collect();
@@ -98,7 +98,7 @@ impl Table {
             label: labels::column(column),
             class: if matches!(column.ty, Type::Int | Type::Float) { "number" } else { "" },
             // By a reference it would be ordered by ids, which mean nothing to people.
-            sortable: column.is_stored() && !matches!(column.ty, Type::Json | Type::Ref(_)),
+            sortable: column.is_stored() && column.ty.is_sortable() && !matches!(column.ty, Type::Ref(_)),
             order: "",
             href: String::new(),
         };

@@ -18,7 +18,7 @@ impl Values {
         let mut values: HashMap<String, Vec<String>> = HashMap::new();
         for (name, given) in pairs {
             let column = Column::named(kind.columns(), name);
-            let of_list = column.is_some_and(|column| matches!(column.ty, Type::Many(_) | Type::Owned(_)));
+            let of_list = column.is_some_and(|column| column.ty.is_list());
             let texts = values.entry(name.clone()).or_default();
             if of_list {
                 texts

@@ -62,8 +62,8 @@ impl Widget {
                 Some(choices) if !choices.is_empty() => Self::Checks(choices),
                 _ => Self::lines(texts.join("\n"), 3),
             },
-            Type::Owned(_) => Self::lines(texts.join("\n"), 3),
-            Type::Json => Self::lines(text, 8),
+            Type::Owned(_) | Type::Labels => Self::lines(texts.join("\n"), 3),
+            Type::Json | Type::Lines(_) => Self::lines(text, 8),
             Type::Time if is_local(&text) => {
                 Self::line(text, vec![("type", "datetime-local".into()), ("step", "1".into())])
             }

@@ -189,7 +189,7 @@ pub fn form(kind: &dyn Kind, pairs: Vec<(String, String)>) -> Result<Value> {
     let mut fields = Map::new();
     for (name, text) in pairs.into_iter().filter(|(name, _)| !name.starts_with('_')) {
         let column = Column::named(kind.columns(), &name);
-        if let Some(Type::Many(_) | Type::Owned(_)) = column.map(|column| column.ty) {
+        if column.is_some_and(|column| column.ty.is_list()) {
             let items = text.split(['\n', '\r', ',']).map(str::trim).filter(|item| !item.is_empty()).map(Value::from);
             match fields.entry(name).or_insert_with(|| Value::Array(vec![])) {
                 Value::Array(list) => list.extend(items),
@@ -204,7 +204,7 @@ pub fn form(kind: &dyn Kind, pairs: Vec<(String, String)>) -> Result<Value> {
                     let read = tree::from_json(text.as_bytes());
                     read.map_err(|detail| Error::field(&name, format!("is not JSON: {detail}")))?
                 }
-                Some(column) if matches!(column.ty, Type::Text) => column.form_value(&text),
+                Some(column) if matches!(column.ty, Type::Text | Type::Lines(_)) => column.form_value(&text),
                 Some(column) => column.form_value(text.trim()),
                 None => text.into(),
             };

@@ -9,7 +9,6 @@ use crate::kind::Kind;
 use crate::openapi::{names, refer, types};
 use crate::query::{DEFAULT_LIMIT, MAX_LIMIT, operators};
 use crate::resources;
-use crate::value_type::Type;
 
 /// All that operations refer to, by name.
 pub fn components() -> Map<String, Value> {
@@ -107,7 +106,7 @@ fn relations(kind: &'static dyn Kind) -> Vec<String> {
 
 /// The order of a list.
 pub fn sort(kind: &dyn Kind) -> Value {
-    let sortable = kind.columns().iter().filter(|column| column.is_stored() && !matches!(column.ty, Type::Json));
+    let sortable = kind.columns().iter().filter(|column| column.is_stored() && column.ty.is_sortable());
     let orders: Vec<String> =
         sortable.flat_map(|column| [column.name.to_owned(), format!("-{}", column.name)]).collect();
     several(

@@ -7,11 +7,13 @@ use crate::column::Column;
 use crate::kind::Kind;
 use crate::natural_key;
 use crate::openapi::{names, or_null, refer};
-use crate::value_type::{Owned, Type, Word};
+use crate::value_type::{LABEL, MAX_LABELS, Owned, Type, Word};
 
 /// A natural key: not all digits, without control characters and slashes, no dot or space at its edges.
 const NAME: &str = r"^(?![0-9]+$)(?![.\s])[^/\u0000-\u001f\u007f-\u009f]*[^/\s\u0000-\u001f\u007f-\u009f]$";
 const ONE_LINE: &str = r"^[^\u0000-\u001f]+$";
+const LINES: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]+$";
+const URL: &str = r"^https?://[^/\s\u0000-\u001f\u007f-\u009f][^\s\u0000-\u001f\u007f-\u009f]*$";
 const FQDN: &str = "^(?![0-9]+$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$";
 const PATH: &str = r"^/[^\u0000-\u001f\u007f-\u009f]*$";
 const MAC: &str = "^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$";
@@ -53,6 +55,7 @@ pub fn typed(column: &Column) -> Value {
         Type::Many(_) | Type::Owned(_) => {
             (json!({"type": "string"}), " Ids or natural keys, one a line, or separated by commas.")
         }
+        Type::Labels => (json!({"type": "string"}), " One a line, or separated by commas."),
         Type::Json => (json!({"type": "string", "contentMediaType": "application/json"}), " As JSON."),
         _ if column.required => (scalar(column), ""),
         _ => (json!({"anyOf": [scalar(column), {"type": "string", "maxLength": 0}]}), ""),
@@ -82,7 +85,7 @@ pub fn compared(ty: Type) -> Value {
 
 /// Lists are never null, and neither is what the server itself sets.
 fn may_be_null(column: &Column) -> bool {
-    column.is_stored() && !column.required
+    column.is_stored() && !column.required && !column.ty.is_list()
 }
 
 fn scalar(column: &Column) -> Value {
@@ -99,10 +102,16 @@ fn plain(ty: Type) -> Value {
         Type::Int => json!({"type": "integer", "format": "int64"}),
         Type::Float => json!({"type": "number", "format": "double"}),
         Type::Text => json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": ONE_LINE}),
+        Type::Lines(most) => json!({"type": "string", "minLength": 1, "maxLength": most, "pattern": LINES}),
+        Type::Labels => {
+            let label = json!({"type": "string", "pattern": LABEL});
+            json!({"type": "array", "items": label, "maxItems": MAX_LABELS, "uniqueItems": true})
+        }
         Type::Name => json!({"type": "string", "minLength": 1, "maxLength": 64, "pattern": NAME}),
         Type::Fqdn => json!({"type": "string", "maxLength": 253, "pattern": FQDN, "example": "hv01.example.com"}),
         Type::Word(word) => json!({"type": "string", "maxLength": word.max, "pattern": pattern(word)}),
         Type::Path => json!({"type": "string", "maxLength": 4096, "pattern": PATH}),
+        Type::Url => json!({"type": "string", "maxLength": 2048, "pattern": URL}),
         Type::Choice(words) => json!({"type": "string", "enum": words}),
         Type::Time => json!({"type": "string", "format": "date-time"}),
         Type::Ip => {

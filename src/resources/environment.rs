@@ -12,6 +12,7 @@ pub struct Environment {
     #[serde(rename = "organization")]
     organization_id: i64,
     name: String,
+    placement: String,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -23,6 +24,8 @@ pub struct NewEnvironment {
     #[serde(rename = "organization")]
     organization_id: i64,
     name: String,
+    #[serde(default = "spread", deserialize_with = "or_spread")]
+    placement: String,
 }
 
 impl Resource for Environment {
@@ -33,6 +36,9 @@ impl Resource for Environment {
         Column::ID,
         Column::new("organization", Type::Ref(Organization::KIND)).required().about("Whose it is."),
         Column::new("name", Type::Name).required().about("Unique in its organization."),
+        Column::new("placement", Type::Choice(&["pack", "spread"])).by_operators().about(
+            "Where its VMs go: to the fullest hypervisor that has room, or the emptiest; `spread` unless given.",
+        ),
         Column::CREATED_AT,
         Column::UPDATED_AT,
     ];
@@ -41,4 +47,12 @@ impl Resource for Environment {
 
     type New = NewEnvironment;
     crud!(environments: list find lock insert update delete);
+}
+
+fn spread() -> String {
+    "spread".to_owned()
+}
+
+fn or_spread<'de, D: serde::Deserializer<'de>>(given: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(given)?.unwrap_or_else(spread))
 }

@@ -1,7 +1,7 @@
 //! The role of a node that runs VMs.
 
 use super::prelude::*;
-use crate::resources::{Node, VirtMethod};
+use crate::resources::{CephCluster, Network, Node, VirtMethod};
 use crate::schema::hypervisors;
 
 /// A row of `hypervisors`.
@@ -18,6 +18,11 @@ pub struct Hypervisor {
     ram_bytes: i64,
     cpu_overcommit_ratio: f64,
     ram_overcommit_ratio: f64,
+    reserved_cores: i32,
+    reserved_ram_bytes: i64,
+    iops: Option<i32>,
+    disk_bps: Option<i64>,
+    labels: Vec<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -37,6 +42,14 @@ pub struct NewHypervisor {
     cpu_overcommit_ratio: f64,
     #[serde(default = "one", deserialize_with = "or_one")]
     ram_overcommit_ratio: f64,
+    #[serde(default, deserialize_with = "or_default")]
+    reserved_cores: i32,
+    #[serde(default, deserialize_with = "or_default")]
+    reserved_ram_bytes: i64,
+    iops: Option<i32>,
+    disk_bps: Option<i64>,
+    #[serde(default, deserialize_with = "or_default")]
+    labels: Vec<String>,
 }
 
 impl Resource for Hypervisor {
@@ -59,6 +72,21 @@ impl Resource for Hypervisor {
         Column::new("ram_overcommit_ratio", Type::Float)
             .between(0, 1000)
             .about("Memory of VMs per memory; 1 unless given."),
+        Column::new("reserved_cores", Type::Int).between(0, 65536).about("CPUs that no order gets; 0 unless given."),
+        Column::new("reserved_ram_bytes", Type::Int)
+            .between(0, i64::MAX)
+            .about("Memory that no order gets; 0 unless given."),
+        Column::new("iops", Type::Int).between(1, 1_000_000_000).about(
+            "Reads and writes per second that the limits of its VMs' volumes add up to at most; any unless given.",
+        ),
+        Column::new("disk_bps", Type::Int)
+            .between(1, i64::MAX)
+            .about("Bytes per second that those add up to at most; any unless given."),
+        Column::new("labels", Type::Labels).about("What flavors ask for."),
+        Column::new("networks", Type::Many(&NETWORKS))
+            .about("Of the networks of VMs, those that it reaches; all if none is named."),
+        Column::new("ceph_clusters", Type::Many(&CEPH_CLUSTERS))
+            .about("The clusters that it reaches; all if none is named."),
         Column::new("virt_methods", Type::Many(&VIRT_METHODS)).about("How it can run VMs."),
         Column::CREATED_AT,
         Column::UPDATED_AT,
@@ -67,17 +95,30 @@ impl Resource for Hypervisor {
         "local_storage_path": "/var/lib/libvirt/images", "vg_name": "vg0", "cores": 16, "ram_bytes": 68719476736,
         "virt_methods": ["KVM", "LXC"]}"#;
     const SHOWN_IN: &'static str = "SELECT node_id, NULL::int8 FROM hypervisors WHERE hypervisors.id = changed.id";
-    const RULES: &'static [Rule] = &[Rule {
-        constraint: "hypervisors_volume_place_check",
-        field: "",
-        detail: "must keep the local_storage_path or vg_name that volumes of its VMs need",
-    }];
+    const RULES: &'static [Rule] = &[
+        Rule {
+            constraint: "hypervisors_volume_place_check",
+            field: "",
+            detail: "must keep the local_storage_path or vg_name that volumes of its VMs need",
+        },
+        Rule { constraint: "hypervisors_reserved_cores_check", field: "reserved_cores", detail: "is more than it has" },
+        Rule {
+            constraint: "hypervisors_reserved_ram_bytes_check",
+            field: "reserved_ram_bytes",
+            detail: "is more than it has",
+        },
+    ];
     type New = NewHypervisor;
     crud!(hypervisors: list find lock insert update delete);
 }
 
 static VIRT_METHODS: Link =
     Link { table: "hypervisor_virt_methods", own: "hypervisor_id", other: "virt_method_id", kind: VirtMethod::KIND };
+
+static NETWORKS: Link =
+    Link { table: "hypervisor_networks", own: "hypervisor_id", other: "network_id", kind: Network::KIND };
+static CEPH_CLUSTERS: Link =
+    Link { table: "hypervisor_ceph_clusters", own: "hypervisor_id", other: "ceph_cluster_id", kind: CephCluster::KIND };
 
 /// As `vgcreate(8)` allows.
 static VG_NAME: Word = Word { punctuation: "_+.-", capitals: true, max: 127, prefix: "" };

@@ -16,18 +16,26 @@ mod convergence;
 mod defaults;
 mod environment;
 mod facts;
+mod flavor;
+mod floating_ip;
+mod gpu;
 mod hypervisor;
 mod image;
 mod interface;
+mod key;
 mod membership;
 mod network;
 mod node;
 mod node_state;
 mod organization;
+mod placement_group;
+mod profile;
 mod run;
 mod run_event;
+mod security_rule;
 mod snapshot;
 mod storage_type;
+mod subnet;
 mod team;
 mod token;
 mod tombstone;
@@ -51,18 +59,26 @@ pub use self::{
     compiler::Compiler,
     environment::Environment,
     facts::Facts,
+    flavor::Flavor,
+    floating_ip::FloatingIp,
+    gpu::Gpu,
     hypervisor::Hypervisor,
     image::Image,
     interface::Interface,
+    key::Key,
     membership::Membership,
     network::Network,
     node::Node,
     node_state::NodeState,
     organization::Organization,
+    placement_group::PlacementGroup,
+    profile::Profile,
     run::Run,
     run_event::RunEvent,
+    security_rule::SecurityRule,
     snapshot::Snapshot,
     storage_type::StorageType,
+    subnet::Subnet,
     team::Team,
     token::Token,
     tombstone::Tombstone,
@@ -82,12 +98,20 @@ pub static KINDS: &[&dyn Kind] = &[
     Volume::KIND,
     Snapshot::KIND,
     Tombstone::KIND,
+    Flavor::KIND,
     Image::KIND,
+    Profile::KIND,
+    Key::KIND,
+    PlacementGroup::KIND,
+    SecurityRule::KIND,
+    Gpu::KIND,
     Interface::KIND,
     Bond::KIND,
     Address::KIND,
     Vlan::KIND,
     Network::KIND,
+    Subnet::KIND,
+    FloatingIp::KIND,
     CephCluster::KIND,
     CephMon::KIND,
     CephOsd::KIND,
@@ -132,7 +156,7 @@ pub fn rule(constraint: &str) -> Option<&'static Rule> {
 /// What every resource file needs.
 mod prelude {
     pub use super::convergence::{APPLIED_GENERATION, LAST_REPORT, STATUS};
-    pub use super::defaults::{given, or_given};
+    pub use super::defaults::{given, or_default, or_given};
     pub use super::words::{HOST_LABEL, INTERFACE_NAME};
     pub use crate::{
         column::Column,

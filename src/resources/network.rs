@@ -1,7 +1,7 @@
-//! A network of nodes: management, storage, backup.
+//! A network, of nodes (management, storage, backup) or for the VMs of customers.
 
 use super::prelude::*;
-use crate::resources::Vlan;
+use crate::resources::{Environment, Vlan};
 use crate::schema::networks;
 
 /// A row of `networks`.
@@ -14,6 +14,9 @@ pub struct Network {
     mtu: Option<i32>,
     #[serde(rename = "vlan")]
     vlan_id: Option<i64>,
+    audience: String,
+    #[serde(rename = "environment")]
+    environment_id: Option<i64>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -27,11 +30,15 @@ pub struct NewNetwork {
     mtu: Option<i32>,
     #[serde(rename = "vlan")]
     vlan_id: Option<i64>,
+    #[serde(default = "nodes", deserialize_with = "or_nodes")]
+    audience: String,
+    #[serde(rename = "environment")]
+    environment_id: Option<i64>,
 }
 
 impl Resource for Network {
     const NAME: &'static str = "networks";
-    const ABOUT: &'static str = "A network that nodes are part of: management, storage, backup.";
+    const ABOUT: &'static str = "A network that nodes are part of (management, storage, backup), or VMs of customers.";
     const KEY: &'static [&'static str] = &["name"];
     const COLUMNS: &'static [Column] = &[
         Column::ID,
@@ -39,6 +46,9 @@ impl Resource for Network {
         Column::new("cidr", Type::Cidr).about("Its addresses."),
         Column::new("mtu", Type::Int).between(68, 65535).about("The largest packet, in bytes."),
         Column::new("vlan", Type::Ref(Vlan::KIND)).about("The VLAN that carries it; none if it is untagged."),
+        Column::new("audience", Type::Choice(&["nodes", "customers"]))
+            .about("Whether VMs can be ordered in it; `nodes` unless given."),
+        Column::new("environment", Type::Ref(Environment::KIND)).about("Whose VMs, if only of one."),
         Column::CREATED_AT,
         Column::UPDATED_AT,
     ];
@@ -47,6 +57,21 @@ impl Resource for Network {
     const SHARED: bool = true;
     const SHOWN_IN: &'static str = "SELECT nodes.id, NULL::int8 FROM nodes \
         WHERE changed.id IN (management_network_id, storage_network_id, backup_network_id)";
+    const RULES: &'static [Rule] = &[Rule {
+        constraint: "networks_environment_check",
+        field: "environment",
+        detail: "is only for a network with the audience customers",
+    }];
+    const REALM: Realm = Realm::Attached;
+
     type New = NewNetwork;
     crud!(networks: list find lock insert update delete);
+}
+
+fn nodes() -> String {
+    "nodes".to_owned()
+}
+
+fn or_nodes<'de, D: serde::Deserializer<'de>>(given: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(given)?.unwrap_or_else(nodes))
 }

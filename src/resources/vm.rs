@@ -1,7 +1,7 @@
 //! A virtual machine, on one hypervisor or on none yet.
 
 use super::prelude::*;
-use crate::resources::{Environment, Hypervisor, VirtMethod, VmState};
+use crate::resources::{Environment, Flavor, Hypervisor, Key, PlacementGroup, SecurityRule, VirtMethod, VmState};
 use crate::schema::{vms, vms_with_status};
 
 /// A row of `vms_with_status`.
@@ -17,12 +17,23 @@ pub struct Vm {
     #[serde(rename = "state")]
     state_id: i64,
     status: String,
+    lifecycle: String,
+    failure: Option<String>,
     #[serde(rename = "hypervisor")]
     hypervisor_id: Option<i64>,
     #[serde(rename = "virt_method")]
     virt_method_id: i64,
     #[serde(rename = "environment")]
     environment_id: Option<i64>,
+    #[serde(rename = "flavor")]
+    flavor_id: Option<i64>,
+    #[serde(rename = "group")]
+    group_id: Option<i64>,
+    labels: Vec<String>,
+    user_data: Option<String>,
+    callback_url: Option<String>,
+    firewall: String,
+    restarts: i32,
     desired_generation: Option<i64>,
     applied_generation: Option<i64>,
     last_report: Option<DateTime<Utc>>,
@@ -47,6 +58,17 @@ pub struct NewVm {
     virt_method_id: i64,
     #[serde(rename = "environment")]
     environment_id: Option<i64>,
+    #[serde(rename = "flavor")]
+    flavor_id: Option<i64>,
+    #[serde(rename = "group")]
+    group_id: Option<i64>,
+    #[serde(default, deserialize_with = "or_default")]
+    labels: Vec<String>,
+    #[validate(custom(function = crate::user_data::valid))]
+    user_data: Option<String>,
+    callback_url: Option<String>,
+    #[serde(default = "off", deserialize_with = "or_off")]
+    firewall: String,
 }
 
 impl Resource for Vm {
@@ -56,7 +78,7 @@ impl Resource for Vm {
     const COLUMNS: &'static [Column] = &[
         Column::ID,
         Column::new("uuid", Type::Uuid).by_operators().about("Made by the server unless given."),
-        Column::new("name", Type::Text).required().about("What people call it; need not be unique."),
+        Column::new("name", Type::Text).required().about("What people call it; unique in its environment."),
         Column::new("cores", Type::Int).required().between(1, 4096).about("Virtual CPUs."),
         Column::new("ram_bytes", Type::Int).required().between(1, i64::MAX).about("Memory."),
         Column::new("cputime_limit", Type::Int)
@@ -65,11 +87,29 @@ impl Resource for Vm {
             .about("How much of its CPUs it may use, in per cent; unlimited unless given."),
         Column::new("state", Type::Ref(VmState::KIND)).required().about("What it shall be."),
         STATUS,
+        Column::derived("lifecycle", Type::Choice(&LIFECYCLES)).required().about(
+            "Where it is in its life, by what its agent has seen: `requested` has no hypervisor, `scheduled` was not seen there yet; `unknown`: \
+             its hypervisor is silent.",
+        ),
+        Column::derived("failure", Type::Text).about("Why it is `failed`."),
         Column::new("hypervisor", Type::Ref(Hypervisor::KIND)).by_operators().about("Where it runs."),
         Column::new("virt_method", Type::Ref(VirtMethod::KIND))
             .required()
             .about("How it is run; one that its hypervisor offers."),
         Column::new("environment", Type::Ref(Environment::KIND)).about("Whose it is; the fleet's own without one."),
+        Column::new("flavor", Type::Ref(Flavor::KIND)).about(
+            "The size that it was ordered by. With one in a request to create, it is an order: see `docs/compute.md`.",
+        ),
+        Column::new("group", Type::Ref(PlacementGroup::KIND)).about("Those that it shall be beside, or apart from."),
+        Column::new("labels", Type::Labels).about("By which it is found: `web`, `tier=db`."),
+        Column::new("user_data", USER_DATA).about("What its cloud-init is given: #cloud-config and YAML, or a script."),
+        Column::new("callback_url", Type::Url).about("Who is told of what becomes of it."),
+        Column::new("firewall", Type::Choice(&["off", "on"])).about(
+            "With `on`, only what its security rules allow goes in; with `off` so as well, once it has a rule. `off` unless given.",
+        ),
+        Column::new("keys", Type::Many(&KEYS)).about("With which people log in to it."),
+        Column::new("security_rules", Type::Owned(&SECURITY_RULES)).about("What goes in and out of it."),
+        Column::server("restarts", Type::Int).required().about("How often somebody has asked to restart it."),
         Column::derived("desired_generation", Type::Int).about("The generation of its hypervisor's document."),
         APPLIED_GENERATION,
         LAST_REPORT,
@@ -92,6 +132,13 @@ impl Resource for Vm {
             field: "environment",
             detail: "is not that of a volume of this VM: a volume is in the environment of its VM",
         },
+        Rule { constraint: "vms_group_check", field: "group", detail: "is not of its environment" },
+        Rule { constraint: "vms_keys_check", field: "keys", detail: "are not all of its environment" },
+        Rule {
+            constraint: "vms_floating_ips_check",
+            field: "environment",
+            detail: "is not that of a floating IP of this VM",
+        },
         Rule {
             constraint: "vms_volume_place_check",
             field: "hypervisor",
@@ -107,4 +154,32 @@ impl Resource for Vm {
 
     type New = NewVm;
     crud!(vms as vms_with_status: list find lock_table insert update delete);
+}
+
+static KEYS: Link = Link { table: "vm_keys", own: "vm_id", other: "key_id", kind: Key::KIND };
+static SECURITY_RULES: Owned = Owned { kind: SecurityRule::KIND, owner: "vm" };
+
+/// The states of a life. Which follows from what is in the view `vms_with_status`; what can be done in which is in `lifecycle.rs`.
+pub const LIFECYCLES: [&str; 10] = [
+    "requested",
+    "scheduled",
+    "starting",
+    "started",
+    "stopped",
+    "rebooting",
+    "resizing",
+    "migrating",
+    "failed",
+    "unknown",
+];
+
+/// What cloud-init is given; Nova's limit.
+pub(super) const USER_DATA: Type = Type::Lines(65_536);
+
+fn off() -> String {
+    "off".to_owned()
+}
+
+fn or_off<'de, D: serde::Deserializer<'de>>(given: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(given)?.unwrap_or_else(off))
 }

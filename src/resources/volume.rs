@@ -27,6 +27,7 @@ pub struct Volume {
     write_bps_limit: Option<i64>,
     #[serde(rename = "environment")]
     environment_id: Option<i64>,
+    lifetime: String,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -53,6 +54,8 @@ pub struct NewVolume {
     write_bps_limit: Option<i64>,
     #[serde(rename = "environment")]
     environment_id: Option<i64>,
+    #[serde(default = "own", deserialize_with = "or_own")]
+    lifetime: String,
 }
 
 impl Resource for Volume {
@@ -79,6 +82,9 @@ impl Resource for Volume {
             .about("Bytes written per second."),
         Column::new("environment", Type::Ref(Environment::KIND))
             .about("Whose it is: that of its VM, if it has one; the fleet's own without one."),
+        Column::new("lifetime", Type::Choice(&["own", "vm"])).about(
+            "Whether it goes when its VM is deleted (`vm`), or must be taken from it first; `own` unless given.",
+        ),
         Column::CREATED_AT,
         Column::UPDATED_AT,
     ];
@@ -120,4 +126,12 @@ impl Resource for Volume {
 
     type New = NewVolume;
     crud!(volumes: list find lock insert update delete);
+}
+
+fn own() -> String {
+    "own".to_owned()
+}
+
+fn or_own<'de, D: serde::Deserializer<'de>>(given: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(given)?.unwrap_or_else(own))
 }

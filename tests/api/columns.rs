@@ -34,7 +34,7 @@ const WITHOUT_INDEX: &str = "
 const ILL_NAMED: &str = "
     SELECT conname FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid <> 0
     AND conrelid::regclass::text NOT LIKE '\\_\\_diesel%' AND conname !~ ('^' || conrelid::regclass || '_.*(' || CASE contype
-        WHEN 'c' THEN 'check' WHEN 'f' THEN 'fkey' WHEN 'u' THEN 'key' WHEN 'p' THEN 'pkey' ELSE 'trigger' END || ')$')
+        WHEN 'c' THEN 'check' WHEN 'f' THEN 'fkey' WHEN 'u' THEN 'key' WHEN 'x' THEN 'key' WHEN 'p' THEN 'pkey' ELSE 'trigger' END || ')$')
     AND conname <> conrelid::regclass || '_pkey'
     AND NOT (SELECT relispartition FROM pg_class WHERE pg_class.oid = conrelid)";
 
@@ -76,6 +76,7 @@ impl Catalog {
         };
         let fits = match column.ty.sql_type() {
             "int8" => ["int4", "int8"].contains(&sql_type.as_str()),
+            "text[]" => sql_type == "_text",
             other => sql_type == other,
         };
         if !fits {

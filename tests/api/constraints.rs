@@ -154,8 +154,80 @@ const CHECKS: &[(&str, &str)] = &[
     ("volumes_size_of_image_check", "UPDATE volumes SET size_bytes = 1 WHERE image_id IS NOT NULL"),
     (
         "volumes_volume_place_check",
-        "$bare; UPDATE volumes SET vm_id = NULL, environment_id = NULL; UPDATE vms SET environment_id = NULL, hypervisor_id = bare(); UPDATE volumes SET vm_id = (SELECT min(id) FROM vms)",
+        "$bare; UPDATE floating_ips SET vm_id = NULL; DELETE FROM vm_keys; UPDATE volumes SET vm_id = NULL, environment_id = NULL; UPDATE vms SET group_id = NULL; UPDATE vms SET environment_id = NULL, hypervisor_id = bare(); UPDATE volumes SET vm_id = (SELECT min(id) FROM vms)",
     ),
+    ("environments_placement_check", "UPDATE environments SET placement = 'random'"),
+    ("flavors_ceph_pool_check", "UPDATE flavors SET ceph_pool_id = (SELECT min(id) FROM ceph_pools)"),
+    ("flavors_cores_check", "UPDATE flavors SET cores = 4097"),
+    ("flavors_disk_bps_check", "UPDATE flavors SET disk_bps = 0"),
+    ("flavors_disk_bytes_check", "UPDATE flavors SET disk_bytes = 0"),
+    ("flavors_gpu_count_check", "UPDATE flavors SET gpu_count = 65 WHERE gpu_model IS NOT NULL"),
+    ("flavors_gpu_model_check", "UPDATE flavors SET gpu_model = 'a b' WHERE gpu_count > 0"),
+    ("flavors_gpus_check", "UPDATE flavors SET gpu_count = 0"),
+    ("flavors_gpus_check", "UPDATE flavors SET gpu_model = NULL"),
+    ("flavors_iops_check", "UPDATE flavors SET iops = 0"),
+    ("flavors_ram_bytes_check", "UPDATE flavors SET ram_bytes = 0"),
+    ("floating_ips_ip_check", "UPDATE floating_ips SET ip = '203.0.113.0/28' WHERE ip = '203.0.113.1'"),
+    (
+        "floating_ips_left_check",
+        "DELETE FROM subnets WHERE purpose = 'floating' AND id NOT IN (SELECT subnet_id FROM floating_ips); UPDATE subnets SET purpose = 'addresses'; INSERT INTO floating_ips (environment_id) VALUES (1)",
+    ),
+    ("floating_ips_subnet_check", "UPDATE floating_ips SET ip = '192.0.2.99' WHERE vm_id IS NULL"),
+    (
+        "floating_ips_subnet_given_check",
+        "ALTER TABLE floating_ips DISABLE TRIGGER floating_ips_fill; UPDATE floating_ips SET subnet_id = NULL",
+    ),
+    ("floating_ips_environment_check", "UPDATE floating_ips SET environment_id = 2 WHERE vm_id IS NOT NULL"),
+    ("gpus_address_check", "UPDATE gpus SET address = '3b:00.0'"),
+    ("gpus_model_check", "UPDATE gpus SET model = ''"),
+    ("gpus_vm_check", "UPDATE gpus SET hypervisor_id = 2 WHERE vm_id IS NOT NULL"),
+    ("hypervisors_disk_bps_check", "UPDATE hypervisors SET disk_bps = 0"),
+    ("hypervisors_iops_check", "UPDATE hypervisors SET iops = 0"),
+    ("hypervisors_reserved_cores_check", "UPDATE hypervisors SET reserved_cores = cores + 1"),
+    ("hypervisors_reserved_ram_bytes_check", "UPDATE hypervisors SET reserved_ram_bytes = -1"),
+    ("ip_claims_held_check", "UPDATE ip_claims SET held_node_id = 1"),
+    ("ip_claims_ip_check", "INSERT INTO ip_claims (ip) VALUES ('10.9.9.0/24')"),
+    ("keys_public_key_check", "UPDATE keys SET public_key = 'ssh-ed25519'"),
+    ("keys_public_key_check", "UPDATE keys SET public_key = public_key || E'\\nssh-rsa AAAA'"),
+    ("labels_check", "UPDATE vms SET labels = '{a b}'"),
+    ("labels_check", "UPDATE vms SET labels = NULL"),
+    ("labels_check", "UPDATE vms SET labels = '{NULL}'"),
+    ("networks_audience_check", "UPDATE networks SET audience = 'all', environment_id = NULL"),
+    ("networks_environment_check", "UPDATE networks SET audience = 'nodes' WHERE environment_id IS NOT NULL"),
+    ("placement_groups_policy_check", "UPDATE placement_groups SET policy = 'near'"),
+    ("placement_groups_scope_check", "UPDATE placement_groups SET scope = 'rack'"),
+    ("profiles_user_data_check", "UPDATE profiles SET user_data = ''"),
+    ("security_rules_direction_check", "UPDATE security_rules SET direction = 'up'"),
+    ("security_rules_ethertype_check", "UPDATE security_rules SET ethertype = 'ARP', remote_ip_prefix = NULL"),
+    ("security_rules_family_check", "UPDATE security_rules SET remote_ip_prefix = '2001:db8::/32'"),
+    ("security_rules_port_range_max_check", "UPDATE security_rules SET port_range_max = 65536"),
+    ("security_rules_port_range_min_check", "UPDATE security_rules SET port_range_min = 0"),
+    ("security_rules_ports_check", "UPDATE security_rules SET port_range_min = NULL"),
+    ("security_rules_ports_check", "UPDATE security_rules SET protocol = 'icmp'"),
+    (
+        "security_rules_protocol_check",
+        "UPDATE security_rules SET protocol = 'sctp', port_range_min = NULL, port_range_max = NULL",
+    ),
+    ("subnets_first_check", "UPDATE subnets SET first = '10.0.0.1', last = NULL WHERE family(cidr) = 4"),
+    ("subnets_gateway_check", "UPDATE subnets SET gateway = '10.0.0.1'"),
+    ("subnets_last_check", "UPDATE subnets SET last = '192.0.2.0/25' WHERE first = '192.0.2.10'"),
+    ("subnets_purpose_check", "UPDATE subnets SET purpose = 'none'"),
+    ("subnets_range_check", "UPDATE subnets SET last = '192.0.2.9' WHERE first = '192.0.2.10'"),
+    ("vms_callback_url_check", "UPDATE vms SET callback_url = 'ftp://example.com'"),
+    ("vms_firewall_check", "UPDATE vms SET firewall = 'some'"),
+    (
+        "vms_floating_ips_check",
+        "UPDATE volumes SET vm_id = NULL; UPDATE vms SET environment_id = NULL WHERE id IN (SELECT vm_id FROM floating_ips)",
+    ),
+    ("vms_group_check", "UPDATE vms SET group_id = (SELECT max(id) FROM placement_groups) WHERE environment_id = 1"),
+    (
+        "vms_keys_check",
+        "INSERT INTO vm_keys SELECT v.id, k.id FROM vms v, keys k WHERE v.environment_id <> k.environment_id",
+    ),
+    ("pending_actions_action_check", "INSERT INTO pending_actions VALUES (1, 'waiting', 1)"),
+    ("vms_restarts_check", "UPDATE vms SET restarts = -1"),
+    ("vms_user_data_check", "UPDATE vms SET user_data = ''"),
+    ("volumes_lifetime_check", "UPDATE volumes SET lifetime = 'long'"),
     ("volumes_write_bps_limit_check", "UPDATE volumes SET write_bps_limit = 0"),
     ("volumes_write_iops_limit_check", "UPDATE volumes SET write_iops_limit = -1"),
 ];
@@ -176,7 +248,7 @@ const RUN: &str = "
 /// The checks of tables, of domains, and those that triggers make (`CONSTRAINT = '…'` in their source).
 const NAMES: &str = "
     SELECT conname FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace
-    UNION SELECT replace(match[1], 'TG_TABLE_NAME', '') FROM pg_proc, regexp_matches(prosrc, 'CONSTRAINT = ''([a-z_]+)''', 'g') AS match
+    UNION SELECT replace(match[1], 'TG_TABLE_NAME', '') FROM pg_proc, regexp_matches(prosrc, '(?:CONSTRAINT =|THEN|:=) ''([a-z_]+_check)''', 'g') AS match
         WHERE pronamespace = 'public'::regnamespace
     UNION SELECT tgname FROM pg_trigger WHERE tgfoid = 'volume_place_check'::regproc";
 
@@ -255,6 +327,8 @@ async fn every_reference_and_every_key_holds_in_the_database() {
     app.json(Method::Put, "/v1/users/hank/password", password).await.is(Status::NoContent);
     sql(&app.dsn, "UPDATE users SET openid_subject = name").await;
     sql(&app.dsn, &format!("{RUN}; {RUN}; INSERT INTO node_facts (node_id, facts) SELECT id, '{{}}' FROM nodes")).await;
+    sql(&app.dsn, "INSERT INTO pending_actions SELECT id, 'resizing', 1 FROM vms").await;
+    sql(&app.dsn, "UPDATE ip_claims SET held_node_id = 1, held_generation = 1").await;
     sql(&app.dsn, "INSERT INTO node_approvals (node_id, generation) SELECT id, 1 FROM nodes").await;
     assert_eq!(Browser::new(&app).log_in("", TOKEN).await.status, 303);
     let mut wrong = vec![];

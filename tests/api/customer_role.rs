@@ -16,6 +16,7 @@ async fn every_table_that_customers_reach_shows_them_their_own_rows_only() {
     .await;
     let named = [
         "cache_options",
+        "flavors",
         "hypervisor_convergence",
         "images",
         "node_states",
@@ -34,6 +35,20 @@ async fn every_table_that_customers_reach_shows_them_their_own_rows_only() {
             AND privilege_type <> 'SELECT' ORDER BY 1",
     )
     .await;
-    let named = ["environments", "memberships", "snapshots", "team_users", "teams", "vms", "volumes"];
+    let named = [
+        "environments",
+        "floating_ips",
+        "keys",
+        "memberships",
+        "placement_groups",
+        "profiles",
+        "security_rules",
+        "snapshots",
+        "team_users",
+        "teams",
+        "vm_keys",
+        "vms",
+        "volumes",
+    ];
     assert_eq!(written.concat(), named);
 }

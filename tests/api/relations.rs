@@ -25,7 +25,9 @@ async fn every_reference_is_understood_in_every_form() {
         for column in kind.columns().iter().filter(|column| column.writable) {
             let (one, name) = match column.ty {
                 Type::Ref(_) if !created[column.name].is_null() => (&created[column.name], column.name.to_owned()),
-                Type::Many(_) => (&created[column.name][0], format!("{}/0", column.name)),
+                Type::Many(_) if created[column.name] != json!([]) => {
+                    (&created[column.name][0], format!("{}/0", column.name))
+                }
                 _ => continue,
             };
             let body = |value: Value| json!({column.name: if name.contains('/') { json!([value]) } else { value }});
@@ -80,7 +82,7 @@ async fn what_is_in_use_cannot_be_deleted_and_the_answer_says_by_what() {
             let created = app.post(&format!("/v1/{}", kind.name()), example(kind)).await.is(Status::Created);
             let (target, used) = match column.ty {
                 Type::Ref(target) if created[column.name].is_object() => (target, &created[column.name]),
-                Type::Many(link) => (link.kind, &created[column.name][0]),
+                Type::Many(link) if created[column.name] != json!([]) => (link.kind, &created[column.name][0]),
                 _ => {
                     app.end().await;
                     continue;

@@ -8,11 +8,11 @@ const FILE: &str = "src/schema.rs";
 const HOW: &str = "UPDATE_SCHEMA=1 cargo test schema";
 
 /// Every table and every view that a kind is read from, its primary key, and its columns in order, each with its base
-/// type. Postgres does not know of a column of a view that it is never null: it is if that of the table is, and so is
-/// the status.
+/// type. Postgres does not know of a column of a view that it is never null: it is if that of the table is, and so are
+/// the status and the lifecycle.
 const COLUMNS: &str = "
     SELECT c.relname, a.attname, COALESCE(base.typname, t.typname), a.attnotnull OR t.typnotnull OR c.relkind = 'v' AND (
-            a.attname = 'status' OR EXISTS (SELECT FROM pg_attribute kept WHERE kept.attnotnull
+            a.attname IN ('status', 'lifecycle') OR EXISTS (SELECT FROM pg_attribute kept WHERE kept.attnotnull
                 AND kept.attrelid = to_regclass(replace(c.relname, '_with_status', '')) AND kept.attname = a.attname)),
         a.attnum = ANY (p.conkey) OR c.relkind = 'v' AND a.attname = 'id'
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -28,8 +28,9 @@ async fn generated() -> String {
         let key: Vec<&str> = table.iter().filter(|column| column[4] == "t").map(|column| column[1].as_str()).collect();
         write!(text, "\ndiesel::table! {{\n    {} ({}) {{\n", table[0][0], key.join(", ")).expect("writes");
         for column in table {
-            let (first, rest) = column[2].split_at(1);
+            let (first, rest) = column[2].trim_start_matches('_').split_at(1);
             let ty = first.to_uppercase() + rest;
+            let ty = if column[2].starts_with('_') { format!("Array<{ty}>") } else { ty };
             let ty = if column[3] == "t" { ty } else { format!("Nullable<{ty}>") };
             writeln!(text, "        {} -> {ty},", column[1]).expect("writes");
         }

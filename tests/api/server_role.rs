@@ -181,9 +181,13 @@ async fn the_server_is_granted_what_it_needs_and_nothing_else() {
                 | "hypervisor_convergence"
                 | "vms_with_status"
                 | "tombstones_in_force"
+                | "volume_claims"
+                | "ip_claims_in_force"
                 | "__diesel_schema_migrations",
                 _,
             ) => "SELECT",
+            // Its triggers write it; who places a VM locks it.
+            ("hypervisor_usage", _) => "SELECT UPDATE",
             // What customers may is asked in the name of the owner; ids are taken from a sequence by their column.
             (_, "v" | "S") => "",
             _ => "SELECT INSERT UPDATE DELETE",

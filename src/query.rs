@@ -240,9 +240,8 @@ fn search(kind: &dyn Kind, value: &str) -> Result<Sql, String> {
 pub fn operators(ty: Type) -> &'static [&'static str] {
     match ty {
         Type::Owned(_) => &[],
-        Type::Many(_) => &["eq", "in"],
+        Type::Many(_) | Type::Labels => &["eq", "in"],
         Type::Json | Type::Lines(_) => &["isnull"],
-        Type::Labels => &["eq", "in"],
         Type::Ref(_) => &["eq", "ne", "in", "isnull"],
         _ => &["eq", "ne", "lt", "lte", "gt", "gte", "in", "contains", "startswith", "isnull"],
     }

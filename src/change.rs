@@ -9,10 +9,11 @@ use crate::dependents::Fate;
 use crate::error::{Error, Result};
 use crate::etag::{self, Preconditions};
 use crate::leaving::Leaves;
+use crate::orders::Order;
 use crate::row::Row;
 use crate::shown::{Shown, lock_structure};
 use crate::work::Work;
-use crate::{db::Tx, kind::Kind, leaving, lists, merge, natural_key, policy, refs, resolve};
+use crate::{db::Tx, kind::Kind, leaving, lists, merge, natural_key, orders, refs, resolve};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +99,7 @@ pub async fn apply_one(tx: &Tx, change: Change) -> Result<Applied<Done>> {
 
 /// Applies a change that is part of another one: a referenced or owned object that was given whole.
 pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Result<Done> {
-    policy::write(&work.tx.actor, change.kind)?;
+    work.tx.may_write(change.kind)?;
     let before = change.locate(work).await?;
     if !change.preconditions.is_empty() {
         let current = before.as_ref().map(|row| etag::object(change.kind, row));
@@ -107,8 +108,15 @@ pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Res
     if change.action == Action::Delete {
         return delete(work, change.kind, &before.ok_or(Error::NotFound)?).await;
     }
+    let order = match &before {
+        None => change.order(work).await?,
+        Some(_) => None,
+    };
     change.resolve(work, before.as_ref()).await?;
     change.refuse_fields_of_operators(work, before.as_ref())?;
+    if let Some(order) = order {
+        return orders::fulfil(work, order, change.body).await;
+    }
     let (tx, kind, mut body) = (work.tx, change.kind, change.body);
     let Some(before) = before else {
         let lists = lists::take(kind, &mut body)?;
@@ -146,10 +154,14 @@ pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Res
 
 async fn delete(work: &mut Work<'_>, kind: &'static dyn Kind, row: &Row) -> Result<Done> {
     let (tx, id) = (work.tx, row.id());
+    let fate = tx.as_server(async || Fate::of(tx, kind, id).await).await?;
+    fate.refuse_if_used()?;
+    for (part, id) in &fate.apart {
+        let delete = Change::of(*part, Action::Delete, &id.to_string(), Value::Null);
+        Box::pin(apply_nested(work, delete)).await?;
+    }
     let left = tx
         .as_server(async || {
-            let fate = Fate::of(tx, kind, id).await?;
-            fate.refuse_if_used()?;
             work.trail.will_delete(tx, kind, row, &fate).await?;
             work.shown.add(tx, kind, id).await?;
             what_is_left(tx, kind.leaves(), id).await
@@ -251,11 +263,17 @@ impl Change {
         }
     }
 
+    /// What a new object is ordered by, if it is: that is taken out of the body, and decides what the body leaves open.
+    async fn order(&mut self, work: &mut Work<'_>) -> Result<Option<Order>> {
+        let Some(given) = Order::take(self.kind, &mut self.body) else { return Ok(None) };
+        Order::read(work, given, &mut self.body).await.map(Some)
+    }
+
     /// A customer leaves to the operators what is theirs to set, or says what is so already.
     fn refuse_fields_of_operators(&self, work: &Work<'_>, before: Option<&Row>) -> Result<()> {
         let set = |column: &&Column| {
             let now = before.map_or(Value::Null, |row| refs::ids_of(column, &row[column.name]));
-            !policy::sets(&work.tx.actor, column) && self.body[column.name] != now
+            !work.tx.may_set(column) && self.body[column.name] != now
         };
         let wrong: Vec<_> =
             self.kind.columns().iter().filter(set).map(|c| (c.name.to_owned(), OPERATORS.into())).collect();
@@ -290,7 +308,7 @@ impl Change {
         }
         if let Some(row) = before {
             self.body = merge::onto(self.kind, row, self.action, self.body.take());
-            for column in self.kind.columns().iter().filter(|column| !policy::sets(&work.tx.actor, column)) {
+            for column in self.kind.columns().iter().filter(|column| !work.tx.may_set(column)) {
                 // A replace by a customer does not clear what the customer cannot set.
                 if self.action == Action::Replace && self.body.is_object() && self.body.get(column.name).is_none() {
                     self.body[column.name] = refs::ids_of(column, &row[column.name]);

@@ -46,6 +46,8 @@ pub struct Column {
     pub place: Place,
     /// What becomes of the object when what this column refers to is deleted.
     pub on_delete: OnDelete,
+    /// Of what kind of object, by another of its columns and that one's value, the object is deleted first all the same.
+    pub part_if: Option<(&'static str, &'static str)>,
     /// What it means, in a sentence, for forms and OpenAPI.
     pub about: &'static str,
 }
@@ -70,6 +72,7 @@ impl Column {
             by_operators: false,
             place: Place::Table,
             on_delete: OnDelete::Refuse,
+            part_if: None,
             about: "",
         }
     }
@@ -108,6 +111,12 @@ impl Column {
     #[must_use]
     pub const fn belongs(self) -> Self {
         Self { on_delete: OnDelete::GoAlong, ..self }
+    }
+
+    /// Refers to what the object goes with, where another of its columns has this value: it is deleted first, and not by the database.
+    #[must_use]
+    pub const fn belongs_if(self, column: &'static str, value: &'static str) -> Self {
+        Self { part_if: Some((column, value)), ..self }
     }
 
     /// Is cleared when what it refers to is deleted (`ON DELETE SET NULL`).
@@ -206,6 +215,7 @@ impl Column {
                 .iter()
                 .find_map(|form| chrono::NaiveDateTime::parse_from_str(text, form).ok())
                 .map_or_else(|| text.into(), |moment| moment.and_utc().to_rfc3339().into()),
+            Type::Bool => text.parse::<bool>().map_or_else(|_| text.into(), Value::from),
             Type::Float => text.parse::<f64>().map_or_else(|_| text.into(), Value::from),
             _ => text.into(),
         }

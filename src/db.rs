@@ -13,6 +13,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::auth::{Actor, Authority};
+use crate::column::Column;
 use crate::error::{Error, Result};
 use crate::kind::Kind;
 use crate::policy;
@@ -254,6 +255,19 @@ impl Tx {
     /// [`Error::Forbidden`].
     pub fn may_read(&self, kind: &dyn Kind) -> Result<()> {
         if self.is_servers.load(Ordering::Relaxed) { Ok(()) } else { policy::read(&self.actor, kind) }
+    }
+
+    /// Whether objects of this kind may be changed now.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn may_write(&self, kind: &dyn Kind) -> Result<()> {
+        if self.is_servers.load(Ordering::Relaxed) { Ok(()) } else { policy::write(&self.actor, kind) }
+    }
+
+    /// Whether this field may be set now.
+    pub fn may_set(&self, column: &Column) -> bool {
+        self.is_servers.load(Ordering::Relaxed) || policy::sets(&self.actor, column)
     }
 
     /// Closes the connection, for a statement under way on it that nobody waits for any more.

@@ -19,6 +19,8 @@ pub struct Dependents {
     pub kind: &'static dyn Kind,
     /// What becomes of them when it is deleted.
     pub on_delete: OnDelete,
+    /// Whether the database leaves them: they are deleted before it, as on their own.
+    pub is_apart: bool,
     /// Their ids and natural keys.
     pub objects: Vec<(i64, String)>,
 }
@@ -32,7 +34,17 @@ async fn of(tx: &Tx, kind: &'static dyn Kind, id: i64) -> Result<Vec<Dependents>
     let mut waiting = vec![(kind, vec![id.to_string()])];
     while let Some((kind, ids)) = waiting.pop() {
         for (_, user, column) in embed::reverse(kind) {
-            let objects = referring(tx, user, &format!("{} = ", column.sql_name()), ids.clone()).await?;
+            let mut objects = referring(tx, user, &format!("{} = ", column.sql_name()), ids.clone()).await?;
+            if let Some((of, value)) = column.part_if.filter(|_| !objects.is_empty()) {
+                let parts =
+                    referring(tx, user, &format!("{of} = '{value}' AND named.{} = ", column.sql_name()), ids.clone())
+                        .await?;
+                objects.retain(|object| !parts.contains(object));
+                if !parts.is_empty() {
+                    waiting.push((user, parts.iter().map(|(id, _)| id.to_string()).collect()));
+                    found.push(Dependents { kind: user, on_delete: OnDelete::GoAlong, is_apart: true, objects: parts });
+                }
+            }
             if column.on_delete == OnDelete::GoAlong && !objects.is_empty() {
                 waiting.push((user, objects.iter().map(|(id, _)| id.to_string()).collect()));
             }
@@ -49,7 +61,7 @@ async fn of(tx: &Tx, kind: &'static dyn Kind, id: i64) -> Result<Vec<Dependents>
 
 fn add(found: &mut Vec<Dependents>, kind: &'static dyn Kind, column: &Column, objects: Vec<(i64, String)>) {
     if !objects.is_empty() {
-        found.push(Dependents { kind, on_delete: column.on_delete, objects });
+        found.push(Dependents { kind, on_delete: column.on_delete, is_apart: false, objects });
     }
 }
 
@@ -77,6 +89,8 @@ async fn referring(tx: &Tx, user: &dyn Kind, condition: &str, ids: Vec<String>) 
 pub struct Fate {
     /// They are deleted with it.
     pub goes: Vec<Dependents>,
+    /// Of those, what the database would leave.
+    pub apart: Vec<(&'static dyn Kind, i64)>,
     /// They stay, and no longer refer to it.
     pub cleared: Vec<Dependents>,
     /// They keep it from being deleted: they refer to it and do not go as well.
@@ -97,6 +111,8 @@ impl Fate {
                 OnDelete::Refuse => keeps.push(dependents),
             }
         }
+        let apart = goes.iter().filter(|dependents: &&Dependents| dependents.is_apart);
+        let apart = apart.flat_map(|d| d.objects.iter().map(|(id, _)| (d.kind, *id))).collect();
         let goes = by_kind(goes);
         let gone: HashSet<(&str, i64)> =
             goes.iter().flat_map(|d| d.objects.iter().map(|(id, _)| (d.kind.name(), *id))).collect();
@@ -110,7 +126,7 @@ impl Fate {
             kinds
         };
         let (cleared, keeps) = (stays(cleared), stays(keeps));
-        Ok(Self { goes, cleared, keeps })
+        Ok(Self { goes, apart, cleared, keeps })
     }
 
     /// Refuses to delete what is in use, and says by what.

@@ -47,6 +47,8 @@ pub trait Kind: Send + Sync {
     fn forms(&self) -> &'static [(&'static str, &'static str)];
     /// Whether nobody changes it through the API.
     fn is_read_only(&self) -> bool;
+    /// [`Resource::ORDER`].
+    fn order(&self) -> &'static [Column];
     /// Who may write it.
     fn realm(&self) -> Realm;
     /// The rules of the database that have words of their own.
@@ -123,6 +125,9 @@ impl<R: Resource> Kind for Of<R> {
     }
     fn is_read_only(&self) -> bool {
         R::READ_ONLY
+    }
+    fn order(&self) -> &'static [Column] {
+        R::ORDER
     }
     fn realm(&self) -> Realm {
         R::REALM

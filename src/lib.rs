@@ -40,6 +40,7 @@ mod natural_key;
 mod node_filter;
 mod object;
 pub mod openapi;
+mod orders;
 mod policy;
 pub mod postgres;
 mod puppet;

@@ -68,6 +68,8 @@ pub trait Resource: Serialize + Send + Sync + Sized + 'static {
     const FORMS: &'static [(&'static str, &'static str)] = &[];
     /// Whether nobody changes it through the API: what is recorded, and not what is wanted.
     const READ_ONLY: bool = false;
+    /// What else a request can say that orders one instead of describing it: `orders` makes it.
+    const ORDER: &'static [Column] = &[];
     /// Who may write it.
     const REALM: Realm = Realm::Fleet;
     /// This resource with its type forgotten.

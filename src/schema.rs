@@ -212,12 +212,12 @@ diesel::table! {
     hypervisor_usage (hypervisor_id) {
         hypervisor_id -> Int8,
         vms -> Int4,
-        cores -> Int8,
-        ram_bytes -> Int8,
-        local_bytes -> Int8,
-        iops -> Int8,
-        disk_bps -> Int8,
-        free_ram_bytes -> Int8,
+        cores -> Numeric,
+        ram_bytes -> Numeric,
+        local_bytes -> Numeric,
+        iops -> Numeric,
+        disk_bps -> Numeric,
+        free_ram_bytes -> Numeric,
     }
 }
 

@@ -97,6 +97,7 @@ impl Server {
             .mount("/v1", http::resources::routes())
             .mount("/v1", http::secrets::routes())
             .mount("/v1", http::approvals::routes())
+            .mount("/v1", http::placement::routes())
             .mount("/v1", http::passwords::routes())
             .mount("/", http::resources::start())
             .mount("/", http::pages::routes())

@@ -29,6 +29,8 @@ pub enum Type {
     Fqdn,
     /// A word of a tool's configuration, with its pattern's description.
     Word(&'static Word),
+    /// True or false.
+    Bool,
     /// An absolute path.
     Path,
     /// An address of the web, with http or https.
@@ -101,6 +103,7 @@ impl Type {
         match self {
             Self::Int | Self::Ref(_) | Self::Many(_) | Self::Owned(_) => "int8",
             Self::Float => "float8",
+            Self::Bool => "bool",
             Self::Text
             | Self::Lines(_)
             | Self::Name
@@ -158,6 +161,7 @@ impl Type {
             | Self::Url
             | Self::Choice(_)
             | Self::Labels => Some(text.to_owned()).filter(|text| !text.contains('\0')),
+            Self::Bool => text.parse::<bool>().ok().map(|yes| yes.to_string()),
             Self::Time => moment(text).map(|moment| moment.to_rfc3339()),
             Self::Ip => text.parse::<IpAddr>().ok().map(|ip| ip.to_string()),
             Self::Inet => {
@@ -185,11 +189,13 @@ impl Type {
         match (self, value) {
             (Self::Ref(_) | Self::Many(_) | Self::Owned(_), _)
             | (Self::Float, Value::Number(_))
+            | (Self::Bool, Value::Bool(_))
             | (Self::Json, Value::Object(_)) => Ok(()),
             (Self::Int, Value::Number(n)) if n.is_i64() => Ok(()),
             (Self::Int, Value::Number(n)) if n.is_u64() => Err(format!("must be at most {}", i64::MAX)),
             (Self::Int, _) => Err("must be a whole number".into()),
             (Self::Float, _) => Err("must be a number".into()),
+            (Self::Bool, _) => Err("must be true or false".into()),
             (Self::Json, _) => Err("must be an object".into()),
             (Self::Labels, value) => check_labels(value),
             (_, Value::String(text)) => self.check_text(text),

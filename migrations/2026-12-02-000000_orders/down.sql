@@ -30,7 +30,7 @@ DROP FUNCTION floating_ips_fill(), free_mac(), free_ip(bigint), take_ip(inet, bo
 DROP VIEW ip_claims_in_force;
 DROP TABLE ip_claims;
 DROP FUNCTION hold_ips(), claim_ip(), bare(inet), count_hypervisor(), count_volume(), count_vm(),
-    take_of_hypervisor(bigint, int, bigint, bigint, bigint, bigint, bigint), ram_for_vms(hypervisors), cores_for_vms(hypervisors),
+    take_of_hypervisor(bigint, int, numeric, numeric, numeric, numeric, numeric), ram_for_vms(hypervisors), cores_for_vms(hypervisors),
     gpus_check(), of_environment_check();
 DROP VIEW volume_claims;
 DROP TABLE hypervisor_usage, hypervisor_networks, hypervisor_ceph_clusters, subnets;

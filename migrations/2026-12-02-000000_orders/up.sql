@@ -284,13 +284,14 @@ CREATE TRIGGER gpus_check BEFORE INSERT OR UPDATE ON gpus FOR EACH ROW WHEN (NEW
 CREATE TABLE hypervisor_usage (
     hypervisor_id bigint PRIMARY KEY CONSTRAINT hypervisor_usage_hypervisor_id_fkey REFERENCES hypervisors ON DELETE CASCADE,
     vms integer NOT NULL DEFAULT 0,
-    cores bigint NOT NULL DEFAULT 0,
-    ram_bytes bigint NOT NULL DEFAULT 0,
-    local_bytes bigint NOT NULL DEFAULT 0,
-    iops bigint NOT NULL DEFAULT 0,
-    disk_bps bigint NOT NULL DEFAULT 0,
+    -- Sums of what may each be as large as a bigint.
+    cores numeric NOT NULL DEFAULT 0,
+    ram_bytes numeric NOT NULL DEFAULT 0,
+    local_bytes numeric NOT NULL DEFAULT 0,
+    iops numeric NOT NULL DEFAULT 0,
+    disk_bps numeric NOT NULL DEFAULT 0,
     -- By which a place is found: what is left.
-    free_ram_bytes bigint NOT NULL DEFAULT 0
+    free_ram_bytes numeric NOT NULL DEFAULT 0
 ) WITH (fillfactor = 70);
 CREATE INDEX hypervisor_usage_free_ram_bytes_idx ON hypervisor_usage (free_ram_bytes, hypervisor_id);
 
@@ -301,14 +302,14 @@ CREATE VIEW volume_claims AS
         COALESCE(GREATEST(d.read_bps_limit, d.write_bps_limit), 0) AS disk_bps
     FROM volumes d JOIN storage_types t ON t.id = d.storage_type_id;
 
-CREATE FUNCTION ram_for_vms(h hypervisors) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
-    SELECT floor((h.ram_bytes - h.reserved_ram_bytes) * h.ram_overcommit_ratio)::bigint $$;
-CREATE FUNCTION cores_for_vms(h hypervisors) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
-    SELECT floor((h.cores - h.reserved_cores) * h.cpu_overcommit_ratio)::bigint $$;
+CREATE FUNCTION ram_for_vms(h hypervisors) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
+    SELECT floor((h.ram_bytes - h.reserved_ram_bytes)::numeric * h.ram_overcommit_ratio::numeric) $$;
+CREATE FUNCTION cores_for_vms(h hypervisors) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
+    SELECT floor((h.cores - h.reserved_cores)::numeric * h.cpu_overcommit_ratio::numeric) $$;
 
 -- Adds to what is taken; what is taken away is negative.
-CREATE FUNCTION take_of_hypervisor(hypervisor bigint, more_vms int, more_cores bigint, more_ram bigint, more_local bigint,
-    more_iops bigint, more_bps bigint) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION take_of_hypervisor(hypervisor bigint, more_vms int, more_cores numeric, more_ram numeric, more_local numeric,
+    more_iops numeric, more_bps numeric) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     UPDATE hypervisor_usage SET vms = vms + more_vms, cores = cores + more_cores, ram_bytes = ram_bytes + more_ram,
         local_bytes = local_bytes + more_local, iops = iops + more_iops, disk_bps = disk_bps + more_bps,
         free_ram_bytes = free_ram_bytes - more_ram
@@ -316,7 +317,7 @@ CREATE FUNCTION take_of_hypervisor(hypervisor bigint, more_vms int, more_cores b
 
 CREATE FUNCTION count_vm() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    local bigint; ios bigint; bps bigint;
+    local numeric; ios numeric; bps numeric;
 BEGIN
     IF TG_OP = 'UPDATE' AND NEW.hypervisor_id IS NOT DISTINCT FROM OLD.hypervisor_id THEN
         IF NEW.hypervisor_id IS NOT NULL THEN

@@ -16,6 +16,7 @@ pub mod idempotency;
 pub mod openid;
 pub mod pages;
 pub mod passwords;
+pub mod placement;
 pub mod proof;
 pub mod reply;
 pub mod report_body;

@@ -19,7 +19,7 @@ use crate::http::resources::{list_of, show, show_one};
 use crate::object::Content;
 use crate::query::{MAX_LIMIT, Query};
 use crate::shown::Shown;
-use crate::{etag, kind::Kind, natural_key, refs};
+use crate::{etag, kind::Kind, natural_key, orders, refs};
 
 /// What a request wants to write.
 struct Wish {
@@ -118,11 +118,14 @@ impl Wish {
         let tree = body.map_or(Ok(Value::Null), |body| body.tree(kind))?;
         let (key, preconditions) = (key.map(|key| key.0.clone()), &ask.preconditions);
         let one = |body| Change { kind, action, key: key.clone(), body, preconditions: preconditions.clone() };
-        let many = action == Action::Create && tree.is_array();
-        let changes: Vec<Change> = match tree {
-            Value::Array(items) if many => items.into_iter().map(one).collect(),
-            tree => vec![one(tree)],
+        let is_list = action == Action::Create && tree.is_array();
+        let bodies = match tree {
+            Value::Array(items) if is_list => items,
+            tree if action == Action::Create => orders::expand(kind, tree)?,
+            tree => vec![tree],
         };
+        let many = is_list || bodies.len() > 1;
+        let changes: Vec<Change> = bodies.into_iter().map(one).collect();
         if many && (changes.is_empty() || changes.len() > usize::try_from(MAX_LIMIT).unwrap_or_default()) {
             return Err(Error::Malformed(format!("a list to create has 1 to {MAX_LIMIT} items")));
         }

@@ -101,6 +101,7 @@ fn plain(ty: Type) -> Value {
     match ty {
         Type::Int => json!({"type": "integer", "format": "int64"}),
         Type::Float => json!({"type": "number", "format": "double"}),
+        Type::Bool => json!({"type": "boolean"}),
         Type::Text => json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": ONE_LINE}),
         Type::Lines(most) => json!({"type": "string", "minLength": 1, "maxLength": most, "pattern": LINES}),
         Type::Labels => {

@@ -133,7 +133,7 @@ impl Resource for Vm {
             detail: "is not that of a volume of this VM: a volume is in the environment of its VM",
         },
         Rule { constraint: "vms_group_check", field: "group", detail: "is not of its environment" },
-        Rule { constraint: "vms_keys_check", field: "keys", detail: "are not all of its environment" },
+        Rule { constraint: "vms_keys_check", field: "", detail: "has a key that is not of its environment" },
         Rule {
             constraint: "vms_floating_ips_check",
             field: "environment",
@@ -150,6 +150,7 @@ impl Resource for Vm {
         statement: "SELECT hypervisor_id AS hypervisor, uuid, name, vms.id AS number, NULL AS storage_type, NULL AS ceph_pool \
             FROM vms WHERE vms.id = changed.id AND hypervisor_id IS NOT NULL",
     });
+    const ORDER: &'static [Column] = crate::orders::FIELDS;
     const REALM: Realm = Realm::Customer;
 
     type New = NewVm;

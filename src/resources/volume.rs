@@ -65,7 +65,7 @@ impl Resource for Volume {
     const COLUMNS: &'static [Column] = &[
         Column::ID,
         Column::new("uuid", Type::Uuid).by_operators().about("Made by the server unless given."),
-        Column::new("vm", Type::Ref(Vm::KIND)).about("The VM that has it."),
+        Column::new("vm", Type::Ref(Vm::KIND)).belongs_if("lifetime", "vm").about("The VM that has it."),
         Column::new("size_bytes", Type::Int).required().between(1, i64::MAX).about("What the guest sees."),
         Column::new("storage_type", Type::Ref(StorageType::KIND)).required().about("How it is kept."),
         Column::new("cache_option", Type::Ref(CacheOption::KIND)).required().about("How the hypervisor caches it."),

@@ -100,6 +100,7 @@ fn type_of(column: &Column) -> String {
         Type::Int if column.holds_bytes() => "bytes".to_owned(),
         Type::Int => "whole number".to_owned(),
         Type::Float => "number".to_owned(),
+        Type::Bool => "true | false".to_owned(),
         Type::Text | Type::Word(_) => "text".to_owned(),
         Type::Lines(_) => "lines of text".to_owned(),
         Type::Labels => "list of labels".to_owned(),

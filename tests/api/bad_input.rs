@@ -110,6 +110,7 @@ fn wrong(column: &Column) -> Vec<Value> {
         vec![json!(true), json!([]), json!({"id": 1, "x": [1]}), json!("\u{7}"), json!("a".repeat(70_000))];
     let more = match column.ty {
         Type::Int => json!(["1", 1.5, 1.0, 9_223_372_036_854_775_808_u64, -9.3e18, 1e300, u64::MAX]),
+        Type::Bool => json!([1, "", "true"]),
         Type::Float => json!(["1.5", -1, 1e300, 0.05]),
         Type::Text => json!([1, "", "a\nb", "a".repeat(256)]),
         Type::Lines(_) => json!([1, "", "a\u{1}b", "\u{7f}"]),

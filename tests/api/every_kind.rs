@@ -63,6 +63,7 @@ fn patch(kind: &dyn Kind, column: &Column, now: &Value) -> Option<Value> {
         ("compilers", "node_filter", _) => json!("location=changed"),
         (_, "checksum", _) => json!(format!("sha256:{}", "a".repeat(64))),
         (_, _, Type::Int) => json!(now.as_i64().unwrap_or(99) + 1),
+        (_, _, Type::Bool) => json!(now != true),
         (_, _, Type::Float) => json!(2.5),
         (_, _, Type::Text | Type::Name | Type::Fqdn) => json!("changed"),
         (_, _, Type::Word(word)) => json!(format!("{}changed", word.prefix)),

@@ -32,6 +32,7 @@ mod log_secrets;
 mod migrations;
 mod openapi;
 mod openid;
+mod orders;
 mod outage;
 mod rates;
 mod readme;

@@ -84,6 +84,7 @@ fn plain(column: &Column, dice: &mut Dice) -> Value {
             let big = if column.name == "size_bytes" { 1 << 40 } else { 0 };
             json!((low + n).min(high).max(big))
         }
+        Type::Bool => json!(n > 2),
         Type::Float => json!([0.5, 1.0, 1.5, 2.0, 4.0, 1e2][usize::try_from(n).expect("small")]),
         Type::Text | Type::Name => json!(format!("{} {n}", column.name)),
         Type::Fqdn => json!(format!("n{n}.example.com")),

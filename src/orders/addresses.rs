@@ -1,0 +1,98 @@
+//! Addresses for a new interface: the next free ones, by functions of the database, which see to it that two transactions never take
+//! the same (`free_ip`, `take_ip`, `free_mac` in the migrations). It knows subnets.
+
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
+use diesel_async::RunQueryDsl;
+use std::net::IpAddr;
+
+use crate::db::Tx;
+use crate::error::{Error, Result};
+use crate::sql::{Sql, Statement};
+
+/// Where an interface is wanted.
+pub struct Wanted {
+    /// The network's id.
+    pub network: i64,
+    /// The VLAN that carries it.
+    pub vlan: Option<i64>,
+    /// The subnet whose addresses are preferred for its family.
+    pub subnet: Option<i64>,
+    /// The one address that is wanted for its family.
+    pub address: Option<IpAddr>,
+}
+
+/// A subnet: its id, its family, the length of its prefix.
+type Subnet = (i64, i32, i32);
+
+/// An address of each family that the network has, with the length of its prefix.
+///
+/// # Errors
+/// [`Error::Conflict`] when none is left, or the one that is wanted is taken.
+pub async fn free(tx: &Tx, wanted: &Wanted) -> Result<Vec<String>> {
+    let sql =
+        Sql::new("SELECT id, family(cidr), masklen(cidr) FROM subnets WHERE purpose = 'addresses' AND network_id = ");
+    let sql = sql.one(wanted.network.to_string(), "int8").text(" ORDER BY family(cidr), id");
+    let subnets: Vec<Subnet> = Statement::<(BigInt, Integer, Integer)>::from(sql).load(&mut tx.conn()).await?;
+    let mut addresses = Vec::new();
+    for family in [4, 6] {
+        let of_family: Vec<Subnet> = subnets.iter().copied().filter(|subnet| subnet.1 == family).collect();
+        if let Some(address) = wanted.address.filter(|address| address.is_ipv4() == (family == 4)) {
+            addresses.push(take(tx, wanted.network, address).await?);
+        } else if !of_family.is_empty() {
+            addresses.push(next(tx, of_family, wanted.subnet, family).await?);
+        }
+    }
+    Ok(addresses)
+}
+
+/// The next one of a subnet: the wanted one if it is of this family, and no other then.
+async fn next(tx: &Tx, mut subnets: Vec<Subnet>, wanted: Option<i64>, family: i32) -> Result<String> {
+    if subnets.iter().any(|(id, ..)| Some(*id) == wanted) {
+        subnets.retain(|(id, ..)| Some(*id) == wanted);
+    }
+    for (id, _, length) in subnets {
+        let sql = Sql::new("SELECT host(free_ip(").one(id.to_string(), "int8").text("))");
+        let found: Option<String> = Statement::<Nullable<Text>>::from(sql).get_result(&mut tx.conn()).await?;
+        if let Some(ip) = found {
+            return Ok(format!("{ip}/{length}"));
+        }
+    }
+    Err(Error::Conflict(vec![(String::new(), format!("has no IPv{family} address left"))]))
+}
+
+/// This one and no other.
+async fn take(tx: &Tx, network: i64, address: IpAddr) -> Result<String> {
+    let sql = Sql::new("SELECT masklen(cidr) FROM subnets WHERE purpose = 'addresses' AND network_id = ");
+    let sql = sql.one(network.to_string(), "int8").text(" AND cidr >> ").one(address.to_string(), "inet");
+    let sql = sql.text(" AND gateway IS DISTINCT FROM ").one(address.to_string(), "inet");
+    let sql = sql
+        .text(" AND (family(cidr) = 6 OR masklen(cidr) > 30 OR host(broadcast(cidr)) <> ")
+        .one(address.to_string(), "text");
+    let sql = sql
+        .text(") AND (masklen(cidr) IN (31, 127) OR host(network(cidr)) <> ")
+        .one(address.to_string(), "text")
+        .text(")");
+    let lengths: Vec<i32> = Statement::<Integer>::from(sql).load(&mut tx.conn()).await?;
+    let [length, ..] = lengths.as_slice() else {
+        return Err(Error::field("address", "is not one that a subnet of this network gives away"));
+    };
+    let sql = Sql::new("SELECT take_ip(").one(address.to_string(), "inet").text(", true)");
+    let is_ours: bool = Statement::<Bool>::from(sql).get_result(&mut tx.conn()).await?;
+    if is_ours { Ok(format!("{address}/{length}")) } else { Err(taken()) }
+}
+
+fn taken() -> Error {
+    Error::Conflict(vec![("address".to_owned(), "is already taken".to_owned())])
+}
+
+/// A MAC address that nobody has.
+///
+/// # Errors
+/// [`Error::Conflict`] when the range is as good as full.
+pub async fn free_mac(tx: &Tx) -> Result<String> {
+    let sql = Sql::new("SELECT free_mac()::text");
+    let found: Option<String> = Statement::<Nullable<Text>>::from(sql).get_result(&mut tx.conn()).await?;
+    found.ok_or_else(|| {
+        Error::Conflict(vec![(String::new(), "finds no MAC address left in the range of this server".into())])
+    })
+}

@@ -1,0 +1,135 @@
+//! Orders: a VM that is to be created by what is wanted (a flavor, an image, a network) and not by what it is made of. Here the rest
+//! is decided and made with it, in the transaction of its change: a place, addresses, a boot volume, devices. It knows what VMs hang
+//! together with, and neither requests nor forms.
+//!
+//! Whoever orders is asked for its rights first, by the same ways as with every change; what follows from the order is the server's
+//! own doing, for a customer sees no hypervisors.
+
+mod addresses;
+mod placement;
+mod request;
+
+use diesel::sql_types::BigInt;
+use diesel_async::RunQueryDsl;
+use serde_json::{Value, json};
+
+use crate::change::{self, Action, Change, Done};
+use crate::db::Tx;
+use crate::error::{Error, Result};
+use crate::resolve;
+use crate::resource::Resource;
+use crate::resources::{FloatingIp, Gpu, Hypervisor, Interface, Vm, Volume};
+use crate::sql::{Sql, Statement};
+use crate::work::Work;
+
+pub use placement::{Candidate, Needs, choose};
+pub use request::{FIELDS, Order, expand};
+
+/// Makes what was ordered. `body` is the VM's, its references ids.
+///
+/// # Errors
+/// [`Error::Conflict`] when no hypervisor has room for it, or no address is left; whatever is wrong with the rest.
+pub(crate) async fn fulfil(work: &mut Work<'_>, order: Order, mut body: Value) -> Result<Done> {
+    let tx = work.tx;
+    if body["uuid"].is_null() {
+        body["uuid"] = tx.new_uuid().to_string().into();
+    }
+    if body["name"].is_null() {
+        body["name"] = request::memorable_name(body["uuid"].as_str().unwrap_or_default()).into();
+    }
+    // The hypervisor is nobody else's meanwhile, so what is free there stays free.
+    tx.as_server(async || {
+        let needs = order.needs(&body);
+        let place = choose(tx, &needs).await?;
+        body["hypervisor"] = place.into();
+        let vm = Box::pin(change::apply_nested(work, Change::create(Vm::KIND, body))).await?;
+        make_volume(work, &order, vm.id).await.map_err(|error| at(error, "image"))?;
+        make_interfaces(work, &order, vm.id).await?;
+        give_gpus(work, &needs, place, vm.id).await?;
+        if order.assign_floating_ip {
+            let floating = json!({"environment": order.environment, "vm": vm.id});
+            let made = Box::pin(change::apply_nested(work, Change::create(FloatingIp::KIND, floating))).await;
+            made.map_err(|error| at(conflict(error), "assign_floating_ip"))?;
+        }
+        Ok(vm)
+    })
+    .await
+}
+
+/// Every hypervisor for what would be ordered, the best first, with what is in its way.
+///
+/// # Errors
+/// What is wrong with the order; [`Error::Forbidden`] for who does not see hypervisors.
+pub async fn explain(tx: &Tx, mut body: Value) -> Result<Vec<Candidate>> {
+    tx.may_read(Hypervisor::KIND)?;
+    let mut work = Work::new(tx);
+    let given = Order::take(Vm::KIND, &mut body).ok_or_else(|| Error::field("flavor", "is required for an order"))?;
+    let order = Order::read(&mut work, given, &mut body).await?;
+    resolve::references(&mut work, Vm::KIND, &mut body).await?;
+    placement::candidates(tx, &order.needs(&body)).await
+}
+
+/// What is wrong with a part that nobody has written himself is told at what asked for it.
+fn at(error: Error, field: &str) -> Error {
+    let told = |fields: Vec<(String, String)>| {
+        fields
+            .into_iter()
+            .map(|(name, detail)| (field.to_owned(), format!("{name} {detail}").trim().to_owned()))
+            .collect()
+    };
+    match error {
+        Error::Invalid(fields) => Error::Invalid(told(fields)),
+        Error::Conflict(fields) => Error::Conflict(told(fields)),
+        error => error,
+    }
+}
+
+/// There is none left: nothing is wrong with what was asked for.
+fn conflict(error: Error) -> Error {
+    if let Error::Invalid(fields) = error { Error::Conflict(fields) } else { error }
+}
+
+/// The volume that it boots from: a new one, which goes with it unless it was said otherwise, or one that was kept.
+async fn make_volume(work: &mut Work<'_>, order: &Order, vm: i64) -> Result<()> {
+    if let Some(kept) = order.volume {
+        let attach = Change::of(Volume::KIND, Action::Update, &kept.to_string(), json!({"vm": vm}));
+        Box::pin(change::apply_nested(work, attach)).await?;
+        return Ok(());
+    }
+    let volume = json!({
+        "vm": vm, "size_bytes": order.disk_bytes, "storage_type": order.storage_type, "cache_option": "none",
+        "ceph_pool": order.ceph_pool, "image": order.image, "environment": order.environment, "lifetime": order.lifetime,
+        "read_iops_limit": order.iops, "write_iops_limit": order.iops,
+        "read_bps_limit": order.disk_bps, "write_bps_limit": order.disk_bps,
+    });
+    Box::pin(change::apply_nested(work, Change::create(Volume::KIND, volume))).await?;
+    Ok(())
+}
+
+/// One for each network, with an address of each family that the network has.
+async fn make_interfaces(work: &mut Work<'_>, order: &Order, vm: i64) -> Result<()> {
+    for (i, wanted) in order.networks.iter().enumerate() {
+        let addresses =
+            addresses::free(work.tx, wanted).await.map_err(|error| error.below(&format!("networks/{i}")))?;
+        let vlans: Vec<i64> = wanted.vlan.into_iter().collect();
+        let interface = json!({
+            "vm": vm, "mac": addresses::free_mac(work.tx).await?, "name": format!("eth{i}"), "vlans": vlans, "addresses": addresses,
+        });
+        Box::pin(change::apply_nested(work, Change::create(Interface::KIND, interface))).await?;
+    }
+    Ok(())
+}
+
+/// Of those of its hypervisor that nobody has.
+async fn give_gpus(work: &mut Work<'_>, needs: &Needs, hypervisor: i64, vm: i64) -> Result<()> {
+    let Some((model, count)) = &needs.gpus else { return Ok(()) };
+    let sql =
+        Sql::new("SELECT id FROM gpus WHERE vm_id IS NULL AND hypervisor_id = ").one(hypervisor.to_string(), "int8");
+    let sql = sql.text(" AND model = ").one(model, "text").text(format!(" ORDER BY address LIMIT {count} FOR UPDATE"));
+    let free: Vec<i64> = Statement::<BigInt>::from(sql).load(&mut work.tx.conn()).await?;
+    for gpu in free {
+        let give = Change::of(Gpu::KIND, Action::Update, &gpu.to_string(), json!({"vm": vm}));
+        Box::pin(change::apply_nested(work, give)).await?;
+    }
+    Ok(())
+}

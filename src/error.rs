@@ -198,6 +198,10 @@ impl From<Db> for Error {
                 Self::Conflict(vec![(String::new(), format!("is still used by {user}"))])
             }
             Violation::UniqueViolation => Self::Conflict(vec![(field, "is already taken".into())]),
+            Violation::ExclusionViolation => {
+                let told = rule.map(|rule| (rule.field.to_owned(), rule.detail.to_owned()));
+                Self::Conflict(vec![told.unwrap_or((field, "overlaps another".into()))])
+            }
             Violation::ForeignKeyViolation | Violation::CheckViolation if rule.is_some() => {
                 rule.map_or(Self::NotFound, |rule| Self::field(rule.field, rule.detail))
             }

@@ -4,12 +4,16 @@
 mod check;
 pub mod classes;
 mod document;
+mod hypervisor;
+mod interfaces;
 mod rows;
+mod seed;
 pub mod served;
 pub mod showing;
 mod statements;
 mod store;
 mod versions;
+mod vm;
 
 pub use document::Document;
 pub use store::{Documents, Kept};

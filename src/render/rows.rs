@@ -1,5 +1,7 @@
 //! The rows that a document is built from, as [`super::statements`] reads them.
 
+mod vm;
+
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Double, Integer, Json, Macaddr, Nullable, Text, Timestamptz, Uuid as SqlUuid};
@@ -7,6 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::types::Mac;
+pub use vm::{FloatingIp, Gpu, Key, SecurityRule, Snapshot, Vm, Volume};
 
 /// All rows of a node's document.
 pub struct Rows {
@@ -23,6 +26,10 @@ pub struct Rows {
     pub vms: Vec<Vm>,
     pub volumes: Vec<Volume>,
     pub snapshots: Vec<Snapshot>,
+    pub gpus: Vec<Gpu>,
+    pub security_rules: Vec<SecurityRule>,
+    pub floating_ips: Vec<FloatingIp>,
+    pub keys: Vec<Key>,
     pub osds: Vec<Osd>,
     pub clusters: Vec<Cluster>,
     pub mons: Vec<Mon>,
@@ -97,13 +104,20 @@ pub struct Vlan {
     pub vni: Option<i32>,
 }
 
-/// An address of an interface, with its prefix length.
+/// An address of an interface, with its prefix length; and of a VM's, what its subnet says.
 #[derive(QueryableByName)]
 pub struct Address {
     #[diesel(sql_type = BigInt)]
     pub interface_id: i64,
     #[diesel(sql_type = Text)]
     pub ip: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub gateway: Option<String>,
+    /// Whether the gateway is none of the addresses that the prefix length says are near.
+    #[diesel(sql_type = Bool)]
+    pub is_gateway_outside: bool,
+    #[diesel(sql_type = Nullable<Integer>)]
+    pub mtu: Option<i32>,
 }
 
 /// A bond of the node.
@@ -159,77 +173,6 @@ pub struct Tombstone {
 pub struct VirtMethod {
     #[diesel(sql_type = Text)]
     pub name: String,
-}
-
-/// A VM on it.
-#[derive(QueryableByName)]
-pub struct Vm {
-    #[diesel(sql_type = BigInt)]
-    pub id: i64,
-    #[diesel(sql_type = SqlUuid)]
-    pub uuid: Uuid,
-    #[diesel(sql_type = Text)]
-    pub name: String,
-    #[diesel(sql_type = Integer)]
-    pub cores: i32,
-    #[diesel(sql_type = BigInt)]
-    pub ram_bytes: i64,
-    #[diesel(sql_type = Nullable<Integer>)]
-    pub cputime_limit: Option<i32>,
-    #[diesel(sql_type = Text)]
-    pub virt_method: String,
-    #[diesel(sql_type = Text)]
-    pub state: String,
-}
-
-/// A volume of a VM, its pool and cluster, and the image behind it.
-#[derive(QueryableByName)]
-pub struct Volume {
-    #[diesel(sql_type = BigInt)]
-    pub id: i64,
-    #[diesel(sql_type = BigInt)]
-    pub vm_id: i64,
-    #[diesel(sql_type = SqlUuid)]
-    pub uuid: Uuid,
-    #[diesel(sql_type = Text)]
-    pub storage_type: String,
-    #[diesel(sql_type = Text)]
-    pub cache: String,
-    #[diesel(sql_type = BigInt)]
-    pub size_bytes: i64,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    pub read_iops_limit: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    pub write_iops_limit: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    pub read_bps_limit: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    pub write_bps_limit: Option<i64>,
-    #[diesel(sql_type = Nullable<Text>)]
-    pub pool: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    pub cluster: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    pub image: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    pub image_format: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    pub image_path: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    pub image_checksum: Option<String>,
-}
-
-/// A snapshot of a volume.
-#[derive(QueryableByName)]
-pub struct Snapshot {
-    #[diesel(sql_type = BigInt)]
-    pub volume_id: i64,
-    #[diesel(sql_type = Text)]
-    pub name: String,
-    #[diesel(sql_type = Timestamptz)]
-    pub take_at: DateTime<Utc>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    pub keep_until: Option<DateTime<Utc>>,
 }
 
 /// An OSD of the node.

@@ -62,8 +62,11 @@ const VLANS: Text = of_interfaces!(
 );
 
 const ADDRESSES: Text = of_interfaces!(
-    "SELECT a.interface_id, a.ip::text AS ip
-    FROM shown JOIN addresses a ON a.interface_id = shown.id ORDER BY a.interface_id, a.id"
+    "SELECT a.interface_id, a.ip::text AS ip, host(s.gateway) AS gateway,
+    COALESCE(NOT a.ip >>= s.gateway, FALSE) AS is_gateway_outside, w.mtu
+    FROM shown JOIN addresses a ON a.interface_id = shown.id
+    LEFT JOIN subnets s ON vm_id IS NOT NULL AND s.cidr >>= bare(a.ip) LEFT JOIN networks w ON w.id = s.network_id
+    ORDER BY a.interface_id, a.id"
 );
 
 const BONDS: Text =
@@ -95,10 +98,40 @@ const VIRT_METHODS: Text = (
 );
 
 const VMS: Text = (
-    "SELECT m.id, m.uuid, m.name, m.cores, m.ram_bytes, m.cputime_limit, v.name AS virt_method, s.name AS state
+    "SELECT m.id, m.uuid, m.name, m.cores, m.ram_bytes, m.cputime_limit, v.name AS virt_method, s.name AS state,
+    m.restarts, m.firewall = 'on' AS has_firewall, m.flavor_id IS NOT NULL AS has_flavor, m.user_data
     FROM nodes n JOIN hypervisors h ON h.node_id = n.id JOIN vms m ON m.hypervisor_id = h.id
     JOIN virt_methods v ON v.id = m.virt_method_id JOIN vm_states s ON s.id = m.state_id WHERE n.fqdn = ",
     " ORDER BY m.uuid",
+);
+
+const GPUS: Text = (
+    "SELECT g.vm_id, g.address
+    FROM nodes n JOIN hypervisors h ON h.node_id = n.id JOIN gpus g ON g.hypervisor_id = h.id
+    WHERE g.vm_id IS NOT NULL AND n.fqdn = ",
+    " ORDER BY g.vm_id, g.address COLLATE \"C\"",
+);
+
+const SECURITY_RULES: Text = (
+    "SELECT r.vm_id, r.direction, r.ethertype, r.protocol, r.port_range_min, r.port_range_max,
+    r.remote_ip_prefix::text AS remote_ip_prefix
+    FROM nodes n JOIN hypervisors h ON h.node_id = n.id JOIN vms m ON m.hypervisor_id = h.id
+    JOIN security_rules r ON r.vm_id = m.id WHERE n.fqdn = ",
+    " ORDER BY r.id",
+);
+
+const FLOATING_IPS: Text = (
+    "SELECT f.vm_id, f.ip::text AS ip
+    FROM nodes n JOIN hypervisors h ON h.node_id = n.id JOIN vms m ON m.hypervisor_id = h.id
+    JOIN floating_ips f ON f.vm_id = m.id WHERE n.fqdn = ",
+    " ORDER BY f.id",
+);
+
+const KEYS: Text = (
+    "SELECT l.vm_id, k.public_key
+    FROM nodes n JOIN hypervisors h ON h.node_id = n.id JOIN vms m ON m.hypervisor_id = h.id
+    JOIN vm_keys l ON l.vm_id = m.id JOIN keys k ON k.id = l.key_id WHERE n.fqdn = ",
+    " ORDER BY l.vm_id, k.name",
 );
 
 const VOLUMES: Text = (
@@ -178,6 +211,10 @@ pub async fn read(tx: &Tx, fqdn: &str) -> Result<Rows> {
         vms,
         volumes,
         snapshots,
+        gpus,
+        security_rules,
+        floating_ips,
+        keys,
         osds,
         clusters,
         mons,
@@ -195,6 +232,10 @@ pub async fn read(tx: &Tx, fqdn: &str) -> Result<Rows> {
         load(tx, fqdn, VMS),
         load(tx, fqdn, VOLUMES),
         load(tx, fqdn, SNAPSHOTS),
+        load(tx, fqdn, GPUS),
+        load(tx, fqdn, SECURITY_RULES),
+        load(tx, fqdn, FLOATING_IPS),
+        load(tx, fqdn, KEYS),
         load(tx, fqdn, OSDS),
         load(tx, fqdn, CLUSTERS),
         load(tx, fqdn, MONS),
@@ -215,6 +256,10 @@ pub async fn read(tx: &Tx, fqdn: &str) -> Result<Rows> {
         vms,
         volumes,
         snapshots,
+        gpus,
+        security_rules,
+        floating_ips,
+        keys,
         osds,
         clusters,
         mons,

@@ -55,8 +55,12 @@ impl Resource for Network {
     const EXAMPLE: &'static str =
         r#"{"name": "management", "cidr": "10.0.0.0/24", "mtu": 1500, "vlan": {"name": "mgmt", "tag": 10}}"#;
     const SHARED: bool = true;
+    // Its MTU is in the seeds of the VMs that have an address of one of its subnets.
     const SHOWN_IN: &'static str = "SELECT nodes.id, NULL::int8 FROM nodes \
-        WHERE changed.id IN (management_network_id, storage_network_id, backup_network_id)";
+        WHERE changed.id IN (management_network_id, storage_network_id, backup_network_id) \
+        UNION SELECT hypervisors.node_id, NULL FROM subnets JOIN addresses ON ip && subnets.cidr AND bare(ip) <<= subnets.cidr \
+        JOIN interfaces ON interfaces.id = interface_id JOIN vms ON vms.id = vm_id \
+        JOIN hypervisors ON hypervisors.id = vms.hypervisor_id WHERE subnets.network_id = changed.id";
     const RULES: &'static [Rule] = &[Rule {
         constraint: "networks_environment_check",
         field: "environment",

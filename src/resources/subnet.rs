@@ -57,9 +57,9 @@ impl Resource for Subnet {
     const EXAMPLE: &'static str = r#"{"name": "customers-v6", "cidr": "2001:db8:7::/64", "gateway": "2001:db8:7::1", "purpose": "addresses",
         "network": {"name": "customers", "mtu": 1500, "audience": "customers"}}"#;
     const SHARED: bool = true;
-    // Its gateway is in the seeds of the VMs that have an address of it.
-    const SHOWN_IN: &'static str = "SELECT DISTINCT hypervisors.node_id, NULL::int8 FROM subnets JOIN addresses ON addresses.ip <<= subnets.cidr \
-        JOIN interfaces ON interfaces.id = interface_id JOIN vms ON vms.id = vm_id \
+    // Its gateway is in the seeds of the VMs that have an address of it, whatever the prefix length of that. The index knows `&&`.
+    const SHOWN_IN: &'static str = "SELECT DISTINCT hypervisors.node_id, NULL::int8 FROM subnets \
+        JOIN addresses ON ip && subnets.cidr AND bare(ip) <<= subnets.cidr JOIN interfaces ON interfaces.id = interface_id JOIN vms ON vms.id = vm_id \
         JOIN hypervisors ON hypervisors.id = vms.hypervisor_id WHERE subnets.id = changed.id";
     const RULES: &'static [Rule] = &[
         Rule { constraint: "subnets_cidr_key", field: "cidr", detail: "overlaps another subnet" },

@@ -348,3 +348,16 @@ async fn a_list_is_created_whole_or_not_at_all() {
     let list = list.await.is(Status::Created);
     assert_eq!(list["items"], json!([{"fqdn": "b", "desired_generation": 2}, {"fqdn": "a", "desired_generation": 2}]));
 }
+
+#[rocket::async_test]
+async fn subnets_that_overlap_are_in_conflict() {
+    let app = App::start().await;
+    let network = json!({"name": "guests", "audience": "customers"});
+    let subnet = |name: &str, cidr: &str, network: Value| json!({"name": name, "network": network, "cidr": cidr, "purpose": "addresses"});
+    app.post("/v1/subnets", subnet("a", "10.0.0.0/16", network)).await.is(Status::Created);
+    app.post("/v1/subnets", subnet("b", "10.1.0.0/16", json!("guests"))).await.is(Status::Created);
+    let create = app.post("/v1/subnets", subnet("c", "10.0.3.0/24", json!("guests"))).await;
+    assert_eq!(problem(&create), (409, vec!["/cidr".into()]), "{}", create.text());
+    let update = app.json(Method::Patch, "/v1/subnets/b", json!({"cidr": "10.0.0.0/8"})).await;
+    assert_eq!(problem(&update), (409, vec!["/cidr".into()]), "{}", update.text());
+}

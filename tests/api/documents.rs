@@ -1,5 +1,7 @@
 //! The documents that agents read: what they say, when they are current, and what an agent gets that asks for nobody.
 
+mod orders;
+
 use rocket::futures::future::join_all;
 use rocket::http::{Method, Status};
 use serde_json::{Map, Value, json};

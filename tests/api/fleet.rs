@@ -189,6 +189,9 @@ async fn hypervisor(app: &App, vlans: &[Value]) -> Value {
         let id = post(app, "vms", body).await["id"].clone();
         let mut vm = without(vm, &["uuid", "hypervisor"]);
         vm["domain"] = json!(format!("vm-{id}"));
+        vm["restarts"] = json!(0);
+        vm["gpus"] = json!([]);
+        vm["security_rules"] = Value::Null;
         vm["interfaces"] = json!([]);
         vm["volumes"] = json!([]);
         if number == 100 {

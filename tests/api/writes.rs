@@ -155,6 +155,47 @@ async fn follow_rules(app: &App, kind: &dyn Kind, body: &mut Map<String, Value>,
                 body.insert("vm".into(), values::of(app, owner.expect("a column"), None, dice).await);
             }
         }
+        "networks" if body.get("audience") != Some(&json!("customers")) => drop(body.remove("environment")),
+        "subnets" => {
+            // The rest would have to be in its range, and alone decides what is shown.
+            let gateway = body["cidr"].as_str().map(|cidr| cidr.replace("0.0/16", "0.1"));
+            body.insert("gateway".into(), json!(gateway));
+            body.remove("first");
+            body.remove("last");
+        }
+        "flavors" => {
+            for name in ["ceph_pool", "gpu_model", "gpu_count"] {
+                body.remove(name);
+            }
+            body.insert("storage_type".into(), "raw".into());
+        }
+        "vms" => {
+            // Names are unique in an environment, and what has one is in that of its keys.
+            body.insert("name".into(), json!(format!("name {}", dice.below(100))));
+            if ["keys", "group"].iter().any(|name| body.contains_key(*name)) {
+                let environments = all(app, self::kind("environments")).await;
+                body.insert("environment".into(), environments[0]["id"].clone());
+            }
+        }
+        "gpus" => {
+            let vms = all(app, self::kind("vms")).await;
+            if let Some(vm) = vms.iter().find(|vm| body.get("vm") == Some(&vm["id"])) {
+                body.insert("hypervisor".into(), vm["hypervisor"]["id"].clone());
+            }
+        }
+        "security-rules" => {
+            if body["ethertype"] != "IPv4" {
+                body.remove("remote_ip_prefix");
+            }
+            if !["tcp", "udp"].iter().any(|protocol| body["protocol"] == *protocol) {
+                body.remove("port_range_min");
+            }
+            let (first, last) = (body.remove("port_range_min"), body.remove("port_range_max"));
+            if let Some((first, last)) = first.and_then(|n| n.as_i64()).zip(last.and_then(|n| n.as_i64())) {
+                body.insert("port_range_min".into(), first.min(last).into());
+                body.insert("port_range_max".into(), first.max(last).into());
+            }
+        }
         "vlans" => {
             body.insert("tag".into(), json!(1 + dice.below(9)));
             body.insert("vni".into(), json!(dice.below(9)));

@@ -43,10 +43,13 @@ pub async fn of(app: &App, column: &Column, row: Option<&Value>, dice: &mut Dice
             }
             list.into()
         }
-        Type::Owned(_) => {
+        Type::Owned(owned) => {
             let there = row.and_then(|row| row[column.name].as_array()).cloned().unwrap_or_default();
             let mut list: Vec<Value> = there.into_iter().filter(|_| dice.below(3) > 0).collect();
-            list.extend((0..dice.below(3)).map(|_| json!(address(dice))));
+            list.extend((0..dice.below(3)).map(|_| match owned.kind.name() {
+                "addresses" => json!(address(dice)),
+                _ => json!({"direction": "ingress", "ethertype": "IPv4", "protocol": "icmp"}),
+            }));
             list.into()
         }
         _ => plain(column, dice),
@@ -88,6 +91,7 @@ fn plain(column: &Column, dice: &mut Dice) -> Value {
         Type::Float => json!([0.5, 1.0, 1.5, 2.0, 4.0, 1e2][usize::try_from(n).expect("small")]),
         Type::Text | Type::Name => json!(format!("{} {n}", column.name)),
         Type::Fqdn => json!(format!("n{n}.example.com")),
+        Type::Word(_) if column.name == "address" => json!(format!("0000:3b:00.{n}")),
         Type::Word(word) if word.prefix == "sha" => json!(format!("sha256:{n:064x}")),
         Type::Word(word) => json!(format!("{}w{n}", word.prefix)),
         Type::Lines(_) if column.name == "public_key" => json!(format!("ssh-rsa AAAA n{n}")),
@@ -97,6 +101,7 @@ fn plain(column: &Column, dice: &mut Dice) -> Value {
         Type::Path => json!(format!("/var/lib/{n}")),
         Type::Choice(words) => json!(dice.pick(words)),
         Type::Time => json!(format!("20{}-12-01T0{n}:00:00Z", if column.name == "take_at" { 26 } else { 27 })),
+        Type::Ip if column.name == "ip" => json!(format!("203.0.113.{}", 1 + n)),
         Type::Ip => json!(format!("10.1.0.{}", 1 + n)),
         Type::Inet => json!(address(dice)),
         Type::Cidr => json!(format!("10.{n}.0.0/16")),

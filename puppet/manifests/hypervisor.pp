@@ -125,6 +125,7 @@ class virtapi::hypervisor (
         interfaces       => $vm['interfaces'],
         volumes          => $vm['volumes'],
         seed             => Sensitive($vm['seed'] ? { undef => 'none', default => unwrap($vm['seed']) }),
+        restarts         => $vm['restarts'],
         accelerate       => $accelerate,
         switch           => $switch,
         rbd_user         => $rbd_user,

@@ -10,4 +10,5 @@ type Virtapi::Vm = Struct[{
   interfaces              => Array[Virtapi::VmInterface],
   volumes                 => Array[Virtapi::Volume],
   Optional[seed]          => Optional[Variant[Virtapi::Seed, Sensitive[Virtapi::Seed]]],
+  Optional[restarts]      => Optional[Integer[0]],
 }]

@@ -191,6 +191,46 @@ def test_seeds(desired, defined, running, undefined, actions, restart):
     assert (found.undefined, todo, found.restart_reasons) == (undefined, actions, restart)
 
 
+XML = (
+    "<domain type='qemu'><name>vm-7</name><uuid>" + UUID + "</uuid><title>web</title>{}"
+    "<memory unit='KiB'>1048576</memory><vcpu>1</vcpu><devices/></domain>"
+)
+OTHERS = "<m:vm xmlns:m='urn:m' restarts='7'>x</m:vm>"
+NONE, OTHER = XML.format(""), XML.format("<metadata>{}</metadata>".format(OTHERS))
+NUMBER = {
+    number: XML.format("<metadata>{}<v:vm xmlns:v='urn:virtapi' restarts='{}'/></metadata>".format(OTHERS, number))
+    for number in (1, 2, 3, 4, "x")
+}
+ABOVE = XML.format("<metadata xmlns:v='urn:virtapi'>{}<v:vm restarts='2'/></metadata>".format(OTHERS))
+KEEP, ASKED = [("keep_restarts", None)], ["restart 3 is asked for"]
+RESTARTS = {
+    "the same": (3, NUMBER[3], NUMBER[3], [], [], []),
+    "more": (3, NUMBER[2], NUMBER[2], ["restarts"], [], ASKED),
+    "more, declared above": (3, ABOVE, ABOVE, ["restarts"], [], ASKED),
+    "defined, and not restarted yet": (3, NUMBER[3], NUMBER[2], [], [], ASKED),
+    "less": (3, NUMBER[3], NUMBER[4], [], KEEP, []),
+    "nothing is kept": (3, NONE, NONE, ["restarts"], KEEP, []),
+    "nothing of ours is kept": (3, OTHER, OTHER, ["restarts"], KEEP, []),
+    "what is kept is no number": (3, NUMBER["x"], NUMBER["x"], ["restarts"], KEEP, []),
+    "the first number is defined, and not yet kept in what runs": (3, NUMBER[3], NONE, [], KEEP, []),
+    "that, and one more": (3, NUMBER[2], NONE, ["restarts"], [], ASKED),
+    "nobody knows": (None, NUMBER[2], NUMBER[2], [], [], []),
+    "off": (3, NUMBER[2], None, ["restarts"], [], []),
+}
+
+
+@pytest.mark.parametrize("restarts, defined, running, undefined, actions, reasons", RESTARTS.values(), ids=RESTARTS.keys())
+def test_restarts(restarts, defined, running, undefined, actions, reasons):
+    wanted = machine(volumes=[], interfaces=[], restarts=restarts)
+    found = plan(wanted, defined, running)
+    todo = [(action.kind, action.target) for each in found.actions.values() for action in each]
+    assert (found.undefined, todo, found.restart_reasons) == (undefined, actions, reasons)
+    text = merged(wanted, defined)
+    assert ("urn:m" in text) == (defined != NONE)
+    if restarts is not None:
+        assert text.count('restarts="3"') == text.count("urn:virtapi") == 1
+
+
 FOREIGN = "<disk type='file' device='cdrom'><source file='/srv/x.iso'/><target dev='hda' bus='ide'/></disk>"
 OURS = (
     "<disk type='file' device='cdrom'>{}<target dev='hdc' bus='ide'/><readonly/><alias name='ua-seed'/>"

@@ -57,7 +57,7 @@ def vm():
             {"name": None, "bridge": "br7fffffff-ffff", "mac": "52:54:00:12:34:58", "vlans": [], "addresses": []}],
         "volumes": [on_image, volume(5, "lvm", vg="vg0", lv="vol-5"), volume(8, "raw", path="/srv/vol-8.raw"),
                     volume(6, "rbd", cluster="ceph", pool="012", image="vol-6")],
-        "seed": {"meta-data": "instance-id: yes\n", "user-data": SECRET + "".join(TRAPS)}}
+        "seed": {"meta-data": "instance-id: yes\n", "user-data": SECRET + "".join(TRAPS)}, "restarts": 2}
 
 
 def tombstones():

@@ -91,6 +91,37 @@ class PlanTest(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual([found["undefined"], found["actions"], found["restart"]], expected)
 
+    def test_restarts(self):
+        xml = f"""<domain type='qemu'><name>vm-7</name><uuid>{UUID}</uuid><title>web</title>%s<memory unit='KiB'>1048576</memory>
+            <vcpu>1</vcpu><devices/></domain>"""
+        foreign = "<m:vm xmlns:m='urn:m' restarts='7'>x</m:vm>"
+        number = "<v:vm xmlns:v='urn:virtapi' restarts='%s'/>"
+        above = "<metadata xmlns:v='urn:virtapi'>" + foreign + "<v:vm restarts='2'/></metadata>"
+        defined = {number_: xml % f"<metadata>{foreign}{number % number_}</metadata>" for number_ in (1, 2, 3, "x")}
+        none, other, declared = xml % "", xml % f"<metadata>{foreign}</metadata>", xml % above
+        keep, asked = [["keep_restarts", None]], ["restart 3 is asked for"]
+        cases = {
+            "the same": (3, defined[3], defined[3], [], [], []),
+            "more": (3, defined[2], defined[2], ["restarts"], [], asked),
+            "more, declared above": (3, declared, declared, ["restarts"], [], asked),
+            "defined, and not restarted yet": (3, defined[3], defined[2], [], [], asked),
+            "less": (3, defined[3], xml % f"<metadata>{number % 4}</metadata>", [], keep, []),
+            "nothing is kept": (3, none, none, ["restarts"], keep, []),
+            "nothing of ours is kept": (3, other, other, ["restarts"], keep, []),
+            "what is kept is no number": (3, defined["x"], defined["x"], ["restarts"], keep, []),
+            "the first number is defined, and not yet kept in what runs": (3, defined[3], none, [], keep, []),
+            "that, and one more": (3, defined[2], none, ["restarts"], [], asked),
+            "nobody knows": (None, defined[2], defined[2], [], [], []),
+            "off": (3, defined[2], None, ["restarts"], [], []),
+        }
+        found = self.plans(*((machine(volumes=[], interfaces=[], restarts=wanted), *given) for wanted, *given, _, _, _ in cases.values()))
+        for (name, (wanted, given, _, *expected)), answer in zip(cases.items(), found, strict=True):
+            with self.subTest(name):
+                self.assertEqual([answer["undefined"], answer["actions"], answer["restart"]], expected)
+                self.assertEqual("<m:vm xmlns:m='urn:m' restarts='7'>x</m:vm>" in answer["merged"], given != none)
+                if wanted is not None:
+                    self.assertEqual(len(re.findall("(?:v|virtapi):vm[^>]* restarts='3'/>", answer["merged"])), 1)
+
     def test_a_drive_of_others_stays_beside_that_of_the_seed(self):
         defined = """<domain type='qemu'><name>vm-7</name><uuid>%s</uuid><title>web</title><memory unit='KiB'>1048576</memory><vcpu>1</vcpu>
             <devices><disk type='file' device='cdrom'><source file='/srv/installer.iso'/><target dev='hda' bus='ide'/></disk>

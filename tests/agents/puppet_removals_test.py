@@ -46,7 +46,7 @@ class RemovalsTest(unittest.TestCase):
         for place in (self.storage, self.seeds):
             place.mkdir()
         self.asked, self.libvirt = self.dir / "asked", self.dir / "domains.json"
-        virsh = f"exec python3 {ROOT}/tests/agents/puppet_virsh.py {self.libvirt} \"$@\""
+        virsh = f"exec python3 {ROOT}/tests/agents/virsh_stand_in.py {self.libvirt} \"$@\""
         answers = f"""for answer in {self.dir}/answers/*; do
     [ -e "$answer" ] || exit 0
     case "$*" in

@@ -15,11 +15,14 @@ QCOW2, LVM, RAW, RBD = VM["volumes"]
 TOMBSTONES = documents.tombstones()
 GONE = {tombstone["type"]: tombstone for tombstone in TOMBSTONES["volumes"].values()}
 
+# Keys of a machine that a server may not send.
+ORDERED = ("seed", "restarts")
+
 VALID = {
     "Virtapi::Meta": [DATA["virtapi::meta"], {name: value for name, value in DATA["virtapi::meta"].items() if name != "approved"}],
     "Virtapi::Node": [DATA["virtapi::node"]],
     "Virtapi::Role": ["hypervisor", "ceph_mon", "ceph_osd"],
-    "Virtapi::Vm": [VM, {**VM, "seed": None}, {name: value for name, value in VM.items() if name != "seed"}],
+    "Virtapi::Vm": [VM, {**VM, **dict.fromkeys(ORDERED)}, {name: value for name, value in VM.items() if name not in ORDERED}],
     "Virtapi::Seed": [VM["seed"], {"meta-data": ""}],
     "Virtapi::VmInterface": VM["interfaces"],
     "Virtapi::Interface": DATA["virtapi::node"]["interfaces"],
@@ -61,7 +64,9 @@ WRONG = {
         {**RBD, "pool": None}, {**RBD, "image": ""}, {**LVM, "path": "/a"}, {**RBD, "backing": QCOW2["backing"]},
         {**QCOW2, "size_bytes": "1"}, {**QCOW2, "size_bytes": -1}, {**QCOW2, "read_iops_limit": 0}],
     "Virtapi::Seed": [None, {}, [], {"Meta": ""}, {"../a": ""}, {"a.b": ""}, {"": ""}, {"meta-data": None}, {"meta-data": {}}],
-    "Virtapi::Vm": [{**VM, "seed": value} for value in ({}, "", {"meta-data": 1}, {"a/b": ""})],
+    "Virtapi::Vm": [
+        *({**VM, "seed": value} for value in ({}, "", {"meta-data": 1}, {"a/b": ""})),
+        *({**VM, "restarts": value} for value in (-1, "1", 1.5, True))],
     "Virtapi::VmInterface": [{**VM["interfaces"][0], "bridge": "br-12345678901234"}],
     "Virtapi::Meta": [{**DATA["virtapi::meta"], "approved": value} for value in ("false", 0, None)],
     "Virtapi::Tombstones": [None, [], {**TOMBSTONES, "vms": {"vm-8": TOMBSTONES["vms"][documents.uuid(2)]}},
@@ -87,8 +92,8 @@ def mistakes(value, optional=()):
 # These may have any keys or elements.
 FREE = {"Virtapi::Meta": ("clusters",), "Virtapi::Node": ("parameters",), "Virtapi::Tombstones": ("vms", "volumes"),
         "Virtapi::Vm": ("seed",)}
-# A server that has no tombstones, or no seeds, says nothing of them.
-OPTIONAL = {"Virtapi::Meta": ("approved",), "Virtapi::Vm": ("seed",), "Virtapi::Seed": tuple(VM["seed"])}
+# A server that has none of these says nothing of them.
+OPTIONAL = {"Virtapi::Meta": ("approved",), "Virtapi::Vm": ORDERED, "Virtapi::Seed": tuple(VM["seed"])}
 
 
 class TypesTest(unittest.TestCase):

@@ -9,6 +9,7 @@ import time
 
 import salt.utils.platform
 import virtapi_command
+import virtapi_domain_metadata
 import virtapi_virsh
 from virtapi_domain_xml import PERIOD
 
@@ -106,6 +107,12 @@ def limit_disk(uuid, target, limits):
 def change_medium(uuid, target, image):
     """Change what is in a drive of a running domain: an image, or None for nothing."""
     _virsh("change-media", uuid, target, *([image, "--update"] if image else ["--eject"]), "--live")
+
+
+def keep_restarts(uuid, number):
+    """Keep in a running domain how often it was to be restarted."""
+    words = ["--uri", virtapi_domain_metadata.NAMESPACE, "--key", virtapi_domain_metadata.PREFIX]
+    _virsh("metadata", uuid, *words, "--live", "--set", "<vm restarts='{}'/>".format(number))
 
 
 def resize(uuid, target, size):

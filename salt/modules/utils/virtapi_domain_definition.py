@@ -7,6 +7,7 @@ import io
 import re
 import xml.etree.ElementTree as ElementTree
 
+import virtapi_domain_metadata
 from virtapi_domain_xml import IOTUNE, PERIOD, SEED, UUID, drive, target
 
 _OURS = re.compile("ua-({})".format(UUID))
@@ -131,6 +132,11 @@ class Definition:
         return self.root.findtext("title")
 
     @property
+    def restarts(self):
+        """Return how often it was to be restarted when this was kept; None where it is not."""
+        return virtapi_domain_metadata.restarts(self.root)
+
+    @property
     def cores(self):
         """Return how many virtual CPUs there are."""
         return int(_attribute(self.root, "vcpu", "current") or _number(self.root, "vcpu"))
@@ -216,6 +222,8 @@ def _merge_system(desired, defined):
 
     if desired.title != defined.title:
         put("title")
+    if desired.restarts is not None:
+        virtapi_domain_metadata.put(defined.root, desired.restarts)
     if desired.memory_kib != defined.memory_kib:
         put("memory")
         put("currentMemory")

@@ -22,6 +22,8 @@ class Plan:
         self.undefined = _undefined(desired, defined)
         self.actions = {}
         self.restart_reasons = []
+        # Whether somebody has asked for a restart since it was started.
+        self.restart_asked = False
         if running is None:
             return
         limited = desired.cputime_limit != running.cputime_limit
@@ -31,9 +33,17 @@ class Plan:
             "seed": _seed(desired, running) if "seed" in self.undefined else [],
             "interfaces": _interfaces(desired, running),
         }
+        if desired.restarts is not None:
+            # One that has no number yet is older than that, and only gets it.
+            kept = defined.restarts if running.restarts is None else running.restarts
+            self.restart_asked = kept is not None and kept < desired.restarts
+            if running.restarts != desired.restarts and not self.restart_asked:
+                self.actions["restarts"] = [Action("keep_restarts", desired.restarts, None)]
         self.restart_reasons = _restart_reasons(desired, running)
         if running.seed != desired.seed and not self.actions["seed"]:
             self.restart_reasons.append(SEED_KEPT)
+        if self.restart_asked:
+            self.restart_reasons.append("restart {} is asked for".format(desired.restarts))
 
     @property
     def differences(self):
@@ -51,6 +61,7 @@ def _undefined(desired, defined):
         "volumes": _equal(desired.disks, defined.disks),
         "seed": desired.seed == defined.seed,
         "interfaces": _equal(desired.interfaces, defined.interfaces),
+        "restarts": desired.restarts in (None, defined.restarts),
     }
     return [name for name, is_same in same.items() if not is_same]
 

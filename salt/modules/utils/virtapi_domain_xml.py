@@ -8,6 +8,7 @@ meet. It knows nothing of what there is already: that is ``virtapi_domain_defini
 import re
 import xml.etree.ElementTree as ElementTree
 
+import virtapi_domain_metadata
 import virtapi_seed_files
 
 # What libvirt knows a machine and its volumes by, and what the server calls a domain.
@@ -80,6 +81,8 @@ def build(uuid, machine, settings):
     line = title(machine["name"])
     if line is not None:
         _add(root, "title", text=line)
+    if machine.get("restarts") is not None:
+        virtapi_domain_metadata.put(root, machine["restarts"])
     # libvirt counts in KiB; what is more than whole ones is rounded up.
     _add(root, "memory", {"unit": "KiB"}, -(-machine["ram_bytes"] // 1024))
     _add(root, "vcpu", text=machine["cores"])

@@ -8,7 +8,7 @@ Puppet::Type.newtype(:virtapi_domain) do
   @doc = <<-DOC
     A virtual machine in libvirt. It is defined, started and stopped as `state` says. What libvirt can change while the
     machine runs is changed at once; what it cannot is defined for the next start, and a warning says that a restart is
-    needed: Puppet never restarts a machine. virtapi_removals takes it away.
+    needed: a machine is never restarted but when `restarts` has grown. virtapi_removals takes it away.
 
     The bridges and volumes that it uses are autorequired.
   DOC
@@ -145,6 +145,19 @@ Puppet::Type.newtype(:virtapi_domain) do
     end
   end
 
+  newproperty(:restarts) do
+    desc <<-DOC
+      How often somebody has asked for a restart. The domain's metadata keep it. A machine that shall run, and runs with a
+      smaller number, is shut down and started again; after `shutdown_timeout` it is switched off for that. One without a number
+      only gets it.
+    DOC
+    munge { |value| Integer(value) }
+
+    def insync?(_is)
+      provider.restarts_right?
+    end
+  end
+
   newproperty(:state) do
     desc <<-DOC
       What it shall be. `running` is started, and resumed if it was paused. `stopped` is shut down, and after
@@ -195,7 +208,7 @@ Puppet::Type.newtype(:virtapi_domain) do
     { 'name' => self[:vm_name], 'domain' => self[:domain], 'cores' => self[:cores], 'ram_bytes' => self[:ram_bytes],
       'cputime_limit' => limit == 'none' ? nil : limit, 'virt_method' => self[:virt_method],
       'interfaces' => Array(parameter(:interfaces).should), 'volumes' => Array(parameter(:volumes).should),
-      'seed' => parameter(:seed).files }
+      'seed' => parameter(:seed).files, 'restarts' => self[:restarts] }
   end
 
   def settings

@@ -1,5 +1,6 @@
 # What a domain's XML says about the things that virtapi decides, whether we built that XML or libvirt wrote it. Whatever
 # else the XML has is not looked at.
+require_relative 'domain_metadata'
 require_relative 'domain_xml'
 
 module PuppetX
@@ -72,6 +73,11 @@ module PuppetX
 
       def title
         @root.text('title')
+      end
+
+      # How often it was to be restarted when this was kept; nil where it is not.
+      def restarts
+        DomainMetadata.restarts(@root)
       end
 
       def cores

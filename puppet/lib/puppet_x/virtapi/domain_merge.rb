@@ -37,6 +37,7 @@ module PuppetX
 
       def system
         put('title', @desired.title == @defined.title)
+        DomainMetadata.put(@defined.root, @desired.restarts) if @desired.restarts
         unless @desired.memory_kib == @defined.memory_kib
           put('memory', false)
           put('currentMemory', false)

@@ -26,17 +26,24 @@ module PuppetX
           cputime_limit: @desired.cputime_limit == @defined.cputime_limit,
           virt_method: @desired.type == @defined.type,
           volumes: equal?(@desired.disks, @defined.disks), seed: @desired.seed == @defined.seed,
-          interfaces: equal?(@desired.interfaces, @defined.interfaces)
+          interfaces: equal?(@desired.interfaces, @defined.interfaces),
+          restarts: @desired.restarts.nil? || @desired.restarts == @defined.restarts
         }.reject { |_, same| same }.keys
       end
 
       # What to do to the running VM, by property.
       def actions
-        @actions ||= @running ? { cputime_limit: cpu, volumes: volumes, seed: seed, interfaces: interfaces } : {}
+        @actions ||= @running ? { cputime_limit: cpu, volumes: volumes, seed: seed, interfaces: interfaces, restarts: restarts } : {}
       end
 
       def insync?(property)
         !undefined.include?(property) && actions.fetch(property, []).empty?
+      end
+
+      # Whether somebody has asked for a restart since it was started. One that has no number yet is older than that.
+      def restart_asked?
+        kept = @running && (@running.restarts || @defined.restarts)
+        !kept.nil? && !@desired.restarts.nil? && kept < @desired.restarts
       end
 
       # What only a restart can bring to the running VM.
@@ -50,6 +57,7 @@ module PuppetX
           reasons << "#{@running.memory_kib} KiB of memory become #{@desired.memory_kib}"
         end
         reasons << SEED_KEPT unless @running.seed == @desired.seed || !seed.empty?
+        reasons << "restart #{@desired.restarts} is asked for" if restart_asked?
         reasons + device_reasons
       end
 
@@ -92,6 +100,13 @@ module PuppetX
         return [] if drive.nil? || drive.source == @desired.seed || !undefined.include?(:seed)
 
         [Action.new(:change_seed, @desired.seed, drive.target)]
+      end
+
+      # To keep it is not to restart it.
+      def restarts
+        return [] if @desired.restarts.nil? || @desired.restarts == @running.restarts || restart_asked?
+
+        [Action.new(:keep_restarts, @desired.restarts)]
       end
 
       def interfaces

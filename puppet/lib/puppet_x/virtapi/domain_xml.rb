@@ -2,6 +2,7 @@
 # tests/golden the examples, which every tool that converges a hypervisor must meet.
 #
 # It knows nothing of what there is already: that is DomainMerge's.
+require_relative 'domain_metadata'
 require_relative 'element'
 require_relative 'seed'
 
@@ -100,6 +101,7 @@ module PuppetX
         title = DomainXml.title(@machine['name'])
         [Element.new('name', {}, @machine['domain']), Element.new('uuid', {}, @uuid),
          (Element.new('title', {}, title) if title),
+         (DomainMetadata.build(@machine['restarts']) if @machine['restarts']),
          # libvirt counts in KiB; what is more than whole ones is rounded up.
          Element.new('memory', { 'unit' => 'KiB' }, ((@machine['ram_bytes'] + 1023) / 1024).to_s)]
       end

@@ -1,8 +1,10 @@
 """A stand-in for virsh. The domains are in a file: by UUID their name, state, whether they start by themselves, the sources of
-their disks, and what they refuse."""
+their disks, and what they refuse; or, where they are defined by XML, that and what runs of it."""
 import json
 import pathlib
+import re
 import sys
+import xml.etree.ElementTree
 
 
 class Refused(Exception):
@@ -11,7 +13,7 @@ class Refused(Exception):
 
 def one(domains, command, *words):
     flags = [word for word in words if word.startswith("--")]
-    (uuid,) = set(words) - set(flags)
+    uuid, *rest = (word for word in words if word not in flags)
     domain = domains[uuid]
     if command in domain.get("refuses", ()):
         raise Refused(f"error: {command} of {domain['name']} is refused")
@@ -19,6 +21,8 @@ def one(domains, command, *words):
         return domain["name"] + "\n"
     if command == "domstate":
         return domain["state"] + "\n"
+    if command == "dumpxml" and "defined" in domain:
+        return domain["defined" if "--inactive" in flags or domain["state"].startswith("shut off") else "running"]
     if command == "dumpxml":
         disks = "".join(f"<disk type='file' device='{kind}'><source file='{file}'/></disk>" for kind, file in domain.get("disks", ()))
         return f"<domain><name>{domain['name']}</name><uuid>{uuid}</uuid><devices>{disks}</devices></domain>"
@@ -28,6 +32,13 @@ def one(domains, command, *words):
         domain["state"] = domain["state"] if command in domain.get("deaf", ()) else "shut off (shutdown)"
     elif command == "resume":
         domain["state"] = "running (unpaused)"
+    elif command == "start":
+        domain.update(state="running (booted)", running=domain["defined"])
+    elif command == "metadata":
+        # Of one that has no other; `--set` is the last of them.
+        assert rest[:-1] == ["urn:virtapi", "virtapi"] and "--live" in flags, words
+        kept = f"<metadata xmlns:virtapi='urn:virtapi'>{rest[-1].replace('<vm ', '<virtapi:vm ')}</metadata>"
+        domain["running"] = re.sub("<metadata.*</metadata>", "", domain["running"], flags=re.DOTALL).replace("</name>", "</name>" + kept)
     elif command == "undefine":
         del domains[uuid]
     else:
@@ -35,9 +46,19 @@ def one(domains, command, *words):
     return ""
 
 
+def define(domains, path):
+    text = pathlib.Path(path).read_text(encoding="utf-8")
+    root = xml.etree.ElementTree.fromstring(text)
+    new = {"name": root.findtext("name"), "state": "shut off (unknown)", "autostart": False}
+    domains.setdefault(root.findtext("uuid"), new)["defined"] = text
+    return ""
+
+
 def answer(domains, words):
     if words[0] == "echo":
         return " ".join(words[1:]) + "\n"
+    if words[0] == "define":
+        return define(domains, words[1])
     if words[0] != "list":
         return one(domains, *words)
     return "".join(f"{uuid}\n" for uuid, domain in domains.items()
@@ -49,10 +70,10 @@ def main(place, words):
     # Quiet, and for which libvirt.
     assert words[:2] == ["-q", "-c"], words
     domains = json.loads(place.read_text(encoding="utf-8"))
-    commands = words[3].split("; ") if len(words) == 4 else [" ".join(words[3:])]
+    commands = [command.split() for command in words[3].split("; ")] if len(words) == 4 else [words[3:]]
     try:
         for command in commands:
-            sys.stdout.write(answer(domains, command.split()))
+            sys.stdout.write(answer(domains, command))
     except Refused as error:
         sys.exit(str(error))
     finally:

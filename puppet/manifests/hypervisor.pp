@@ -126,6 +126,7 @@ class virtapi::hypervisor (
         volumes          => $vm['volumes'],
         seed             => Sensitive($vm['seed'] ? { undef => 'none', default => unwrap($vm['seed']) }),
         restarts         => $vm['restarts'],
+        security_rules   => $vm['security_rules'] ? { undef => 'none', default => $vm['security_rules'] },
         accelerate       => $accelerate,
         switch           => $switch,
         rbd_user         => $rbd_user,

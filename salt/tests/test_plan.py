@@ -67,6 +67,7 @@ CASES = {
     "another order": ({"volumes": [volume(2), volume(1)]}, [], [], []),
     "less": ({"volumes": [volume(2)]}, ["volumes"], [("detach_disk", "vda")], []),
     "interface more": ({"interfaces": [interface(2), interface(1)]}, ["interfaces"], [("attach_interface", None)], []),
+    "a filter": ({"security_rules": []}, ["security_rules"], [("filter_interface", "virtapi-" + UUID)], []),
     "interface less": ({"interfaces": []}, ["interfaces"], [("detach_interface", None)], []),
 }
 

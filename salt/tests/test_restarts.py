@@ -1,78 +1,8 @@
 """How often a machine is restarted, as Salt's own loader loads the modules; with a stand-in for virsh."""
 
-import os
-import sys
-
-import pytest
-import virtapi_command
-import virtapi_seed_files
-from salt.exceptions import CommandExecutionError
-from test_plan import interface, machine
+from libvirt_stub import FIRST, apply, converge, libvirt
 from test_states import states, uuid
 
-sys.path.append(os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, "tests", "agents"))
-import virsh_stand_in
-
-LOOKS = ("list", "echo", "dumpxml", "domstate")
-
-
-class Libvirt:
-    """The domains of one hypervisor, and the commands that change something."""
-
-    def __init__(self):
-        self.domains = {}
-        self.commands = []
-
-    def run(self, functions, *words, secret=False):
-        assert words[:4] == ("virsh", "-q", "-c", "qemu:///system"), words
-        words = [str(word) for word in words[4:]]
-        commands = [command.split() for command in words[0].split("; ")] if len(words) == 1 else [words]
-        if words[0].split()[0] not in LOOKS:
-            self.commands.append(" ".join([words[0]] + [word for word in words if word in ("--live", "--disable")]))
-        try:
-            return "".join(virsh_stand_in.answer(self.domains, command) for command in commands)
-        except virsh_stand_in.Refused as error:
-            raise CommandExecutionError(str(error))
-
-
-@pytest.fixture
-def libvirt(monkeypatch, tmp_path):
-    libvirt = Libvirt()
-    monkeypatch.setattr(virtapi_command, "run", libvirt.run)
-    monkeypatch.setattr(virtapi_seed_files, "DIRECTORY", str(tmp_path / "seeds"))
-    return libvirt
-
-
-@pytest.fixture
-def apply(libvirt, states):
-    """Converge one machine: what Salt says, and the commands."""
-
-    def call(test=False, **other):
-        libvirt.commands.clear()
-        run = states(test=test)
-        run["virtapi_domain.mod_init"]({})
-        wanted = machine(**dict({"state": "running", "volumes": [], "interfaces": [interface(1)]}, **other))
-        result = run["virtapi_domain.present"](uuid(1), wanted, accelerate=False, shutdown_timeout=1)
-        return result, list(libvirt.commands)
-
-    return call
-
-
-@pytest.fixture
-def converge(apply):
-    """A run that gives these commands, and one that gives none and changes nothing."""
-
-    def call(commands, **other):
-        result, asked = apply(**other)
-        assert (result["result"], asked) == (True, commands), result
-        again, asked = apply(**other)
-        assert (again["result"], again["changes"], asked) == (True, {}, []), again
-        return result
-
-    return call
-
-
-FIRST = ["define", "autostart", "start"]
 RESTART = ["define", "shutdown", "start"]
 
 

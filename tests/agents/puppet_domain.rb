@@ -1,10 +1,15 @@
-# Runs of Puppet over one machine, on a hypervisor whose programs are those in PATH: each line of stdin has the parameters of
-# virtapi_domain as JSON, and is answered by a line with the messages of the run and what changed.
+# Runs of Puppet over one machine, on a hypervisor whose programs are those in PATH, and which tells of its bridges in the directory
+# that is given: each line of stdin has the parameters of virtapi_domain as JSON, and is answered by a line with the messages of the
+# run and what changed.
 require 'json'
 require 'puppet'
 require 'tmpdir'
 $LOAD_PATH.unshift(File.expand_path('../../puppet/lib', __dir__))
+require 'puppet_x/virtapi/network_filter'
 
+# Not this machine's own.
+PuppetX::Virtapi::NetworkFilter.send(:remove_const, :BRIDGES)
+PuppetX::Virtapi::NetworkFilter.const_set(:BRIDGES, ARGV[0])
 Puppet.initialize_settings(['--confdir', '/nonexistent', '--vardir', Dir.mktmpdir, '--color', 'false'])
 messages = []
 Puppet::Util::Log.newdestination(Puppet::Test::LogCollector.new(messages))

@@ -62,6 +62,10 @@ class PlanTest(unittest.TestCase):
             "another order": ({"volumes": [volume(2), volume(1)]}, [], [], []),
             "less": ({"volumes": [volume(2)]}, ["volumes"], [["detach_disk", "vda"]], []),
             "interface more": ({"interfaces": [interface(2), interface(1)]}, ["interfaces"], [["attach_interface", None]], []),
+            "a filter": ({"security_rules": []}, ["security_rules"], [["filter_interface", f"virtapi-{UUID}"]], []),
+            "a filter, and an interface more": (
+                {"security_rules": [], "interfaces": [interface(1), interface(2)]}, ["interfaces", "security_rules"],
+                [["attach_interface", None], ["filter_interface", f"virtapi-{UUID}"]], []),
             "interface less": ({"interfaces": []}, ["interfaces"], [["detach_interface", None]], []),
         }
         changed = [machine(**change) for change, *_ in cases.values()]

@@ -16,7 +16,7 @@ TOMBSTONES = documents.tombstones()
 GONE = {tombstone["type"]: tombstone for tombstone in TOMBSTONES["volumes"].values()}
 
 # Keys of a machine that a server may not send.
-ORDERED = ("seed", "restarts")
+ORDERED = ("seed", "restarts", "security_rules")
 
 VALID = {
     "Virtapi::Meta": [DATA["virtapi::meta"], {name: value for name, value in DATA["virtapi::meta"].items() if name != "approved"}],
@@ -24,6 +24,7 @@ VALID = {
     "Virtapi::Role": ["hypervisor", "ceph_mon", "ceph_osd"],
     "Virtapi::Vm": [VM, {**VM, **dict.fromkeys(ORDERED)}, {name: value for name, value in VM.items() if name not in ORDERED}],
     "Virtapi::Seed": [VM["seed"], {"meta-data": ""}],
+    "Virtapi::SecurityRule": [*VM["security_rules"], {**VM["security_rules"][0], "protocol": "sctp", "port_range_min": None}],
     "Virtapi::VmInterface": VM["interfaces"],
     "Virtapi::Interface": DATA["virtapi::node"]["interfaces"],
     "Virtapi::Volume": [QCOW2, LVM, RAW, RBD, {**RAW, "type": "zfs"}],
@@ -66,7 +67,11 @@ WRONG = {
     "Virtapi::Seed": [None, {}, [], {"Meta": ""}, {"../a": ""}, {"a.b": ""}, {"": ""}, {"meta-data": None}, {"meta-data": {}}],
     "Virtapi::Vm": [
         *({**VM, "seed": value} for value in ({}, "", {"meta-data": 1}, {"a/b": ""})),
+        *({**VM, "security_rules": value} for value in ({}, [None], "none")),
         *({**VM, "restarts": value} for value in (-1, "1", 1.5, True))],
+    "Virtapi::SecurityRule": [{**VM["security_rules"][0], **wrong} for wrong in (
+        {"direction": "in"}, {"ethertype": "ipv4"}, {"protocol": ""}, {"port_range_min": "22"}, {"port_range_max": 65536}, {"port_range_min": -1},
+        {"remote_ip_prefix": "10.0.0.0"}, {"remote_ip_prefix": ""})],
     "Virtapi::VmInterface": [{**VM["interfaces"][0], "bridge": "br-12345678901234"}],
     "Virtapi::Meta": [{**DATA["virtapi::meta"], "approved": value} for value in ("false", 0, None)],
     "Virtapi::Tombstones": [None, [], {**TOMBSTONES, "vms": {"vm-8": TOMBSTONES["vms"][documents.uuid(2)]}},

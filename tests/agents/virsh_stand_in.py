@@ -1,10 +1,13 @@
 """A stand-in for virsh. The domains are in a file: by UUID their name, state, whether they start by themselves, the sources of
-their disks, and what they refuse; or, where they are defined by XML, that and what runs of it."""
+their disks, and what they refuse; or, where they are defined by XML, that and what runs of it. Packet filters are in another file
+beside it, as XML by name."""
 import json
 import pathlib
 import re
 import sys
 import xml.etree.ElementTree
+
+xml.etree.ElementTree.register_namespace("virtapi", "urn:virtapi")
 
 
 class Refused(Exception):
@@ -39,6 +42,8 @@ def one(domains, command, *words):
         assert rest[:-1] == ["urn:virtapi", "virtapi"] and "--live" in flags, words
         kept = f"<metadata xmlns:virtapi='urn:virtapi'>{rest[-1].replace('<vm ', '<virtapi:vm ')}</metadata>"
         domain["running"] = re.sub("<metadata.*</metadata>", "", domain["running"], flags=re.DOTALL).replace("</name>", "</name>" + kept)
+    elif command == "update-device":
+        update(domain, pathlib.Path(rest[0]).read_text(encoding="utf-8"))
     elif command == "undefine":
         del domains[uuid]
     else:
@@ -54,9 +59,39 @@ def define(domains, path):
     return ""
 
 
-def answer(domains, words):
+def update(domain, text):
+    """An interface of what runs, by its address."""
+    running = xml.etree.ElementTree.fromstring(domain["running"])
+    new = xml.etree.ElementTree.fromstring(text)
+    devices = running.find("devices")
+    (old,) = (each for each in devices.findall("interface") if each.find("mac").get("address") == new.find("mac").get("address"))
+    devices[list(devices).index(old)] = new
+    domain["running"] = xml.etree.ElementTree.tostring(running, encoding="unicode")
+
+
+def of_filters(filters, domains, command, *words):
+    if filters is None:
+        raise Refused("error: this function is not supported by the connection driver")
+    if command == "nwfilter-list":
+        return "".join(f" {number}   {name}\n" for number, name in enumerate(filters))
+    if command == "nwfilter-dumpxml":
+        return filters[words[0]]
+    if command == "nwfilter-define":
+        text = pathlib.Path(words[0]).read_text(encoding="utf-8")
+        filters[xml.etree.ElementTree.fromstring(text).get("name")] = text
+        return ""
+    assert command == "nwfilter-undefine", command
+    if any(words[0] in domain.get("running", "") for domain in domains.values() if not domain["state"].startswith("shut off")):
+        raise Refused("error: Requested operation is not valid: nwfilter is in use")
+    del filters[words[0]]
+    return ""
+
+
+def answer(domains, words, filters=None):
     if words[0] == "echo":
         return " ".join(words[1:]) + "\n"
+    if words[0].startswith("nwfilter-"):
+        return of_filters(filters, domains, *words)
     if words[0] == "define":
         return define(domains, words[1])
     if words[0] != "list":
@@ -70,14 +105,18 @@ def main(place, words):
     # Quiet, and for which libvirt.
     assert words[:2] == ["-q", "-c"], words
     domains = json.loads(place.read_text(encoding="utf-8"))
+    others = place.with_name("filters.json")
+    filters = json.loads(others.read_text(encoding="utf-8")) if others.exists() else None
     commands = [command.split() for command in words[3].split("; ")] if len(words) == 4 else [words[3:]]
     try:
         for command in commands:
-            sys.stdout.write(answer(domains, command))
+            sys.stdout.write(answer(domains, command, filters))
     except Refused as error:
         sys.exit(str(error))
     finally:
         place.write_text(json.dumps(domains), encoding="utf-8")
+        if filters is not None:
+            others.write_text(json.dumps(filters), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import re
 
 import virtapi_domain_definition
 import virtapi_domain_xml
+import virtapi_network_filter
 import virtapi_seed_files
 from salt.exceptions import CommandExecutionError
 from virtapi_domain_plan import Plan
@@ -42,7 +43,8 @@ def present(name, vm, accelerate=True, switch="linux", rbd_user="libvirt", clust
     accelerate
         Whether KVM may be used. Without it a machine whose method is KVM is emulated.
     switch
-        What the bridges are: ``linux`` or ``openvswitch``.
+        What the bridges are: ``linux`` or ``openvswitch``. Where they cannot be filtered as the machine's ``security_rules`` say,
+        a warning says ``unfiltered``.
     rbd_user
         The Ceph user of volumes in a pool. libvirt's secret for it has the cluster's fsid as its UUID.
     clusters
@@ -90,6 +92,8 @@ class _Machine:
         self.state = found["state"] if found else "stopped"
         self.plan = None
         self.live = LiveDomain(uuid, vm["domain"], _libvirt, self.warn)
+        self.filter = self.make_filter()
+        self.filter_name = virtapi_domain_xml.filter_name(uuid, vm, settings)
         images = __salt__["virtapi_seed.images"](uuid)
         self.seed_missing = self.desired.seed is not None and self.desired.seed not in images
         # libvirt has written the memory of one that is saved to a file, and with it the image that it had.
@@ -105,6 +109,19 @@ class _Machine:
         self.running = virtapi_domain_definition.read(found["running"]) if found["running"] else None
         self.plan = Plan(self.desired, self.defined, self.running)
 
+    def make_filter(self):
+        """Return its packet filter; a rule that cannot be carried out is an error, before anything is touched."""
+        rules = self.vm.get("security_rules")
+        if rules is None:
+            return None
+        reason = virtapi_network_filter.unfiltered(self.settings["switch"])
+        if reason:
+            self.warn("unfiltered: " + reason)
+        try:
+            return virtapi_network_filter.build(self.uuid, rules)
+        except CommandExecutionError as error:
+            raise CommandExecutionError("{}: {}".format(self.vm["domain"], error))
+
     def differences(self):
         """Return what has to change, with what it is and what it shall be, and warn of what a restart has to bring."""
         changes = {}
@@ -117,6 +134,11 @@ class _Machine:
                 changes["seed"] = {"old": old, "new": _short(self.desired, "seed")}
         else:
             changes["domain"] = {"old": "not defined" if self.found else "absent", "new": "present"}
+        if self.filter_missing:
+            old = "filtered otherwise" if self.filter_name in _libvirt("filters") else "none"
+            changes["security_rules"] = {"old": old, "new": _rules(self.vm)}
+        elif "security_rules" in changes:
+            changes["security_rules"]["new"] = _rules(self.vm) if self.filter_name else "none"
         if self.to_be_restarted:
             changes["restarts"] = {"old": _kept(self.running, self.defined), "new": self.desired.restarts}
         state = self.vm["state"]
@@ -139,12 +161,28 @@ class _Machine:
         """Return whether that is asked for: only of one that shall run, which that starts again where this is interrupted."""
         return bool(self.plan) and self.plan.restart_asked and self.vm["state"] == "running"
 
+    @property
+    def filter_missing(self):
+        """Return whether it shall have a packet filter, and libvirt has another or none."""
+        if not self.filter_name:
+            return False
+        return not virtapi_network_filter.same(_libvirt("filters").get(self.filter_name), self.filter)
+
+    @property
+    def filter_left(self):
+        """Return whether it had a packet filter and shall have none."""
+        had = self.plan and (self.defined.filtered or (self.running and self.running.filtered))
+        return bool(had) and not self.filter_name and virtapi_network_filter.name_of(self.uuid) in _libvirt("filters")
+
     def converge(self, changes, shutdown_timeout):
         """Do it, and note what is done, whatever fails afterwards."""
         done = self.ret["changes"]
         # Before anything is done: where it fails, what runs is left as it is.
         if self.seed_missing:
             __salt__["virtapi_seed.build"](self.uuid, self.vm["seed"])
+        if self.filter_missing:
+            _libvirt("define_filter", virtapi_domain_xml.to_text(self.filter))
+            done["security_rules"] = changes["security_rules"]
         if not self.plan:
             _libvirt("define", virtapi_domain_xml.to_text(self.desired.root))
             done["domain"] = changes["domain"]
@@ -163,6 +201,9 @@ class _Machine:
                 self.start()
             done["state"] = changes["state"]
         self.clear_images()
+        if self.filter_left:
+            # Nobody may use it any more.
+            _libvirt("undefine_filter", virtapi_network_filter.name_of(self.uuid))
         if "seed" in changes:
             done["seed"] = changes["seed"]
 
@@ -245,6 +286,11 @@ def _seed(uuid, vm):
     return found
 
 
+def _rules(vm):
+    """Return its rules as a report shows them."""
+    return [" ".join(str(value) for value in rule.values() if value is not None) for rule in vm["security_rules"]]
+
+
 def _kept(running, defined):
     """Return the number of restarts with which it was last started."""
     return defined.restarts if running.restarts is None else running.restarts
@@ -260,6 +306,8 @@ def _short(definition, field):
         return virtapi_seed_files.digest_of(definition.seed) if definition.seed else "none"
     if field == "ram_bytes":
         return definition.memory_kib * 1024
+    if field == "security_rules":
+        return "filtered" if definition.filtered else "none"
     if field == "restarts" and definition.restarts is None:
         return "none"
     return getattr(definition, {"name": "title", "virt_method": "type"}.get(field, field))

@@ -8,6 +8,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import virtapi_domain_metadata
+import virtapi_network_filter
 from virtapi_domain_xml import IOTUNE, PERIOD, SEED, UUID, drive, target
 
 _OURS = re.compile("ua-({})".format(UUID))
@@ -72,6 +73,7 @@ class Interface:
         self.switch = "openvswitch" if _attribute(element, "virtualport", "type") == "openvswitch" else "linux"
         self.cut = _attribute(element, "link", "state") == "down"
         self.ours = (_attribute(element, "alias", "name") or "").startswith("ua-br")
+        self.filter = _attribute(element, "filterref", "filter")
 
     @property
     def fixed(self):
@@ -81,6 +83,15 @@ class Interface:
     def same(self, other):
         """Return whether both are the same interface."""
         return self.mac == other.mac
+
+    @property
+    def filtered(self):
+        """Return whether its packet filter is one of virtapi's."""
+        return (self.filter or "").startswith(virtapi_network_filter.PREFIX)
+
+    def filtered_like(self, other):
+        """Return whether the other has this one's filter; one of others stays where virtapi has none."""
+        return self.filter == other.filter if self.filter else not other.filtered
 
     def like(self, other):
         """Return whether both say the same of it."""
@@ -115,6 +126,11 @@ class Definition:
     def seed(self):
         """Return the image of its seed; None without one."""
         return self.drive.source if self.drive else None
+
+    @property
+    def filtered(self):
+        """Return whether virtapi's packet filter is at one of its interfaces."""
+        return any(each.filtered for each in self.interfaces)
 
     @property
     def name(self):
@@ -211,9 +227,16 @@ def merge(desired, defined):
         if other:
             for tag in ("source", "virtualport", "target", "alias"):
                 _put(other.element, tag, interface.element.find(tag))
+            if not interface.filtered_like(other):
+                put_filter(other, interface.filter)
         else:
             devices.append(interface.element)
     return defined.root
+
+
+def put_filter(interface, name):
+    """Give an interface this packet filter, or None."""
+    _put(interface.element, "filterref", ElementTree.Element("filterref", {"filter": name}) if name else None)
 
 
 def _merge_system(desired, defined):

@@ -32,6 +32,7 @@ class Plan:
             "volumes": _volumes(desired, defined, running),
             "seed": _seed(desired, running) if "seed" in self.undefined else [],
             "interfaces": _interfaces(desired, running),
+            "security_rules": _filters(desired, running),
         }
         if desired.restarts is not None:
             # One that has no number yet is older than that, and only gets it.
@@ -61,6 +62,7 @@ def _undefined(desired, defined):
         "volumes": _equal(desired.disks, defined.disks),
         "seed": desired.seed == defined.seed,
         "interfaces": _equal(desired.interfaces, defined.interfaces),
+        "security_rules": not _filters(desired, defined),
         "restarts": desired.restarts in (None, defined.restarts),
     }
     return [name for name, is_same in same.items() if not is_same]
@@ -100,6 +102,12 @@ def _interfaces(desired, running):
     return [Action("detach_interface", each, None) for each in left] + [
         Action("attach_interface", each, None) for each in more
     ]
+
+
+def _filters(desired, present):
+    """Return each interface that is there with the filter that it shall have."""
+    pairs = _pairs(desired.interfaces, present.interfaces)
+    return [Action("filter_interface", other, one.filter) for one, other in pairs if other and not one.filtered_like(other)]
 
 
 def _restart_reasons(desired, running):

@@ -9,6 +9,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import virtapi_domain_metadata
+import virtapi_network_filter
 import virtapi_seed_files
 
 # What libvirt knows a machine and its volumes by, and what the server calls a domain.
@@ -106,13 +107,19 @@ def build(uuid, machine, settings):
     if machine.get("seed"):
         devices.append(_seed(virtapi_seed_files.path(uuid, machine["seed"])))
     for interface in machine["interfaces"]:
-        devices.append(_interface(interface, settings))
+        devices.append(_interface(interface, settings, filter_name(uuid, machine, settings)))
     _add(devices, "serial", {"type": "pty"})
     channel = _add(devices, "channel", {"type": "unix"})
     _add(channel, "target", {"type": "virtio", "name": "org.qemu.guest_agent.0"})
     random = _add(devices, "rng", {"model": "virtio"})
     _add(random, "backend", {"model": "random"}, "/dev/urandom")
     return root
+
+
+def filter_name(uuid, machine, settings):
+    """Return the packet filter that its interfaces refer to; None where nothing is filtered."""
+    filtered = machine.get("security_rules") is not None and settings.get("switch") != "openvswitch"
+    return virtapi_network_filter.name_of(uuid) if filtered else None
 
 
 def to_text(element):
@@ -179,7 +186,7 @@ def _seed(image):
     return disk
 
 
-def _interface(interface, settings):
+def _interface(interface, settings, filtered_by):
     bridge = interface["bridge"]
     element = _element("interface", {"type": "bridge"})
     _add(element, "mac", {"address": interface["mac"]})
@@ -188,5 +195,7 @@ def _interface(interface, settings):
         _add(element, "virtualport", {"type": "openvswitch"})
     _add(element, "target", {"dev": tap(bridge)})
     _add(element, "model", {"type": "virtio"})
+    if filtered_by:
+        _add(element, "filterref", {"filter": filtered_by})
     _add(element, "alias", {"name": "ua-" + bridge})
     return element

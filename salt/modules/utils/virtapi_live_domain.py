@@ -66,5 +66,10 @@ class LiveDomain:
         if virtapi_domain_definition.counterpart(action.device, self.definition().interfaces):
             self.warn("interface {} is cut off, and the guest has not let go of it".format(action.device.mac))
 
+    def filter_interface(self, action):
+        """All else as it runs: libvirt changes nothing but the filter then."""
+        virtapi_domain_definition.put_filter(action.device, action.target)
+        self.libvirt("update", self.uuid, virtapi_domain_xml.to_text(action.device.element))
+
     def keep_restarts(self, action):
         self.libvirt("keep_restarts", self.uuid, action.device)

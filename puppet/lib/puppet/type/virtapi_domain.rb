@@ -2,6 +2,7 @@
 require 'puppet/parameter/boolean'
 require_relative '../../puppet_x/virtapi/domain_xml'
 require_relative '../../puppet_x/virtapi/evaluated'
+require_relative '../../puppet_x/virtapi/network_filter'
 require_relative '../../puppet_x/virtapi/seed'
 
 Puppet::Type.newtype(:virtapi_domain) do
@@ -145,6 +146,23 @@ Puppet::Type.newtype(:virtapi_domain) do
     end
   end
 
+  newproperty(:security_rules, array_matching: :all) do
+    desc <<-DOC
+      What may come in and go out by its interfaces, as the document has it, or none: nothing is filtered. Where its bridges
+      cannot be filtered a warning says `unfiltered`.
+    DOC
+    defaultto 'none'
+    validate { |value| raise ArgumentError, 'security_rules must be rules, or none' unless value.is_a?(Hash) || value == 'none' }
+
+    def insync?(_is)
+      provider.security_rules_right?
+    end
+
+    def should_to_s(value)
+      value.is_a?(Array) ? "[#{value.map { |rule| rule.is_a?(Hash) ? rule.values.compact.join(' ') : rule }.join(', ')}]" : value.to_s
+    end
+  end
+
   newproperty(:restarts) do
     desc <<-DOC
       How often somebody has asked for a restart. The domain's metadata keep it. A machine that shall run, and runs with a
@@ -197,18 +215,34 @@ Puppet::Type.newtype(:virtapi_domain) do
 
   def refuse
     virt_method = self[:virt_method]
+    refuse_rules if machine['security_rules']
     return if virt_method.nil? || PuppetX::Virtapi::DomainXml::TYPES.key?(virt_method)
 
     raise Puppet::Error, "#{self[:domain]}: virt_method #{virt_method} is none that this module manages"
   end
 
+  # Puppet comes here in each run, whatever it finds then.
+  def retrieve
+    reason = PuppetX::Virtapi::NetworkFilter.unfiltered(self[:switch].to_s) if machine['security_rules']
+    warning("#{self[:domain]}: unfiltered: #{reason}") if reason
+    super
+  end
+
+  def refuse_rules
+    PuppetX::Virtapi::NetworkFilter.new(self[:uuid], machine['security_rules']).build
+  rescue PuppetX::Virtapi::NetworkFilter::Refused => error
+    raise Puppet::Error, "#{self[:domain]}: #{error.message}"
+  end
+
   # The machine in the form of the document.
   def machine
     limit = self[:cputime_limit]
+    rules = parameter(:security_rules).should
     { 'name' => self[:vm_name], 'domain' => self[:domain], 'cores' => self[:cores], 'ram_bytes' => self[:ram_bytes],
       'cputime_limit' => limit == 'none' ? nil : limit, 'virt_method' => self[:virt_method],
       'interfaces' => Array(parameter(:interfaces).should), 'volumes' => Array(parameter(:volumes).should),
-      'seed' => parameter(:seed).files, 'restarts' => self[:restarts] }
+      'seed' => parameter(:seed).files, 'restarts' => self[:restarts],
+      'security_rules' => rules == ['none'] ? nil : rules }
   end
 
   def settings

@@ -35,7 +35,7 @@ module PuppetX
       Drive = Struct.new(:target, :source, :element)
 
       # One network interface; `cut` when its link is down.
-      Interface = Struct.new(:alias_name, :mac, :bridge, :switch, :cut, :element) do
+      Interface = Struct.new(:alias_name, :mac, :bridge, :switch, :cut, :filter, :element) do
         def fixed
           [bridge, switch]
         end
@@ -46,6 +46,16 @@ module PuppetX
 
         def same?(other)
           mac == other.mac
+        end
+
+        # Whether its packet filter is one of virtapi's.
+        def filtered?
+          filter.to_s.start_with?(NetworkFilter::PREFIX)
+        end
+
+        # A filter of others stays where virtapi has none.
+        def filtered_like?(other)
+          filter ? filter == other.filter : !other.filtered?
         end
 
         def like?(other)
@@ -126,8 +136,13 @@ module PuppetX
           switch = interface.attribute('virtualport', 'type') == 'openvswitch' ? 'openvswitch' : 'linux'
           Interface.new(interface.attribute('alias', 'name'), interface.attribute('mac', 'address'),
                         interface.attribute('source', 'bridge'), switch,
-                        interface.attribute('link', 'state') == 'down', interface)
+                        interface.attribute('link', 'state') == 'down', interface.attribute('filterref', 'filter'), interface)
         end
+      end
+
+      # Whether virtapi's filter is at one of its interfaces.
+      def filtered?
+        interfaces.any?(&:filtered?)
       end
 
       # Everything that its disks are or depend on, whatever the kind of disk.

@@ -27,13 +27,16 @@ module PuppetX
           virt_method: @desired.type == @defined.type,
           volumes: equal?(@desired.disks, @defined.disks), seed: @desired.seed == @defined.seed,
           interfaces: equal?(@desired.interfaces, @defined.interfaces),
+          security_rules: pairs(@desired.interfaces, @defined.interfaces).all? { |one, other| other.nil? || one.filtered_like?(other) },
           restarts: @desired.restarts.nil? || @desired.restarts == @defined.restarts
         }.reject { |_, same| same }.keys
       end
 
       # What to do to the running VM, by property.
       def actions
-        @actions ||= @running ? { cputime_limit: cpu, volumes: volumes, seed: seed, interfaces: interfaces, restarts: restarts } : {}
+        return {} unless @running
+
+        @actions ||= { cputime_limit: cpu, volumes: volumes, seed: seed, interfaces: interfaces, security_rules: filters, restarts: restarts }
       end
 
       def insync?(property)
@@ -114,6 +117,12 @@ module PuppetX
                                                       .map { |interface| Action.new(:detach_interface, interface) } +
           pairs(@desired.interfaces, @running.interfaces)
           .select { |_, other| other.nil? }.map { |interface, _| Action.new(:attach_interface, interface) }
+      end
+
+      # The running interface, with the filter that it shall have.
+      def filters
+        pairs(@desired.interfaces, @running.interfaces).reject { |one, other| other.nil? || one.filtered_like?(other) }
+                                                       .map { |one, other| Action.new(:filter_interface, other, one.filter) }
       end
 
       def device_reasons

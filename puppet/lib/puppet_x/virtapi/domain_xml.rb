@@ -4,6 +4,7 @@
 # It knows nothing of what there is already: that is DomainMerge's.
 require_relative 'domain_metadata'
 require_relative 'element'
+require_relative 'network_filter'
 require_relative 'seed'
 
 module PuppetX
@@ -77,7 +78,9 @@ module PuppetX
                     Element.new('mac', { 'address' => interface['mac'] }),
                     Element.new('source', { 'bridge' => bridge }), switch,
                     Element.new('target', { 'dev' => DomainXml.tap(bridge) }),
-                    Element.new('model', { 'type' => 'virtio' }), Element.new('alias', { 'name' => "ua-#{bridge}" }))
+                    Element.new('model', { 'type' => 'virtio' }),
+                    (Element.new('filterref', { 'filter' => filter.name }) if filter),
+                    Element.new('alias', { 'name' => "ua-#{bridge}" }))
       end
 
       # The image of the seed as a CD; nil without one.
@@ -89,6 +92,12 @@ module PuppetX
                     Element.new('source', { 'file' => Seed.path(@uuid, @machine['seed']) }),
                     Element.new('target', { 'dev' => DomainXml.drive(0), 'bus' => 'ide' }),
                     Element.new('readonly'), Element.new('alias', { 'name' => SEED }))
+      end
+
+      # The packet filter that its interfaces refer to; nil where nothing is filtered.
+      def filter
+        rules = @machine['security_rules']
+        NetworkFilter.new(@uuid, rules) if rules && @settings['switch'] != 'openvswitch'
       end
 
       private

@@ -39,6 +39,7 @@ module PuppetX
         when :change_seed then change_seed(action)
         when :detach_disk then detach_disk(action.device)
         when :detach_interface then detach_interface(action.device)
+        when :filter_interface then filter_interface(action)
         when :keep_restarts then keep_restarts(action.device)
         end
       end
@@ -86,6 +87,13 @@ module PuppetX
         return if definition.interfaces.none? { |other| interface.same?(other) }
 
         @resource.warning("#{@resource[:domain]}: interface #{interface.mac} is cut off, and the guest has not let go of it")
+      end
+
+      # All else as it runs: libvirt changes nothing but the filter then.
+      def filter_interface(action)
+        element = action.device.element
+        element.put('filterref', action.target && Element.new('filterref', { 'filter' => action.target }))
+        Virsh.with_file(element.to_s) { |path| virsh('update-device', @uuid, path, '--live') }
       end
 
       def keep_restarts(number)

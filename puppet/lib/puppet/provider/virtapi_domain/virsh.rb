@@ -25,8 +25,14 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
   end
 
   def self.prefetch(resources)
+    @filters = nil
     found = PuppetX::Virtapi::Virsh.domains(resources.keys)
     resources.each { |uuid, resource| resource.provider.found = found[uuid] }
+  end
+
+  # The packet filters of all machines, asked where the first of them has one.
+  def self.filters
+    @filters ||= PuppetX::Virtapi::Virsh.filters
   end
 
   # One that runs and is not defined would be gone when it ends: it is defined, and runs on.
@@ -95,6 +101,15 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     @found.autostart ? :true : :false
   end
 
+  def security_rules
+    filtered? ? 'filtered' : 'none'
+  end
+
+  # At its interfaces, and in the filter itself.
+  def security_rules_right?
+    plan.insync?(:security_rules) && filter_right?
+  end
+
   # With which it was last started, where it runs.
   def restarts
     (@found.running || @found.defined).restarts || 'none'
@@ -114,7 +129,7 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     @plan
   end
 
-  %i[vm_name= cores= ram_bytes= cputime_limit= virt_method= interfaces= volumes= seed= restarts=].each do |setter|
+  %i[vm_name= cores= ram_bytes= cputime_limit= virt_method= interfaces= volumes= seed= security_rules= restarts=].each do |setter|
     define_method(setter) { |_value| @changed = true }
   end
 
@@ -129,6 +144,7 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
   def flush
     # Before anything is done: where it fails, what runs is left as it is.
     images.build(resource.machine['seed']) if seed_missing?
+    define_filter unless filter_right?
     if @created
       define(desired_xml)
       @autostart = resource[:autostart]
@@ -143,6 +159,8 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
       bring_to(@state)
     end
     clear_images
+    # Nobody may use it any more.
+    virsh('nwfilter-undefine', filter_name) if filter_left?
   end
 
   private
@@ -183,6 +201,26 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
 
   def live
     @live ||= PuppetX::Virtapi::LiveDomain.new(resource)
+  end
+
+  def filter_name
+    PuppetX::Virtapi::NetworkFilter.name_of(uuid)
+  end
+
+  def filtered?
+    !@found.nil? && [@found.defined, @found.running].compact.any?(&:filtered?)
+  end
+
+  def filter_right?
+    builder.filter.nil? || builder.filter.like?(self.class.filters[filter_name])
+  end
+
+  def filter_left?
+    builder.filter.nil? && filtered? && self.class.filters.key?(filter_name)
+  end
+
+  def define_filter
+    PuppetX::Virtapi::Virsh.with_file(builder.filter.build.to_s) { |path| virsh('nwfilter-define', path) }
   end
 
   def builder

@@ -124,6 +124,7 @@ class virtapi::hypervisor (
         state            => $vm['state'],
         interfaces       => $vm['interfaces'],
         volumes          => $vm['volumes'],
+        gpus             => $vm['gpus'] ? { undef => [], default => $vm['gpus'] },
         seed             => Sensitive($vm['seed'] ? { undef => 'none', default => unwrap($vm['seed']) }),
         restarts         => $vm['restarts'],
         security_rules   => $vm['security_rules'] ? { undef => 'none', default => $vm['security_rules'] },

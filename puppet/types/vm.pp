@@ -11,5 +11,6 @@ type Virtapi::Vm = Struct[{
   volumes                  => Array[Virtapi::Volume],
   Optional[seed]           => Optional[Variant[Virtapi::Seed, Sensitive[Virtapi::Seed]]],
   Optional[security_rules] => Optional[Array[Virtapi::SecurityRule]],
+  Optional[gpus]           => Optional[Array[Virtapi::Gpu]],
   Optional[restarts]       => Optional[Integer[0]],
 }]

@@ -62,6 +62,7 @@ class PlanTest(unittest.TestCase):
             "another order": ({"volumes": [volume(2), volume(1)]}, [], [], []),
             "less": ({"volumes": [volume(2)]}, ["volumes"], [["detach_disk", "vda"]], []),
             "interface more": ({"interfaces": [interface(2), interface(1)]}, ["interfaces"], [["attach_interface", None]], []),
+            "a device": ({"gpus": [{"address": "0000:3b:00.0"}]}, ["gpus"], [], ["device 0000:3b:00.0 comes"]),
             "a filter": ({"security_rules": []}, ["security_rules"], [["filter_interface", f"virtapi-{UUID}"]], []),
             "a filter, and an interface more": (
                 {"security_rules": [], "interfaces": [interface(1), interface(2)]}, ["interfaces", "security_rules"],
@@ -125,6 +126,29 @@ class PlanTest(unittest.TestCase):
                 self.assertEqual("<m:vm xmlns:m='urn:m' restarts='7'>x</m:vm>" in answer["merged"], given != none)
                 if wanted is not None:
                     self.assertEqual(len(re.findall("(?:v|virtapi):vm[^>]* restarts='3'/>", answer["merged"])), 1)
+
+    def test_devices_that_are_passed_through(self):
+        first, second, third = ({"address": f"0000:3b:00.{number}"} for number in range(3))
+        foreign = ("<hostdev mode='subsystem' type='pci' managed='no'><source><address domain='0x0000' bus='0x3b' slot='0x00' function='0x2'/>"
+                   "</source><address type='pci' slot='0x0a'/></hostdev><hostdev mode='subsystem' type='usb'><source/></hostdev>")
+        defined = f"""<domain type='qemu'><name>vm-7</name><uuid>{UUID}</uuid><title>web</title><memory unit='KiB'>1048576</memory>
+            <vcpu>1</vcpu><devices>{foreign}</devices></domain>"""
+        bare = {"interfaces": [], "volumes": []}
+        both = machine(**bare, gpus=[first, second])
+        cases = {
+            "another order": ((machine(**bare, gpus=[second, first]), both, both), [], []),
+            "one less": ((machine(**bare, gpus=[second]), both, both), ["gpus"], ["device 0000:3b:00.0 goes"]),
+            "another": ((machine(**bare, gpus=[third, second]), both, both), ["gpus"], ["device 0000:3b:00.2 comes", "device 0000:3b:00.0 goes"]),
+            "none": ((machine(**bare, gpus=[]), both, both), ["gpus"], ["device 0000:3b:00.0 goes", "device 0000:3b:00.1 goes"]),
+            "nobody knows of any": ((machine(**bare), both, both), ["gpus"], ["device 0000:3b:00.0 goes", "device 0000:3b:00.1 goes"]),
+            "none, and others have some": ((machine(**bare), defined, defined), [], []),
+            "one that others have given it": ((machine(**bare, gpus=[third]), defined, defined), [], []),
+            "one more": ((machine(**bare, gpus=[first]), defined, None), ["gpus"], []),
+        }
+        for (name, (_, *expected)), found in zip(cases.items(), self.plans(*(case[0] for case in cases.values())), strict=True):
+            with self.subTest(name):
+                self.assertEqual([found["undefined"], found["restart"], found["actions"]], [*expected, []])
+                self.assertEqual("slot='0x0a'" in found["merged"], "others" in name or name == "one more")
 
     def test_a_drive_of_others_stays_beside_that_of_the_seed(self):
         defined = """<domain type='qemu'><name>vm-7</name><uuid>%s</uuid><title>web</title><memory unit='KiB'>1048576</memory><vcpu>1</vcpu>

@@ -16,7 +16,7 @@ TOMBSTONES = documents.tombstones()
 GONE = {tombstone["type"]: tombstone for tombstone in TOMBSTONES["volumes"].values()}
 
 # Keys of a machine that a server may not send.
-ORDERED = ("seed", "restarts", "security_rules")
+ORDERED = ("seed", "restarts", "security_rules", "gpus")
 
 VALID = {
     "Virtapi::Meta": [DATA["virtapi::meta"], {name: value for name, value in DATA["virtapi::meta"].items() if name != "approved"}],
@@ -25,6 +25,7 @@ VALID = {
     "Virtapi::Vm": [VM, {**VM, **dict.fromkeys(ORDERED)}, {name: value for name, value in VM.items() if name not in ORDERED}],
     "Virtapi::Seed": [VM["seed"], {"meta-data": ""}],
     "Virtapi::SecurityRule": [*VM["security_rules"], {**VM["security_rules"][0], "protocol": "sctp", "port_range_min": None}],
+    "Virtapi::Gpu": VM["gpus"],
     "Virtapi::VmInterface": VM["interfaces"],
     "Virtapi::Interface": DATA["virtapi::node"]["interfaces"],
     "Virtapi::Volume": [QCOW2, LVM, RAW, RBD, {**RAW, "type": "zfs"}],
@@ -68,7 +69,9 @@ WRONG = {
     "Virtapi::Vm": [
         *({**VM, "seed": value} for value in ({}, "", {"meta-data": 1}, {"a/b": ""})),
         *({**VM, "security_rules": value} for value in ({}, [None], "none")),
+        *({**VM, "gpus": value} for value in ({}, ["0000:3b:00.0"])),
         *({**VM, "restarts": value} for value in (-1, "1", 1.5, True))],
+    "Virtapi::Gpu": [{"address": value} for value in ("", "3b:00.0", "0000:3B:00.0", "0000:3b:20.0", "0000:3b:00.8", "0000:3b:00.0\n", None)],
     "Virtapi::SecurityRule": [{**VM["security_rules"][0], **wrong} for wrong in (
         {"direction": "in"}, {"ethertype": "ipv4"}, {"protocol": ""}, {"port_range_min": "22"}, {"port_range_max": 65536}, {"port_range_min": -1},
         {"remote_ip_prefix": "10.0.0.0"}, {"remote_ip_prefix": ""})],

@@ -302,6 +302,8 @@ def _short(definition, field):
         return [_words(disk.uuid or disk.source, disk.format, disk.cache, disk.limits) for disk in definition.disks]
     if field == "interfaces":
         return [" ".join(filter(None, (each.mac, each.bridge))) for each in definition.interfaces]
+    if field == "gpus":
+        return [gpu.address for gpu in definition.gpus]
     if field == "seed":
         return virtapi_seed_files.digest_of(definition.seed) if definition.seed else "none"
     if field == "ram_bytes":

@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 
 import virtapi_domain_metadata
 import virtapi_network_filter
-from virtapi_domain_xml import IOTUNE, PERIOD, SEED, UUID, drive, target
+from virtapi_domain_xml import GPU, IOTUNE, PERIOD, SEED, UUID, drive, target
 
 _OURS = re.compile("ua-({})".format(UUID))
 
@@ -20,8 +20,9 @@ def parse(text):
     for event, found in ElementTree.iterparse(io.StringIO(text), events=("start-ns", "start")):
         if event == "start" and root is None:
             root = found
-        # Python writes prefixes of its own where it knows none, and those it has kept for them cannot be given.
-        if event == "start-ns" and found[0] and not re.fullmatch(r"ns\d+", found[0]):
+        # Python writes prefixes of its own where it knows none, and those it has kept for them cannot be given. Ours stays.
+        ours = event == "start-ns" and (found[0] == virtapi_domain_metadata.PREFIX or found[1] == virtapi_domain_metadata.NAMESPACE)
+        if event == "start-ns" and not ours and found[0] and not re.fullmatch(r"ns\d+", found[0]):
             ElementTree.register_namespace(*found)
     return root
 
@@ -98,6 +99,24 @@ class Interface:
         return self.fixed == other.fixed
 
 
+class Gpu:
+    """One PCI device that is passed through."""
+
+    def __init__(self, element):
+        self.element = element
+        parts = (int(_attribute(element, "source/address", name) or "0", 0) for name in ("domain", "bus", "slot", "function"))
+        self.address = "{:04x}:{:02x}:{:02x}.{:x}".format(*parts)
+        self.ours = (_attribute(element, "alias", "name") or "").startswith(GPU)
+
+    def same(self, other):
+        """Return whether both are the same device."""
+        return self.address == other.address
+
+    def like(self, other):
+        """Return whether both say the same of it."""
+        return self.same(other)
+
+
 class Drive:
     """The drive with the seed; ``source`` is None when it is empty."""
 
@@ -116,6 +135,7 @@ class Definition:
         devices = [] if devices is None else devices
         self.disks = [Disk(each) for each in devices if each.tag == "disk" and each.get("device", "disk") == "disk"]
         self.interfaces = [Interface(each) for each in devices if each.tag == "interface"]
+        self.gpus = [Gpu(each) for each in devices if each.tag == "hostdev" and each.get("type") == "pci"]
         drives = [each for each in devices if each.tag == "disk" and _attribute(each, "alias", "name") == SEED]
         # None where there is none, or one of others.
         self.drive = Drive(drives[0]) if drives else None
@@ -211,8 +231,9 @@ def merge(desired, defined):
     _merge_system(desired, defined)
     names = targets(desired, defined)
     devices = defined.root.find("devices")
-    for device in gone(desired.disks, defined.disks) + gone(desired.interfaces, defined.interfaces):
-        devices.remove(device.element)
+    for kind in ("disks", "interfaces", "gpus"):
+        for device in gone(getattr(desired, kind), getattr(defined, kind)):
+            devices.remove(device.element)
     for disk, name in names:
         other = counterpart(disk, defined.disks)
         if other:
@@ -231,6 +252,12 @@ def merge(desired, defined):
                 put_filter(other, interface.filter)
         else:
             devices.append(interface.element)
+    for gpu in desired.gpus:
+        other = counterpart(gpu, defined.gpus)
+        if other:
+            _put(other.element, "alias", gpu.element.find("alias"))
+        else:
+            devices.append(gpu.element)
     return defined.root
 
 

@@ -62,6 +62,7 @@ def _undefined(desired, defined):
         "volumes": _equal(desired.disks, defined.disks),
         "seed": desired.seed == defined.seed,
         "interfaces": _equal(desired.interfaces, defined.interfaces),
+        "gpus": _equal(desired.gpus, defined.gpus),
         "security_rules": not _filters(desired, defined),
         "restarts": desired.restarts in (None, defined.restarts),
     }
@@ -128,4 +129,7 @@ def _restart_reasons(desired, running):
     for interface in gone(desired.interfaces, running.interfaces):
         if interface.cut:
             reasons.append("interface {} is cut off, and not yet released".format(interface.mac))
+    # Those that it has not, and those that it has yet.
+    reasons += ["device {} comes".format(gpu.address) for gpu, other in _pairs(desired.gpus, running.gpus) if not other]
+    reasons += ["device {} goes".format(gpu.address) for gpu in gone(desired.gpus, running.gpus)]
     return reasons

@@ -121,6 +121,16 @@ Puppet::Type.newtype(:virtapi_domain) do
     alias_method :should_to_s, :is_to_s
   end
 
+  newproperty(:gpus, array_matching: :all) do
+    desc "The hypervisor's PCI devices that it has for its own, as the document has them. They are for the next start."
+    include planned
+
+    def is_to_s(value)
+      resource.class.in_short(value, 'address')
+    end
+    alias_method :should_to_s, :is_to_s
+  end
+
   newproperty(:seed) do
     desc <<-DOC
       The files of its NoCloud seed by name, of type Sensitive, or none. What is shown and compared is a digest of them.
@@ -241,7 +251,7 @@ Puppet::Type.newtype(:virtapi_domain) do
     { 'name' => self[:vm_name], 'domain' => self[:domain], 'cores' => self[:cores], 'ram_bytes' => self[:ram_bytes],
       'cputime_limit' => limit == 'none' ? nil : limit, 'virt_method' => self[:virt_method],
       'interfaces' => Array(parameter(:interfaces).should), 'volumes' => Array(parameter(:volumes).should),
-      'seed' => parameter(:seed).files, 'restarts' => self[:restarts],
+      'gpus' => parameter(:gpus) ? Array(parameter(:gpus).should) : nil, 'seed' => parameter(:seed).files, 'restarts' => self[:restarts],
       'security_rules' => rules == ['none'] ? nil : rules }
   end
 

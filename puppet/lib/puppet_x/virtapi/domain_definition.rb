@@ -34,6 +34,18 @@ module PuppetX
       # The drive with the seed; `source` is nil when it is empty.
       Drive = Struct.new(:target, :source, :element)
 
+      # One PCI device that is passed through.
+      Gpu = Struct.new(:alias_name, :address, :element) do
+        def ours?
+          alias_name.to_s.start_with?(DomainXml::GPU)
+        end
+
+        def same?(other)
+          address == other.address
+        end
+        alias_method :like?, :same?
+      end
+
       # One network interface; `cut` when its link is down.
       Interface = Struct.new(:alias_name, :mac, :bridge, :switch, :cut, :filter, :element) do
         def fixed
@@ -137,6 +149,13 @@ module PuppetX
           Interface.new(interface.attribute('alias', 'name'), interface.attribute('mac', 'address'),
                         interface.attribute('source', 'bridge'), switch,
                         interface.attribute('link', 'state') == 'down', interface.attribute('filterref', 'filter'), interface)
+        end
+      end
+
+      def gpus
+        @gpus ||= devices('hostdev').select { |device| device.attributes['type'] == 'pci' }.map do |device|
+          parts = %w[domain bus slot function].map { |name| Integer(device.attribute('source', 'address', name) || 0) }
+          Gpu.new(device.attribute('alias', 'name'), format('%04x:%02x:%02x.%x', *parts), device)
         end
       end
 

@@ -18,6 +18,7 @@ module PuppetX
         disks
         seed unless @desired.seed == @defined.seed
         interfaces
+        gpus
         @defined.root
       end
 
@@ -108,6 +109,12 @@ module PuppetX
           else
             devices << interface.element
           end
+        end
+      end
+
+      def gpus
+        replace(@desired.gpus, @defined.gpus) do |gpu, other|
+          other ? other.element.put('alias', gpu.element.child('alias')) : devices << gpu.element
         end
       end
 

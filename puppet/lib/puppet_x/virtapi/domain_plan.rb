@@ -27,6 +27,7 @@ module PuppetX
           virt_method: @desired.type == @defined.type,
           volumes: equal?(@desired.disks, @defined.disks), seed: @desired.seed == @defined.seed,
           interfaces: equal?(@desired.interfaces, @defined.interfaces),
+          gpus: equal?(@desired.gpus, @defined.gpus),
           security_rules: pairs(@desired.interfaces, @defined.interfaces).all? { |one, other| other.nil? || one.filtered_like?(other) },
           restarts: @desired.restarts.nil? || @desired.restarts == @defined.restarts
         }.reject { |_, same| same }.keys
@@ -61,7 +62,7 @@ module PuppetX
         end
         reasons << SEED_KEPT unless @running.seed == @desired.seed || !seed.empty?
         reasons << "restart #{@desired.restarts} is asked for" if restart_asked?
-        reasons + device_reasons
+        reasons + device_reasons + gpu_reasons
       end
 
       private
@@ -123,6 +124,12 @@ module PuppetX
       def filters
         pairs(@desired.interfaces, @running.interfaces).reject { |one, other| other.nil? || one.filtered_like?(other) }
                                                        .map { |one, other| Action.new(:filter_interface, other, one.filter) }
+      end
+
+      # Those that it has not, and those that it has yet.
+      def gpu_reasons
+        pairs(@desired.gpus, @running.gpus).select { |_, other| other.nil? }.map { |gpu, _| "device #{gpu.address} comes" } +
+          gone(@desired.gpus, @running.gpus).map { |gpu| "device #{gpu.address} goes" }
       end
 
       def device_reasons

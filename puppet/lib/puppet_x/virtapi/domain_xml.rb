@@ -22,6 +22,9 @@ module PuppetX
       # By what the drive with the seed is known as ours.
       SEED = 'ua-seed'.freeze
 
+      # And a device that is passed through.
+      GPU = 'ua-pci-'.freeze
+
       # libvirt's type for a method, nil for one that is not libvirt's. Without `accelerate` it is never kvm.
       def self.type(virt_method, accelerate)
         type = TYPES[virt_method]
@@ -83,6 +86,15 @@ module PuppetX
                     Element.new('alias', { 'name' => "ua-#{bridge}" }))
       end
 
+      # A PCI device of the hypervisor, which libvirt takes from its driver at the start and gives back at the end.
+      def gpu(gpu)
+        parts = gpu['address'].match(/\A(\h{4}):(\h{2}):(\h{2})\.([0-7])\z/).captures.map { |part| "0x#{part}" }
+        Element.new('hostdev', { 'mode' => 'subsystem', 'type' => 'pci', 'managed' => 'yes' },
+                    Element.new('source', {}, Element.new('address', %w[domain bus slot function].zip(parts).to_h)),
+                    # libvirt takes letters, digits, - and _ there.
+                    Element.new('alias', { 'name' => "#{GPU}#{gpu['address'].tr(':.', '-')}" }))
+      end
+
       # The image of the seed as a CD; nil without one.
       def seed
         return unless @machine['seed']
@@ -139,7 +151,8 @@ module PuppetX
       def devices
         disks = @machine['volumes'].each_with_index.map { |volume, index| disk(volume, DomainXml.target(index)) }
         interfaces = @machine['interfaces'].map { |interface| interface(interface) }
-        Element.new('devices', {}, disks, seed, interfaces, Element.new('serial', { 'type' => 'pty' }),
+        gpus = (@machine['gpus'] || []).map { |gpu| gpu(gpu) }
+        Element.new('devices', {}, disks, seed, interfaces, gpus, Element.new('serial', { 'type' => 'pty' }),
                     Element.new('channel', { 'type' => 'unix' },
                                 Element.new('target', { 'type' => 'virtio', 'name' => 'org.qemu.guest_agent.0' })),
                     Element.new('rng', { 'model' => 'virtio' },

@@ -83,6 +83,10 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     end
   end
 
+  def gpus
+    @found.defined.gpus.map { |gpu| { 'address' => gpu.address } }
+  end
+
   def seed
     image = @found.defined.seed
     image ? PuppetX::Virtapi::Seed.digest_of(image) : 'none'
@@ -129,7 +133,7 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     @plan
   end
 
-  %i[vm_name= cores= ram_bytes= cputime_limit= virt_method= interfaces= volumes= seed= security_rules= restarts=].each do |setter|
+  %i[vm_name= cores= ram_bytes= cputime_limit= virt_method= interfaces= volumes= gpus= seed= security_rules= restarts=].each do |setter|
     define_method(setter) { |_value| @changed = true }
   end
 

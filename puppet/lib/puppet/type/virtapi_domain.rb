@@ -225,7 +225,7 @@ Puppet::Type.newtype(:virtapi_domain) do
 
   def refuse
     virt_method = self[:virt_method]
-    refuse_rules if machine['security_rules']
+    refuse_rules if rules
     return if virt_method.nil? || PuppetX::Virtapi::DomainXml::TYPES.key?(virt_method)
 
     raise Puppet::Error, "#{self[:domain]}: virt_method #{virt_method} is none that this module manages"
@@ -233,26 +233,31 @@ Puppet::Type.newtype(:virtapi_domain) do
 
   # Puppet comes here in each run, whatever it finds then.
   def retrieve
-    reason = PuppetX::Virtapi::NetworkFilter.unfiltered(self[:switch].to_s) if machine['security_rules']
+    reason = PuppetX::Virtapi::NetworkFilter.unfiltered(self[:switch].to_s) if rules
     warning("#{self[:domain]}: unfiltered: #{reason}") if reason
     super
   end
 
   def refuse_rules
-    PuppetX::Virtapi::NetworkFilter.new(self[:uuid], machine['security_rules']).build
+    PuppetX::Virtapi::NetworkFilter.new(self[:uuid], rules).build
   rescue PuppetX::Virtapi::NetworkFilter::Refused => error
     raise Puppet::Error, "#{self[:domain]}: #{error.message}"
+  end
+
+  # nil where nothing is to be filtered.
+  def rules
+    given = parameter(:security_rules)&.should
+    given unless given == ['none']
   end
 
   # The machine in the form of the document.
   def machine
     limit = self[:cputime_limit]
-    rules = parameter(:security_rules).should
     { 'name' => self[:vm_name], 'domain' => self[:domain], 'cores' => self[:cores], 'ram_bytes' => self[:ram_bytes],
       'cputime_limit' => limit == 'none' ? nil : limit, 'virt_method' => self[:virt_method],
       'interfaces' => Array(parameter(:interfaces).should), 'volumes' => Array(parameter(:volumes).should),
       'gpus' => parameter(:gpus) ? Array(parameter(:gpus).should) : nil, 'seed' => parameter(:seed).files, 'restarts' => self[:restarts],
-      'security_rules' => rules == ['none'] ? nil : rules }
+      'security_rules' => rules }
   end
 
   def settings

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 import virtapi_domain_xml
+import virtapi_network_filter
 import virtapi_removal_plan
 from virtapi_segment import Segment, cable
 
@@ -43,6 +44,21 @@ def test_the_xml_of_each_domain(case):
     for uuid, vm in vms.items():
         made = virtapi_domain_xml.to_text(virtapi_domain_xml.build(uuid, vm, settings))
         assert canonical(made) == canonical(read(case, vm["domain"] + ".xml"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_packet_filter_of_each_domain(case):
+    directory = os.path.join(GOLDEN, case, "nwfilter")
+    expected = {name[:-4] for name in os.listdir(directory)} if os.path.isdir(directory) else set()
+    settings = json.loads(read(case, "settings.json"))
+    for uuid, vm in document(case)["hypervisor"]["vms"].items():
+        has_one = virtapi_domain_xml.filter_name(uuid, vm, settings) is not None
+        assert has_one == (vm["domain"] in expected)
+        if has_one:
+            made = virtapi_network_filter.build(uuid, vm["security_rules"])
+            written = read(case, os.path.join("nwfilter", vm["domain"] + ".xml"))
+            assert canonical(virtapi_domain_xml.to_text(made)) == canonical(written)
+            assert virtapi_network_filter.same(written, made)
 
 
 @pytest.mark.parametrize("case", CASES)

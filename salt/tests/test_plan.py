@@ -4,6 +4,7 @@ import pytest
 import virtapi_domain_definition
 import virtapi_domain_xml
 import virtapi_seed_files
+from salt.exceptions import CommandExecutionError
 from virtapi_domain_plan import Plan
 
 UUID = "a0000000-0000-4000-8000-000000000001"
@@ -67,6 +68,8 @@ CASES = {
     "another order": ({"volumes": [volume(2), volume(1)]}, [], [], []),
     "less": ({"volumes": [volume(2)]}, ["volumes"], [("detach_disk", "vda")], []),
     "interface more": ({"interfaces": [interface(2), interface(1)]}, ["interfaces"], [("attach_interface", None)], []),
+    "a device": ({"gpus": [{"address": "0000:3b:00.0"}]}, ["gpus"], [], ["device 0000:3b:00.0 comes"]),
+    "a filter": ({"security_rules": []}, ["security_rules"], [("filter_interface", "virtapi-" + UUID)], []),
     "interface less": ({"interfaces": []}, ["interfaces"], [("detach_interface", None)], []),
 }
 
@@ -189,6 +192,82 @@ def test_seeds(desired, defined, running, undefined, actions, restart):
     found = plan(machine(**desired), machine(**defined), None if running is None else machine(**running))
     todo = [(action.kind, action.target) for each in found.actions.values() for action in each]
     assert (found.undefined, todo, found.restart_reasons) == (undefined, actions, restart)
+
+
+ONE, TWO, THREE = ({"address": "0000:3b:00.{}".format(number)} for number in range(3))
+BARE = {"interfaces": [], "volumes": []}
+BOTH = dict(BARE, gpus=[ONE, TWO])
+DEVICES = (
+    "<domain type='qemu'><name>vm-7</name><uuid>" + UUID + "</uuid><title>web</title>"
+    "<memory unit='KiB'>1048576</memory><vcpu>1</vcpu><devices><hostdev mode='subsystem' type='pci' managed='no'><source>"
+    "<address domain='0x0000' bus='0x3b' slot='0x00' function='0x2'/></source><address type='pci' slot='0x0a'/></hostdev>"
+    "<hostdev mode='subsystem' type='usb'><source/></hostdev></devices></domain>"
+)
+GPUS = {
+    "another order": ([TWO, ONE], None, [], []),
+    "one less": ([TWO], None, ["gpus"], ["device 0000:3b:00.0 goes"]),
+    "another": ([THREE, TWO], None, ["gpus"], ["device 0000:3b:00.2 comes", "device 0000:3b:00.0 goes"]),
+    "none": ([], None, ["gpus"], ["device 0000:3b:00.0 goes", "device 0000:3b:00.1 goes"]),
+    "nobody knows of any": (None, None, ["gpus"], ["device 0000:3b:00.0 goes", "device 0000:3b:00.1 goes"]),
+    "none, and others have some": (None, DEVICES, [], []),
+    "one that others have given it": ([THREE], DEVICES, [], []),
+    "one more": ([ONE], DEVICES, ["gpus"], ["device 0000:3b:00.0 comes"]),
+}
+
+
+@pytest.mark.parametrize("gpus, given, undefined, reasons", GPUS.values(), ids=GPUS.keys())
+def test_devices_that_are_passed_through(gpus, given, undefined, reasons):
+    wanted, given_ = machine(**dict(BARE, gpus=gpus)), given or machine(**BOTH)
+    found = plan(wanted, given_, given_)
+    assert (found.undefined, found.restart_reasons) == (undefined, reasons)
+    assert not any(found.actions.values())
+    assert ('slot="0x0a"' in merged(wanted, given_)) == (given is not None)
+
+
+@pytest.mark.parametrize("address", ["", "3b:00.0", "0000:3B:00.0", "0000:3b:20.0", "0000:3b:00.8", "0000:3b:00.0\n", "/../x"])
+def test_what_is_no_device_is_an_error(address):
+    with pytest.raises(CommandExecutionError, match="no address of a PCI device"):
+        definition(machine(gpus=[{"address": address}]))
+
+
+XML = (
+    "<domain type='qemu'><name>vm-7</name><uuid>" + UUID + "</uuid><title>web</title>{}"
+    "<memory unit='KiB'>1048576</memory><vcpu>1</vcpu><devices/></domain>"
+)
+OTHERS = "<m:vm xmlns:m='urn:m' restarts='7'>x</m:vm>"
+NONE, OTHER = XML.format(""), XML.format("<metadata>{}</metadata>".format(OTHERS))
+NUMBER = {
+    number: XML.format("<metadata>{}<v:vm xmlns:v='urn:virtapi' restarts='{}'/></metadata>".format(OTHERS, number))
+    for number in (1, 2, 3, 4, "x")
+}
+ABOVE = XML.format("<metadata xmlns:v='urn:virtapi'>{}<v:vm restarts='2'/></metadata>".format(OTHERS))
+KEEP, ASKED = [("keep_restarts", None)], ["restart 3 is asked for"]
+RESTARTS = {
+    "the same": (3, NUMBER[3], NUMBER[3], [], [], []),
+    "more": (3, NUMBER[2], NUMBER[2], ["restarts"], [], ASKED),
+    "more, declared above": (3, ABOVE, ABOVE, ["restarts"], [], ASKED),
+    "defined, and not restarted yet": (3, NUMBER[3], NUMBER[2], [], [], ASKED),
+    "less": (3, NUMBER[3], NUMBER[4], [], KEEP, []),
+    "nothing is kept": (3, NONE, NONE, ["restarts"], KEEP, []),
+    "nothing of ours is kept": (3, OTHER, OTHER, ["restarts"], KEEP, []),
+    "what is kept is no number": (3, NUMBER["x"], NUMBER["x"], ["restarts"], KEEP, []),
+    "the first number is defined, and not yet kept in what runs": (3, NUMBER[3], NONE, [], KEEP, []),
+    "that, and one more": (3, NUMBER[2], NONE, ["restarts"], [], ASKED),
+    "nobody knows": (None, NUMBER[2], NUMBER[2], [], [], []),
+    "off": (3, NUMBER[2], None, ["restarts"], [], []),
+}
+
+
+@pytest.mark.parametrize("restarts, defined, running, undefined, actions, reasons", RESTARTS.values(), ids=RESTARTS.keys())
+def test_restarts(restarts, defined, running, undefined, actions, reasons):
+    wanted = machine(volumes=[], interfaces=[], restarts=restarts)
+    found = plan(wanted, defined, running)
+    todo = [(action.kind, action.target) for each in found.actions.values() for action in each]
+    assert (found.undefined, todo, found.restart_reasons) == (undefined, actions, reasons)
+    text = merged(wanted, defined)
+    assert ("urn:m" in text) == (defined != NONE)
+    if restarts is not None:
+        assert text.count('restarts="3"') == text.count("urn:virtapi") == 1
 
 
 FOREIGN = "<disk type='file' device='cdrom'><source file='/srv/x.iso'/><target dev='hda' bus='ide'/></disk>"

@@ -16,7 +16,7 @@ LONG_AGO = "2020-01-01T00:00:00Z"
 FAR_AHEAD = "2999-01-01T00:00:00Z"
 META = {"schema": 1, "node_id": 3, "generation": 12, "approved": False, "clusters": {}}
 CLUSTERS = {"ceph": {"mons": [{"address": "10.1.0.11", "port": 6789}]}}
-ASKED = ("echo", "list", "domstate", "domname", "dumpxml")
+ASKED = ("echo", "list", "nwfilter-list", "domstate", "domname", "dumpxml")
 
 
 class Hypervisor(test_states.Hypervisor):
@@ -29,6 +29,7 @@ class Hypervisor(test_states.Hypervisor):
         self.transient = set()
         self.deaf = set()
         self.logical = {"vg0/vol-8": ""}
+        self.filters = []
         self.images = ["vol-9"]
         self.away = False
 
@@ -71,6 +72,13 @@ class Hypervisor(test_states.Hypervisor):
         if name == "list":
             listed = {"--persistent": set(self.vms) - self.transient, "--autostart": self.autostarted}
             return "\n".join(listed.get(rest[-1], self.vms)) + "\n\n"
+        if name == "nwfilter-list":
+            return "".join("number  {}\n".format(each) for each in self.filters)
+        if name == "nwfilter-dumpxml":
+            return "<filter/>\n\n"
+        if name == "nwfilter-undefine":
+            self.filters.remove(rest[0])
+            return ""
         if name == "domname":
             return self.vms[rest[0]]["domain"] + "\n\n"
         if name in ("echo", "dumpxml"):

@@ -57,7 +57,13 @@ def vm():
             {"name": None, "bridge": "br7fffffff-ffff", "mac": "52:54:00:12:34:58", "vlans": [], "addresses": []}],
         "volumes": [on_image, volume(5, "lvm", vg="vg0", lv="vol-5"), volume(8, "raw", path="/srv/vol-8.raw"),
                     volume(6, "rbd", cluster="ceph", pool="012", image="vol-6")],
-        "seed": {"meta-data": "instance-id: yes\n", "user-data": SECRET + "".join(TRAPS)}}
+        "seed": {"meta-data": "instance-id: yes\n", "user-data": SECRET + "".join(TRAPS)}, "restarts": 2,
+        "gpus": [{"address": "0000:3b:00.0"}, {"address": "0000:af:1f.7"}],
+        "security_rules": [
+            {"direction": "ingress", "ethertype": "IPv4", "protocol": "tcp", "port_range_min": 22, "port_range_max": 22,
+             "remote_ip_prefix": "0.0.0.0/0"},
+            {"direction": "egress", "ethertype": "IPv6", "protocol": "any", "port_range_min": None, "port_range_max": None,
+             "remote_ip_prefix": None}]}
 
 
 def tombstones():

@@ -30,4 +30,8 @@ bridges = vms.values.flat_map { |vm| vm['interfaces'] }.map do |interface|
                           'segment_bridge' => own ? segment.bridge : nil, 'carrier' => own ? segment.carrier : nil,
                           'group' => segment.kind == :vxlan ? segment.group : nil }]
 end
-puts JSON.generate('domains' => domains.to_h, 'bridges' => bridges.to_h)
+filters = vms.map do |uuid, vm|
+  filter = PuppetX::Virtapi::DomainXml.new(uuid, vm, settings).filter
+  [vm['domain'], filter && filter.build.to_s]
+end
+puts JSON.generate('domains' => domains.to_h, 'bridges' => bridges.to_h, 'filters' => filters.to_h.compact)

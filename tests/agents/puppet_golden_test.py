@@ -29,6 +29,8 @@ class GoldenTest(unittest.TestCase):
                     self.assertEqual(canonical(made["domains"][domain]), canonical(text))
                     # This module writes the golden form itself, so that a difference can be read.
                     self.assertEqual(made["domains"][domain], text)
+                filters = {path.stem: path.read_text(encoding="utf-8") for path in case.glob("nwfilter/*.xml")}
+                self.assertEqual(made["filters"], filters)
                 bridges = json.loads((case / "bridges.json").read_text(encoding="utf-8"))
                 self.assertEqual(made["bridges"], bridges)
                 for name, bridge in bridges.items():

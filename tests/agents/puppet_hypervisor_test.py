@@ -62,6 +62,11 @@ class PlanTest(unittest.TestCase):
             "another order": ({"volumes": [volume(2), volume(1)]}, [], [], []),
             "less": ({"volumes": [volume(2)]}, ["volumes"], [["detach_disk", "vda"]], []),
             "interface more": ({"interfaces": [interface(2), interface(1)]}, ["interfaces"], [["attach_interface", None]], []),
+            "a device": ({"gpus": [{"address": "0000:3b:00.0"}]}, ["gpus"], [], ["device 0000:3b:00.0 comes"]),
+            "a filter": ({"security_rules": []}, ["security_rules"], [["filter_interface", f"virtapi-{UUID}"]], []),
+            "a filter, and an interface more": (
+                {"security_rules": [], "interfaces": [interface(1), interface(2)]}, ["interfaces", "security_rules"],
+                [["attach_interface", None], ["filter_interface", f"virtapi-{UUID}"]], []),
             "interface less": ({"interfaces": []}, ["interfaces"], [["detach_interface", None]], []),
         }
         changed = [machine(**change) for change, *_ in cases.values()]
@@ -90,6 +95,60 @@ class PlanTest(unittest.TestCase):
         for (name, (_, *expected)), found in zip(cases.items(), self.plans(*(case[0] for case in cases.values()))):
             with self.subTest(name):
                 self.assertEqual([found["undefined"], found["actions"], found["restart"]], expected)
+
+    def test_restarts(self):
+        xml = f"""<domain type='qemu'><name>vm-7</name><uuid>{UUID}</uuid><title>web</title>%s<memory unit='KiB'>1048576</memory>
+            <vcpu>1</vcpu><devices/></domain>"""
+        foreign = "<m:vm xmlns:m='urn:m' restarts='7'>x</m:vm>"
+        number = "<v:vm xmlns:v='urn:virtapi' restarts='%s'/>"
+        above = "<metadata xmlns:v='urn:virtapi'>" + foreign + "<v:vm restarts='2'/></metadata>"
+        defined = {number_: xml % f"<metadata>{foreign}{number % number_}</metadata>" for number_ in (1, 2, 3, "x")}
+        none, other, declared = xml % "", xml % f"<metadata>{foreign}</metadata>", xml % above
+        keep, asked = [["keep_restarts", None]], ["restart 3 is asked for"]
+        cases = {
+            "the same": (3, defined[3], defined[3], [], [], []),
+            "more": (3, defined[2], defined[2], ["restarts"], [], asked),
+            "more, declared above": (3, declared, declared, ["restarts"], [], asked),
+            "defined, and not restarted yet": (3, defined[3], defined[2], [], [], asked),
+            "less": (3, defined[3], xml % f"<metadata>{number % 4}</metadata>", [], keep, []),
+            "nothing is kept": (3, none, none, ["restarts"], keep, []),
+            "nothing of ours is kept": (3, other, other, ["restarts"], keep, []),
+            "what is kept is no number": (3, defined["x"], defined["x"], ["restarts"], keep, []),
+            "the first number is defined, and not yet kept in what runs": (3, defined[3], none, [], keep, []),
+            "that, and one more": (3, defined[2], none, ["restarts"], [], asked),
+            "nobody knows": (None, defined[2], defined[2], [], [], []),
+            "off": (3, defined[2], None, ["restarts"], [], []),
+        }
+        found = self.plans(*((machine(volumes=[], interfaces=[], restarts=wanted), *given) for wanted, *given, _, _, _ in cases.values()))
+        for (name, (wanted, given, _, *expected)), answer in zip(cases.items(), found, strict=True):
+            with self.subTest(name):
+                self.assertEqual([answer["undefined"], answer["actions"], answer["restart"]], expected)
+                self.assertEqual("<m:vm xmlns:m='urn:m' restarts='7'>x</m:vm>" in answer["merged"], given != none)
+                if wanted is not None:
+                    self.assertEqual(len(re.findall("(?:v|virtapi):vm[^>]* restarts='3'/>", answer["merged"])), 1)
+
+    def test_devices_that_are_passed_through(self):
+        first, second, third = ({"address": f"0000:3b:00.{number}"} for number in range(3))
+        foreign = ("<hostdev mode='subsystem' type='pci' managed='no'><source><address domain='0x0000' bus='0x3b' slot='0x00' function='0x2'/>"
+                   "</source><address type='pci' slot='0x0a'/></hostdev><hostdev mode='subsystem' type='usb'><source/></hostdev>")
+        defined = f"""<domain type='qemu'><name>vm-7</name><uuid>{UUID}</uuid><title>web</title><memory unit='KiB'>1048576</memory>
+            <vcpu>1</vcpu><devices>{foreign}</devices></domain>"""
+        bare = {"interfaces": [], "volumes": []}
+        both = machine(**bare, gpus=[first, second])
+        cases = {
+            "another order": ((machine(**bare, gpus=[second, first]), both, both), [], []),
+            "one less": ((machine(**bare, gpus=[second]), both, both), ["gpus"], ["device 0000:3b:00.0 goes"]),
+            "another": ((machine(**bare, gpus=[third, second]), both, both), ["gpus"], ["device 0000:3b:00.2 comes", "device 0000:3b:00.0 goes"]),
+            "none": ((machine(**bare, gpus=[]), both, both), ["gpus"], ["device 0000:3b:00.0 goes", "device 0000:3b:00.1 goes"]),
+            "nobody knows of any": ((machine(**bare), both, both), ["gpus"], ["device 0000:3b:00.0 goes", "device 0000:3b:00.1 goes"]),
+            "none, and others have some": ((machine(**bare), defined, defined), [], []),
+            "one that others have given it": ((machine(**bare, gpus=[third]), defined, defined), [], []),
+            "one more": ((machine(**bare, gpus=[first]), defined, None), ["gpus"], []),
+        }
+        for (name, (_, *expected)), found in zip(cases.items(), self.plans(*(case[0] for case in cases.values())), strict=True):
+            with self.subTest(name):
+                self.assertEqual([found["undefined"], found["restart"], found["actions"]], [*expected, []])
+                self.assertEqual("slot='0x0a'" in found["merged"], "others" in name or name == "one more")
 
     def test_a_drive_of_others_stays_beside_that_of_the_seed(self):
         defined = """<domain type='qemu'><name>vm-7</name><uuid>%s</uuid><title>web</title><memory unit='KiB'>1048576</memory><vcpu>1</vcpu>

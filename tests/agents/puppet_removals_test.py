@@ -46,7 +46,7 @@ class RemovalsTest(unittest.TestCase):
         for place in (self.storage, self.seeds):
             place.mkdir()
         self.asked, self.libvirt = self.dir / "asked", self.dir / "domains.json"
-        virsh = f"exec python3 {ROOT}/tests/agents/puppet_virsh.py {self.libvirt} \"$@\""
+        virsh = f"exec python3 {ROOT}/tests/agents/virsh_stand_in.py {self.libvirt} \"$@\""
         answers = f"""for answer in {self.dir}/answers/*; do
     [ -e "$answer" ] || exit 0
     case "$*" in
@@ -96,7 +96,7 @@ done
     def changes(self):
         """The commands that change something."""
         asked = self.asked.read_text(encoding="utf-8").replace("-q -c qemu:///system ", "").splitlines()
-        looks = ("virsh list", "virsh echo", "lvs ", "rbd ")
+        looks = ("virsh list", "virsh nwfilter-list", "virsh echo", "lvs ", "rbd ")
         return [line for line in asked if not line.startswith(looks) or " rm " in line]
 
     def test_nothing_is_asked_where_nothing_was_removed(self):
@@ -135,6 +135,19 @@ done
         self.assertIn("undefine of vm-3 is refused", error)
         self.assertEqual(sorted(path.name[:36] for path in self.seeds.iterdir()), [UUIDS[0], UUIDS[2], UUIDS[4]])
         self.assertEqual(seen["removed"], [UUIDS[1], UUIDS[3]])
+
+    def test_filters_go_with_their_machines(self):
+        self.domains({UUIDS[0]: domain(1, "shut off (shutdown)"), UUIDS[1]: domain(2, "shut off (shutdown)")})
+        vms = {UUIDS[0]: vm(1, FUTURE), UUIDS[1]: vm(2, PAST), UUIDS[3]: vm(4, PAST)}
+        filters = self.dir / "filters.json"
+        names = [f"virtapi-{UUIDS[number]}" for number in (0, 1, 3, 4)] + ["foreign"]
+        filters.write_text(json.dumps({name: "<filter/>" for name in names}), encoding="utf-8")
+        pending, _, seen = self.run_once(vms, only_look=True)
+        self.assertTrue(pending.endswith("undefine vm-2, undefine the filter of vm-4"), pending)
+        self.assertEqual((len(json.loads(filters.read_text(encoding="utf-8"))), seen.get("removed")), (5, None))
+        _, error, seen = self.run_once(vms)
+        self.assertEqual((error, sorted(seen["removed"])), (None, sorted([UUIDS[1], UUIDS[3]])))
+        self.assertEqual(list(json.loads(filters.read_text(encoding="utf-8"))), [names[0], *names[3:]])
 
     def test_one_that_does_not_stop_keeps_no_other(self):
         self.domains({UUIDS[0]: domain(1, refuses=["shutdown"]), UUIDS[1]: domain(2, deaf=["shutdown"], autostart=True, refuses=["autostart"]),

@@ -15,12 +15,17 @@ QCOW2, LVM, RAW, RBD = VM["volumes"]
 TOMBSTONES = documents.tombstones()
 GONE = {tombstone["type"]: tombstone for tombstone in TOMBSTONES["volumes"].values()}
 
+# Keys of a machine that a server may not send.
+ORDERED = ("seed", "restarts", "security_rules", "gpus")
+
 VALID = {
     "Virtapi::Meta": [DATA["virtapi::meta"], {name: value for name, value in DATA["virtapi::meta"].items() if name != "approved"}],
     "Virtapi::Node": [DATA["virtapi::node"]],
     "Virtapi::Role": ["hypervisor", "ceph_mon", "ceph_osd"],
-    "Virtapi::Vm": [VM, {**VM, "seed": None}, {name: value for name, value in VM.items() if name != "seed"}],
+    "Virtapi::Vm": [VM, {**VM, **dict.fromkeys(ORDERED)}, {name: value for name, value in VM.items() if name not in ORDERED}],
     "Virtapi::Seed": [VM["seed"], {"meta-data": ""}],
+    "Virtapi::SecurityRule": [*VM["security_rules"], {**VM["security_rules"][0], "protocol": "sctp", "port_range_min": None}],
+    "Virtapi::Gpu": VM["gpus"],
     "Virtapi::VmInterface": VM["interfaces"],
     "Virtapi::Interface": DATA["virtapi::node"]["interfaces"],
     "Virtapi::Volume": [QCOW2, LVM, RAW, RBD, {**RAW, "type": "zfs"}],
@@ -61,7 +66,15 @@ WRONG = {
         {**RBD, "pool": None}, {**RBD, "image": ""}, {**LVM, "path": "/a"}, {**RBD, "backing": QCOW2["backing"]},
         {**QCOW2, "size_bytes": "1"}, {**QCOW2, "size_bytes": -1}, {**QCOW2, "read_iops_limit": 0}],
     "Virtapi::Seed": [None, {}, [], {"Meta": ""}, {"../a": ""}, {"a.b": ""}, {"": ""}, {"meta-data": None}, {"meta-data": {}}],
-    "Virtapi::Vm": [{**VM, "seed": value} for value in ({}, "", {"meta-data": 1}, {"a/b": ""})],
+    "Virtapi::Vm": [
+        *({**VM, "seed": value} for value in ({}, "", {"meta-data": 1}, {"a/b": ""})),
+        *({**VM, "security_rules": value} for value in ({}, [None], "none")),
+        *({**VM, "gpus": value} for value in ({}, ["0000:3b:00.0"])),
+        *({**VM, "restarts": value} for value in (-1, "1", 1.5, True))],
+    "Virtapi::Gpu": [{"address": value} for value in ("", "3b:00.0", "0000:3B:00.0", "0000:3b:20.0", "0000:3b:00.8", "0000:3b:00.0\n", None)],
+    "Virtapi::SecurityRule": [{**VM["security_rules"][0], **wrong} for wrong in (
+        {"direction": "in"}, {"ethertype": "ipv4"}, {"protocol": ""}, {"port_range_min": "22"}, {"port_range_max": 65536}, {"port_range_min": -1},
+        {"remote_ip_prefix": "10.0.0.0"}, {"remote_ip_prefix": ""})],
     "Virtapi::VmInterface": [{**VM["interfaces"][0], "bridge": "br-12345678901234"}],
     "Virtapi::Meta": [{**DATA["virtapi::meta"], "approved": value} for value in ("false", 0, None)],
     "Virtapi::Tombstones": [None, [], {**TOMBSTONES, "vms": {"vm-8": TOMBSTONES["vms"][documents.uuid(2)]}},
@@ -87,8 +100,8 @@ def mistakes(value, optional=()):
 # These may have any keys or elements.
 FREE = {"Virtapi::Meta": ("clusters",), "Virtapi::Node": ("parameters",), "Virtapi::Tombstones": ("vms", "volumes"),
         "Virtapi::Vm": ("seed",)}
-# A server that has no tombstones, or no seeds, says nothing of them.
-OPTIONAL = {"Virtapi::Meta": ("approved",), "Virtapi::Vm": ("seed",), "Virtapi::Seed": tuple(VM["seed"])}
+# A server that has none of these says nothing of them.
+OPTIONAL = {"Virtapi::Meta": ("approved",), "Virtapi::Vm": ORDERED, "Virtapi::Seed": tuple(VM["seed"])}
 
 
 class TypesTest(unittest.TestCase):

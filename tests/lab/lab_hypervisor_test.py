@@ -2,6 +2,7 @@
 that none of them answers when it is asked to shut down."""
 import json
 import pathlib
+import re
 import unittest
 
 from lab_documents import MIB, document, interface, uuid, vm, volume
@@ -128,6 +129,18 @@ class HypervisorTest(unittest.TestCase):
         self.node.virsh("destroy", "vm-9001")
         self.assertNotIn("restart needed", self.converge({uuid(1): self.machine(cores=2)}).said)
         self.assertEqual(self.node.virsh("vcpucount", "vm-9001", "--current", "--live").strip(), "2")
+
+    def test_a_device_that_is_passed_through_is_for_the_next_start(self):
+        self.converge({uuid(1): self.machine()})
+        guest = self.node.guest("vm-9001")
+        gpus = [{"address": "0000:3b:00.0"}, {"address": "0000:af:1f.7"}]
+        for given, reason in ((gpus, "device 0000:3b:00.0 comes; device 0000:af:1f.7 comes"), (gpus[1:], "device 0000:af:1f.7 comes"), (None, None)):
+            said = self.converge({uuid(1): self.machine(gpus=given)}).said
+            self.assertEqual(re.findall(r"restart needed: (device.*?7 comes)", said), [reason] if reason else [], said)
+            defined = re.findall("ua-pci-[0-9a-f-]*", self.node.virsh("dumpxml", "--inactive", "vm-9001"))
+            self.assertEqual(defined, ["ua-pci-0000-3b-00-0", "ua-pci-0000-af-1f-7"][2 - len(given or ()):])
+            self.assertNotIn("hostdev", self.node.virsh("dumpxml", "vm-9001"))
+        self.assertEqual(self.node.guest("vm-9001"), guest)
 
     def test_the_name_is_a_title(self):
         self.converge({uuid(1): self.machine()})

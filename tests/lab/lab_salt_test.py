@@ -3,6 +3,7 @@ that none of them answers when it is asked to shut down."""
 import json
 import os
 import pathlib
+import re
 import unittest
 
 from lab_documents import MIB, document, interface, uuid, vm, volume
@@ -190,6 +191,18 @@ class SaltTest(unittest.TestCase):
         self.converge({uuid(1): self.machine(name="<äöü> & 'x'\n\t\"y\" $(reboot) ==")})
         self.assertEqual(self.node.virsh("desc", "--title", "vm-9001", "--config").strip(), "<äöü> & 'x' \"y\" $(reboot) ==")
         self.assertIn("vdz", self.node.virsh("dumpxml", "--inactive", "vm-9001"), "another's device stays")
+
+    def test_a_device_that_is_passed_through_is_for_the_next_start(self):
+        self.converge({uuid(1): self.machine()})
+        guest = self.node.guest("vm-9001")
+        gpus = [{"address": "0000:3b:00.0"}, {"address": "0000:af:1f.7"}]
+        for given, reason in ((gpus, "device 0000:3b:00.0 comes; device 0000:af:1f.7 comes"), (gpus[1:], "device 0000:af:1f.7 comes"), (None, None)):
+            said = self.converge({uuid(1): self.machine(gpus=given)}).said
+            self.assertEqual(re.findall(r"restart needed: (device.*?7 comes)", said), [reason] if reason else [], said)
+            defined = re.findall("ua-pci-[0-9a-f-]*", self.node.virsh("dumpxml", "--inactive", "vm-9001"))
+            self.assertEqual(defined, ["ua-pci-0000-3b-00-0", "ua-pci-0000-af-1f-7"][2 - len(given or ()):])
+            self.assertNotIn("hostdev", self.node.virsh("dumpxml", "vm-9001"))
+        self.assertEqual(self.node.guest("vm-9001"), guest)
 
     def test_states(self):
         self.converge({uuid(1): self.machine(state="stopped")})

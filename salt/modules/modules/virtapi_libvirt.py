@@ -4,19 +4,26 @@ libvirt by its own program, virsh: everything that there is in two calls, whatev
 Questions and commands to the libvirt of this machine. What is to be done, the state ``virtapi_domain`` decides.
 """
 
+import logging
 import secrets
 import time
 
 import salt.utils.platform
 import virtapi_command
+import virtapi_domain_metadata
+import virtapi_network_filter
 import virtapi_virsh
+from salt.exceptions import CommandExecutionError
 from virtapi_domain_xml import PERIOD
+
+log = logging.getLogger(__name__)
 
 # What separates answers: nobody who gives a machine its name can know it.
 _MARK = "=={}==".format(secrets.token_hex(12))
 # Domains in one call: the arguments of a process are limited.
 _BATCH = 200
 _KNOWN = "virtapi_libvirt.domains"
+_FILTERS = "virtapi_libvirt.filters"
 
 
 def __virtual__():
@@ -53,6 +60,7 @@ def domain(uuid):
 def forget():
     """Ask anew when something is asked the next time."""
     __context__.pop(_KNOWN, None)
+    __context__.pop(_FILTERS, None)
 
 
 def states():
@@ -63,6 +71,38 @@ def states():
         command = "; ".join("echo {0} {1}; domname {1}; domstate --reason {1}".format(_MARK, uuid) for uuid in batch)
         found.update(virtapi_virsh.states(_virsh(command), _MARK))
     return found
+
+
+def filters():
+    """Return the packet filters of virtapi by name, as they were when this run first asked."""
+    if _FILTERS not in __context__:
+        found = {}
+        for batch in _batches(filter_names()):
+            commands = ("echo {0} {1}; nwfilter-dumpxml {1}".format(_MARK, name) for name in batch)
+            for section in _virsh("; ".join(commands)).split(_MARK + " ")[1:]:
+                name = section[: len(virtapi_network_filter.name_of("")) + 36]
+                found[name] = section[len(name) :].strip()
+        __context__[_FILTERS] = found
+    return __context__[_FILTERS]
+
+
+def filter_names():
+    """Return the names of the packet filters of virtapi. A libvirt without that part has none; to define one says why."""
+    try:
+        return virtapi_network_filter.NAMES.findall(_virsh("nwfilter-list"))
+    except CommandExecutionError as error:
+        log.debug("no packet filters: %s", error)
+        return []
+
+
+def define_filter(xml):
+    """Define a packet filter, which those that have it follow at once."""
+    virtapi_command.with_file(xml, lambda path: _virsh("nwfilter-define", path))
+
+
+def undefine_filter(name):
+    """Undefine a packet filter that nobody has."""
+    _virsh("nwfilter-undefine", name)
 
 
 def define(xml):
@@ -83,6 +123,11 @@ def attach(uuid, xml):
 def detach(uuid, xml):
     """Ask the guest to let go of a device; libvirt waits a few seconds for that, and does not say whether it has."""
     virtapi_command.with_file(xml, lambda path: _virsh("detach-device", uuid, path, "--live"))
+
+
+def update(uuid, xml):
+    """Change a device of a running domain."""
+    virtapi_command.with_file(xml, lambda path: _virsh("update-device", uuid, path, "--live"))
 
 
 def cut(uuid, mac):
@@ -106,6 +151,12 @@ def limit_disk(uuid, target, limits):
 def change_medium(uuid, target, image):
     """Change what is in a drive of a running domain: an image, or None for nothing."""
     _virsh("change-media", uuid, target, *([image, "--update"] if image else ["--eject"]), "--live")
+
+
+def keep_restarts(uuid, number):
+    """Keep in a running domain how often it was to be restarted."""
+    words = ["--uri", virtapi_domain_metadata.NAMESPACE, "--key", virtapi_domain_metadata.PREFIX]
+    _virsh("metadata", uuid, *words, "--live", "--set", "<vm restarts='{}'/>".format(number))
 
 
 def resize(uuid, target, size):

@@ -8,6 +8,7 @@ import json
 import os
 
 import virtapi_ceph_needed
+import virtapi_network_filter
 import virtapi_removal_plan
 from salt.exceptions import CommandExecutionError
 from virtapi_segment import Segment
@@ -102,15 +103,21 @@ def _look_at_hypervisor(hypervisor, switch, uplink, clusters, rbd_user, could_no
     there, unknown = __salt__["virtapi_volume.there"](tombstones["volumes"], clusters, rbd_user)
     for reason in sorted(set(unknown.values())):
         could_not(reason)
-    images = __salt__["virtapi_seed.images"]
+    left = set(_left_of(tombstones["vms"])) if domains is not None else set(tombstones["vms"])
     looked_at = {
-        "vms": {uuid: vm for uuid, vm in tombstones["vms"].items() if domains is not None and not images(uuid)},
+        "vms": {uuid: vm for uuid, vm in tombstones["vms"].items() if uuid not in left},
         "volumes": {uuid: volume for uuid, volume in tombstones["volumes"].items() if uuid not in unknown},
     }
     removed = virtapi_removal_plan.removed(looked_at, domains or {}, there, virtapi_removal_plan.now())
     if removed:
         seen["removed"] = removed
     return {what: found for what, found in seen.items() if found is not None}
+
+
+def _left_of(vms):
+    """Those of which there is a seed or a packet filter yet."""
+    filters = __salt__["virtapi_libvirt.filter_names"]() if vms else []
+    return [uuid for uuid in vms if virtapi_network_filter.name_of(uuid) in filters or __salt__["virtapi_seed.images"](uuid)]
 
 
 def _look_at_ceph(ceph, could_not):

@@ -2,17 +2,19 @@
 A virtual machine in libvirt: defined, started and stopped as its document says.
 
 What libvirt can change while the machine runs is changed at once; what it cannot is defined for the next start, and a
-warning says that a restart is needed: nothing restarts a machine here. Nothing takes a domain away, either: that is
-``virtapi_removals``. docs/convergence.md has the rules.
+warning says that a restart is needed: a machine is never restarted but when ``restarts`` has grown. Nothing takes a domain
+away, either: that is ``virtapi_removals``. docs/convergence.md has the rules.
 """
 
 import re
 
 import virtapi_domain_definition
 import virtapi_domain_xml
+import virtapi_network_filter
 import virtapi_seed_files
 from salt.exceptions import CommandExecutionError
-from virtapi_domain_plan import SEED_KEPT, Plan
+from virtapi_domain_plan import Plan
+from virtapi_live_domain import LiveDomain
 
 # Reasons of a pause that nobody has to be asked about.
 _RESUMABLE = ("user", "I/O error", "watchdog", "unknown", "")
@@ -30,7 +32,8 @@ def present(name, vm, accelerate=True, switch="linux", rbd_user="libvirt", clust
     Make sure that the machine is defined as its document says, and in the state that it says.
 
     ``running`` is started, and resumed if it was paused; ``stopped`` is shut down, and after ``shutdown_timeout``
-    switched off; ``deactivated`` is shut down and never switched off. In any other state it is left as it is.
+    switched off; ``deactivated`` is shut down and never switched off. In any other state it is left as it is. One that shall
+    run, and runs with a smaller number of ``restarts`` than the document has, is shut down as for ``stopped``, and started again.
 
     name
         The machine's UUID.
@@ -40,7 +43,8 @@ def present(name, vm, accelerate=True, switch="linux", rbd_user="libvirt", clust
     accelerate
         Whether KVM may be used. Without it a machine whose method is KVM is emulated.
     switch
-        What the bridges are: ``linux`` or ``openvswitch``.
+        What the bridges are: ``linux`` or ``openvswitch``. Where they cannot be filtered as the machine's ``security_rules`` say,
+        a warning says ``unfiltered``.
     rbd_user
         The Ceph user of volumes in a pool. libvirt's secret for it has the cluster's fsid as its UUID.
     clusters
@@ -87,6 +91,9 @@ class _Machine:
         self.desired = virtapi_domain_definition.Definition(virtapi_domain_xml.build(uuid, vm, settings))
         self.state = found["state"] if found else "stopped"
         self.plan = None
+        self.live = LiveDomain(uuid, vm["domain"], _libvirt, self.warn)
+        self.filter = self.make_filter()
+        self.filter_name = virtapi_domain_xml.filter_name(uuid, vm, settings)
         images = __salt__["virtapi_seed.images"](uuid)
         self.seed_missing = self.desired.seed is not None and self.desired.seed not in images
         # libvirt has written the memory of one that is saved to a file, and with it the image that it had.
@@ -102,6 +109,19 @@ class _Machine:
         self.running = virtapi_domain_definition.read(found["running"]) if found["running"] else None
         self.plan = Plan(self.desired, self.defined, self.running)
 
+    def make_filter(self):
+        """Return its packet filter; a rule that cannot be carried out is an error, before anything is touched."""
+        rules = self.vm.get("security_rules")
+        if rules is None:
+            return None
+        reason = virtapi_network_filter.unfiltered(self.settings["switch"])
+        if reason:
+            self.warn("unfiltered: " + reason)
+        try:
+            return virtapi_network_filter.build(self.uuid, rules)
+        except CommandExecutionError as error:
+            raise CommandExecutionError("{}: {}".format(self.vm["domain"], error))
+
     def differences(self):
         """Return what has to change, with what it is and what it shall be, and warn of what a restart has to bring."""
         changes = {}
@@ -114,13 +134,20 @@ class _Machine:
                 changes["seed"] = {"old": old, "new": _short(self.desired, "seed")}
         else:
             changes["domain"] = {"old": "not defined" if self.found else "absent", "new": "present"}
+        if self.filter_missing:
+            old = "filtered otherwise" if self.filter_name in _libvirt("filters") else "none"
+            changes["security_rules"] = {"old": old, "new": _rules(self.vm)}
+        elif "security_rules" in changes:
+            changes["security_rules"]["new"] = _rules(self.vm) if self.filter_name else "none"
+        if self.to_be_restarted:
+            changes["restarts"] = {"old": _kept(self.running, self.defined), "new": self.desired.restarts}
         state = self.vm["state"]
         if (state == "running" and self.state != state) or self.to_be_stopped:
             changes["state"] = {"old": self.state, "new": state}
         autostart = bool(self.plan) and self.found["autostart"]
         if state in ("running", "stopped", "deactivated") and autostart != (state == "running"):
             changes["autostart"] = {"old": autostart, "new": not autostart}
-        if self.plan and self.plan.restart_reasons and not self.to_be_stopped:
+        if self.plan and self.plan.restart_reasons and not self.to_be_stopped and not self.to_be_restarted:
             self.warn("restart needed: " + "; ".join(self.plan.restart_reasons))
         return changes
 
@@ -129,12 +156,33 @@ class _Machine:
         """Return whether it runs and shall not."""
         return self.vm["state"] in ("stopped", "deactivated") and self.state not in _OFF
 
+    @property
+    def to_be_restarted(self):
+        """Return whether that is asked for: only of one that shall run, which that starts again where this is interrupted."""
+        return bool(self.plan) and self.plan.restart_asked and self.vm["state"] == "running"
+
+    @property
+    def filter_missing(self):
+        """Return whether it shall have a packet filter, and libvirt has another or none."""
+        if not self.filter_name:
+            return False
+        return not virtapi_network_filter.same(_libvirt("filters").get(self.filter_name), self.filter)
+
+    @property
+    def filter_left(self):
+        """Return whether it had a packet filter and shall have none."""
+        had = self.plan and (self.defined.filtered or (self.running and self.running.filtered))
+        return bool(had) and not self.filter_name and virtapi_network_filter.name_of(self.uuid) in _libvirt("filters")
+
     def converge(self, changes, shutdown_timeout):
         """Do it, and note what is done, whatever fails afterwards."""
         done = self.ret["changes"]
         # Before anything is done: where it fails, what runs is left as it is.
         if self.seed_missing:
             __salt__["virtapi_seed.build"](self.uuid, self.vm["seed"])
+        if self.filter_missing:
+            _libvirt("define_filter", virtapi_domain_xml.to_text(self.filter))
+            done["security_rules"] = changes["security_rules"]
         if not self.plan:
             _libvirt("define", virtapi_domain_xml.to_text(self.desired.root))
             done["domain"] = changes["domain"]
@@ -143,13 +191,19 @@ class _Machine:
         if "autostart" in changes:
             _libvirt("autostart", self.uuid, changes["autostart"]["new"])
             done["autostart"] = changes["autostart"]
-        if "state" in changes:
+        if self.to_be_restarted:
+            self.restart(shutdown_timeout)
+            done.update({field: changes[field] for field in ("restarts", "state") if field in changes})
+        elif "state" in changes:
             if self.to_be_stopped:
                 self.stop(shutdown_timeout)
             else:
                 self.start()
             done["state"] = changes["state"]
         self.clear_images()
+        if self.filter_left:
+            # Nobody may use it any more.
+            _libvirt("undefine_filter", virtapi_network_filter.name_of(self.uuid))
         if "seed" in changes:
             done["seed"] = changes["seed"]
 
@@ -157,7 +211,7 @@ class _Machine:
         """Delete those that neither the definition nor what runs has."""
         old = set(__salt__["virtapi_seed.images"](self.uuid)) - {self.desired.seed}
         if old and not self.saved:
-            __salt__["virtapi_seed.delete"](sorted(old - {self.running_now().seed}))
+            __salt__["virtapi_seed.delete"](sorted(old - {self.live.definition().seed}))
 
     def change(self, note):
         """Define what differs anew, and change what runs; note each."""
@@ -170,64 +224,35 @@ class _Machine:
             _libvirt("define", virtapi_domain_xml.to_text(virtapi_domain_definition.merge(desired, defined)))
             note(self.plan.undefined)
         # What is about to be stopped need not be changed before.
-        if self.to_be_stopped:
-            return
-        # What goes away goes first, in case that its name is used anew.
-        actions = [(field, action) for field, todo in self.plan.actions.items() for action in todo]
-        for field, action in sorted(actions, key=lambda each: not each[1].kind.startswith("detach")):
-            getattr(self, action.kind)(action)
-            note([field])
-
-    def limit_cpu(self, action):
-        _libvirt("limit_cpu", self.uuid, action.device)
-
-    def limit_disk(self, action):
-        limits = {tag: action.device.limits[field] or 0 for field, tag in virtapi_domain_xml.IOTUNE.items()}
-        _libvirt("limit_disk", self.uuid, action.target, limits)
-
-    def attach_disk(self, action):
-        action.device.element.find("target").set("dev", action.target)
-        _libvirt("attach", self.uuid, virtapi_domain_xml.to_text(action.device.element))
-
-    def change_seed(self, action):
-        """Change what is in the drive. Its guest may have locked that, and has the new one at its next start then."""
-        try:
-            _libvirt("change_medium", self.uuid, action.target, action.device)
-        except CommandExecutionError as error:
-            self.warn("restart needed: {}: {}".format(SEED_KEPT, error))
-
-    def attach_interface(self, action):
-        _libvirt("attach", self.uuid, virtapi_domain_xml.to_text(action.device.element))
-
-    def detach_disk(self, action):
-        _libvirt("detach", self.uuid, virtapi_domain_xml.to_text(action.device.element))
-        if virtapi_domain_definition.counterpart(action.device, self.running_now().disks):
-            message = "{}: the guest does not let go of volume {}"
-            raise CommandExecutionError(message.format(self.vm["domain"], action.device.uuid))
-
-    def detach_interface(self, action):
-        """Cut it off at once, whatever the guest does."""
-        _libvirt("cut", self.uuid, action.device.mac)
-        _libvirt("detach", self.uuid, virtapi_domain_xml.to_text(action.device.element))
-        if virtapi_domain_definition.counterpart(action.device, self.running_now().interfaces):
-            self.warn("interface {} is cut off, and the guest has not let go of it".format(action.device.mac))
-
-    def running_now(self):
-        """Return what runs by now: nothing, if it has ended meanwhile."""
-        now = _libvirt("domain", self.uuid)
-        return virtapi_domain_definition.read(now["running"] if now and now["running"] else "<domain/>")
+        if not self.to_be_stopped and not self.to_be_restarted:
+            self.live.change(self.plan.actions, note)
 
     def start(self):
         """Start it, or let it go on."""
         if self.state != "paused":
-            for volume in self.vm["volumes"]:
-                if volume["type"] == "rbd":
-                    cluster = self.settings["clusters"][volume["cluster"]]
-                    __salt__["virtapi_volume.wait_until_unused"](volume, cluster, self.settings["rbd_user"])
-            _libvirt("start", self.uuid)
-        elif self.found["reason"] in _RESUMABLE:
-            _libvirt("resume", self.uuid)
+            self.boot()
         else:
+            self.refuse_to_resume()
+            _libvirt("resume", self.uuid)
+
+    def boot(self):
+        """Start it when nobody else has its volumes."""
+        for volume in self.vm["volumes"]:
+            if volume["type"] == "rbd":
+                cluster = self.settings["clusters"][volume["cluster"]]
+                __salt__["virtapi_volume.wait_until_unused"](volume, cluster, self.settings["rbd_user"])
+        _libvirt("start", self.uuid)
+
+    def restart(self, seconds):
+        """Shut it down and start it again, with what is defined by now."""
+        if self.state == "paused":
+            self.refuse_to_resume()
+        self.stop(seconds)
+        self.boot()
+
+    def refuse_to_resume(self):
+        """Raise where somebody has to be asked before it goes on."""
+        if self.found["reason"] not in _RESUMABLE:
             message = "{} is paused ({}), and not resumed"
             raise CommandExecutionError(message.format(self.vm["domain"], self.found["reason"]))
 
@@ -236,7 +261,7 @@ class _Machine:
         if _libvirt("shut_down", self.uuid, seconds, self.state == "paused"):
             return
         late = "has not shut down in {} s".format(seconds)
-        if self.vm["state"] != "stopped":
+        if self.vm["state"] == "deactivated":
             raise CommandExecutionError("{} {}".format(self.vm["domain"], late))
         self.warn(late + ", and is switched off")
         _libvirt("destroy", self.uuid)
@@ -261,16 +286,32 @@ def _seed(uuid, vm):
     return found
 
 
+def _rules(vm):
+    """Return its rules as a report shows them."""
+    return [" ".join(str(value) for value in rule.values() if value is not None) for rule in vm["security_rules"]]
+
+
+def _kept(running, defined):
+    """Return the number of restarts with which it was last started."""
+    return defined.restarts if running.restarts is None else running.restarts
+
+
 def _short(definition, field):
     """Return a property as a report shows it."""
     if field == "volumes":
         return [_words(disk.uuid or disk.source, disk.format, disk.cache, disk.limits) for disk in definition.disks]
     if field == "interfaces":
         return [" ".join(filter(None, (each.mac, each.bridge))) for each in definition.interfaces]
+    if field == "gpus":
+        return [gpu.address for gpu in definition.gpus]
     if field == "seed":
         return virtapi_seed_files.digest_of(definition.seed) if definition.seed else "none"
     if field == "ram_bytes":
         return definition.memory_kib * 1024
+    if field == "security_rules":
+        return "filtered" if definition.filtered else "none"
+    if field == "restarts" and definition.restarts is None:
+        return "none"
     return getattr(definition, {"name": "title", "virt_method": "type"}.get(field, field))
 
 

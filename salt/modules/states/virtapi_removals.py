@@ -10,6 +10,7 @@ import re
 
 import virtapi_domain_definition
 import virtapi_domain_xml
+import virtapi_network_filter
 import virtapi_removal_plan
 import virtapi_removal_share
 from salt.exceptions import CommandExecutionError
@@ -128,6 +129,7 @@ class _Removals:
                 self.attempt(self.remove, uuid, tombstone["domain"], plan)
             elif uuid in plan["removed"]:
                 self.attempt(self.delete_seed, uuid, tombstone["domain"])
+                self.attempt(self.delete_filter, uuid, tombstone["domain"])
         if plan["delete"] and not __opts__["test"]:
             # To stop machines takes its time.
             _libvirt("forget")
@@ -161,6 +163,16 @@ class _Removals:
         """Undefine a domain, and delete its seed."""
         _libvirt("undefine", uuid)
         self.delete_images(uuid)
+        self.undefine_filter(uuid)
+
+    def undefine_filter(self, uuid):
+        """Undefine the packet filter of a machine that is gone."""
+        if self.filter_there(uuid):
+            _libvirt("undefine_filter", virtapi_network_filter.name_of(uuid))
+
+    def filter_there(self, uuid):
+        """Return whether a machine has a packet filter."""
+        return virtapi_network_filter.name_of(uuid) in _libvirt("filters")
 
     def delete_images(self, uuid):
         """Delete the seed of a machine that is gone."""
@@ -170,6 +182,11 @@ class _Removals:
         """Delete what is left of a machine that another has undefined."""
         if __salt__["virtapi_seed.images"](uuid):
             self.change(name + " seed", "present", "absent", lambda: self.delete_images(uuid))
+
+    def delete_filter(self, uuid, name):
+        """Undefine what filtered a machine that another has undefined."""
+        if self.filter_there(uuid):
+            self.change(name + " filter", "present", "absent", lambda: self.undefine_filter(uuid))
 
     def stop(self, uuid, name, state):
         """Shut a domain down, or switch it off; there is nobody to ask in a guest that has crashed."""

@@ -7,7 +7,9 @@ import io
 import re
 import xml.etree.ElementTree as ElementTree
 
-from virtapi_domain_xml import IOTUNE, PERIOD, SEED, UUID, drive, target
+import virtapi_domain_metadata
+import virtapi_network_filter
+from virtapi_domain_xml import GPU, IOTUNE, PERIOD, SEED, UUID, drive, target
 
 _OURS = re.compile("ua-({})".format(UUID))
 
@@ -18,8 +20,9 @@ def parse(text):
     for event, found in ElementTree.iterparse(io.StringIO(text), events=("start-ns", "start")):
         if event == "start" and root is None:
             root = found
-        # Python writes prefixes of its own where it knows none, and those it has kept for them cannot be given.
-        if event == "start-ns" and found[0] and not re.fullmatch(r"ns\d+", found[0]):
+        # Python writes prefixes of its own where it knows none, and those it has kept for them cannot be given. Ours stays.
+        ours = event == "start-ns" and (found[0] == virtapi_domain_metadata.PREFIX or found[1] == virtapi_domain_metadata.NAMESPACE)
+        if event == "start-ns" and not ours and found[0] and not re.fullmatch(r"ns\d+", found[0]):
             ElementTree.register_namespace(*found)
     return root
 
@@ -71,6 +74,7 @@ class Interface:
         self.switch = "openvswitch" if _attribute(element, "virtualport", "type") == "openvswitch" else "linux"
         self.cut = _attribute(element, "link", "state") == "down"
         self.ours = (_attribute(element, "alias", "name") or "").startswith("ua-br")
+        self.filter = _attribute(element, "filterref", "filter")
 
     @property
     def fixed(self):
@@ -81,9 +85,36 @@ class Interface:
         """Return whether both are the same interface."""
         return self.mac == other.mac
 
+    @property
+    def filtered(self):
+        """Return whether its packet filter is one of virtapi's."""
+        return (self.filter or "").startswith(virtapi_network_filter.PREFIX)
+
+    def filtered_like(self, other):
+        """Return whether the other has this one's filter; one of others stays where virtapi has none."""
+        return self.filter == other.filter if self.filter else not other.filtered
+
     def like(self, other):
         """Return whether both say the same of it."""
         return self.fixed == other.fixed
+
+
+class Gpu:
+    """One PCI device that is passed through."""
+
+    def __init__(self, element):
+        self.element = element
+        parts = (int(_attribute(element, "source/address", name) or "0", 0) for name in ("domain", "bus", "slot", "function"))
+        self.address = "{:04x}:{:02x}:{:02x}.{:x}".format(*parts)
+        self.ours = (_attribute(element, "alias", "name") or "").startswith(GPU)
+
+    def same(self, other):
+        """Return whether both are the same device."""
+        return self.address == other.address
+
+    def like(self, other):
+        """Return whether both say the same of it."""
+        return self.same(other)
 
 
 class Drive:
@@ -104,6 +135,7 @@ class Definition:
         devices = [] if devices is None else devices
         self.disks = [Disk(each) for each in devices if each.tag == "disk" and each.get("device", "disk") == "disk"]
         self.interfaces = [Interface(each) for each in devices if each.tag == "interface"]
+        self.gpus = [Gpu(each) for each in devices if each.tag == "hostdev" and each.get("type") == "pci"]
         drives = [each for each in devices if each.tag == "disk" and _attribute(each, "alias", "name") == SEED]
         # None where there is none, or one of others.
         self.drive = Drive(drives[0]) if drives else None
@@ -114,6 +146,11 @@ class Definition:
     def seed(self):
         """Return the image of its seed; None without one."""
         return self.drive.source if self.drive else None
+
+    @property
+    def filtered(self):
+        """Return whether virtapi's packet filter is at one of its interfaces."""
+        return any(each.filtered for each in self.interfaces)
 
     @property
     def name(self):
@@ -129,6 +166,11 @@ class Definition:
     def title(self):
         """Return the VM's name, None without one."""
         return self.root.findtext("title")
+
+    @property
+    def restarts(self):
+        """Return how often it was to be restarted when this was kept; None where it is not."""
+        return virtapi_domain_metadata.restarts(self.root)
 
     @property
     def cores(self):
@@ -189,8 +231,9 @@ def merge(desired, defined):
     _merge_system(desired, defined)
     names = targets(desired, defined)
     devices = defined.root.find("devices")
-    for device in gone(desired.disks, defined.disks) + gone(desired.interfaces, defined.interfaces):
-        devices.remove(device.element)
+    for kind in ("disks", "interfaces", "gpus"):
+        for device in gone(getattr(desired, kind), getattr(defined, kind)):
+            devices.remove(device.element)
     for disk, name in names:
         other = counterpart(disk, defined.disks)
         if other:
@@ -205,9 +248,22 @@ def merge(desired, defined):
         if other:
             for tag in ("source", "virtualport", "target", "alias"):
                 _put(other.element, tag, interface.element.find(tag))
+            if not interface.filtered_like(other):
+                put_filter(other, interface.filter)
         else:
             devices.append(interface.element)
+    for gpu in desired.gpus:
+        other = counterpart(gpu, defined.gpus)
+        if other:
+            _put(other.element, "alias", gpu.element.find("alias"))
+        else:
+            devices.append(gpu.element)
     return defined.root
+
+
+def put_filter(interface, name):
+    """Give an interface this packet filter, or None."""
+    _put(interface.element, "filterref", ElementTree.Element("filterref", {"filter": name}) if name else None)
 
 
 def _merge_system(desired, defined):
@@ -216,6 +272,8 @@ def _merge_system(desired, defined):
 
     if desired.title != defined.title:
         put("title")
+    if desired.restarts is not None:
+        virtapi_domain_metadata.put(defined.root, desired.restarts)
     if desired.memory_kib != defined.memory_kib:
         put("memory")
         put("currentMemory")

@@ -22,6 +22,8 @@ class Plan:
         self.undefined = _undefined(desired, defined)
         self.actions = {}
         self.restart_reasons = []
+        # Whether somebody has asked for a restart since it was started.
+        self.restart_asked = False
         if running is None:
             return
         limited = desired.cputime_limit != running.cputime_limit
@@ -30,10 +32,19 @@ class Plan:
             "volumes": _volumes(desired, defined, running),
             "seed": _seed(desired, running) if "seed" in self.undefined else [],
             "interfaces": _interfaces(desired, running),
+            "security_rules": _filters(desired, running),
         }
+        if desired.restarts is not None:
+            # One that has no number yet is older than that, and only gets it.
+            kept = defined.restarts if running.restarts is None else running.restarts
+            self.restart_asked = kept is not None and kept < desired.restarts
+            if running.restarts != desired.restarts and not self.restart_asked:
+                self.actions["restarts"] = [Action("keep_restarts", desired.restarts, None)]
         self.restart_reasons = _restart_reasons(desired, running)
         if running.seed != desired.seed and not self.actions["seed"]:
             self.restart_reasons.append(SEED_KEPT)
+        if self.restart_asked:
+            self.restart_reasons.append("restart {} is asked for".format(desired.restarts))
 
     @property
     def differences(self):
@@ -51,6 +62,9 @@ def _undefined(desired, defined):
         "volumes": _equal(desired.disks, defined.disks),
         "seed": desired.seed == defined.seed,
         "interfaces": _equal(desired.interfaces, defined.interfaces),
+        "gpus": _equal(desired.gpus, defined.gpus),
+        "security_rules": not _filters(desired, defined),
+        "restarts": desired.restarts in (None, defined.restarts),
     }
     return [name for name, is_same in same.items() if not is_same]
 
@@ -91,6 +105,12 @@ def _interfaces(desired, running):
     ]
 
 
+def _filters(desired, present):
+    """Return each interface that is there with the filter that it shall have."""
+    pairs = _pairs(desired.interfaces, present.interfaces)
+    return [Action("filter_interface", other, one.filter) for one, other in pairs if other and not one.filtered_like(other)]
+
+
 def _restart_reasons(desired, running):
     """Return what only a restart can bring to the running VM."""
     reasons = []
@@ -109,4 +129,7 @@ def _restart_reasons(desired, running):
     for interface in gone(desired.interfaces, running.interfaces):
         if interface.cut:
             reasons.append("interface {} is cut off, and not yet released".format(interface.mac))
+    # Those that it has not, and those that it has yet.
+    reasons += ["device {} comes".format(gpu.address) for gpu, other in _pairs(desired.gpus, running.gpus) if not other]
+    reasons += ["device {} goes".format(gpu.address) for gpu in gone(desired.gpus, running.gpus)]
     return reasons

@@ -8,7 +8,10 @@ meet. It knows nothing of what there is already: that is ``virtapi_domain_defini
 import re
 import xml.etree.ElementTree as ElementTree
 
+import virtapi_domain_metadata
+import virtapi_network_filter
 import virtapi_seed_files
+from salt.exceptions import CommandExecutionError
 
 # What libvirt knows a machine and its volumes by, and what the server calls a domain.
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -26,6 +29,9 @@ IOTUNE = {
 }
 # By what the drive with the seed is known as ours.
 SEED = "ua-seed"
+# And a device that is passed through.
+GPU = "ua-pci-"
+_PCI = re.compile("([0-9a-f]{4}):([0-9a-f]{2}):([01][0-9a-f])\\.([0-7])")
 # What XML 1.0 cannot hold, however it is escaped.
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -80,6 +86,8 @@ def build(uuid, machine, settings):
     line = title(machine["name"])
     if line is not None:
         _add(root, "title", text=line)
+    if machine.get("restarts") is not None:
+        virtapi_domain_metadata.put(root, machine["restarts"])
     # libvirt counts in KiB; what is more than whole ones is rounded up.
     _add(root, "memory", {"unit": "KiB"}, -(-machine["ram_bytes"] // 1024))
     _add(root, "vcpu", text=machine["cores"])
@@ -103,13 +111,21 @@ def build(uuid, machine, settings):
     if machine.get("seed"):
         devices.append(_seed(virtapi_seed_files.path(uuid, machine["seed"])))
     for interface in machine["interfaces"]:
-        devices.append(_interface(interface, settings))
+        devices.append(_interface(interface, settings, filter_name(uuid, machine, settings)))
+    for gpu in machine.get("gpus") or []:
+        devices.append(_gpu(gpu["address"]))
     _add(devices, "serial", {"type": "pty"})
     channel = _add(devices, "channel", {"type": "unix"})
     _add(channel, "target", {"type": "virtio", "name": "org.qemu.guest_agent.0"})
     random = _add(devices, "rng", {"model": "virtio"})
     _add(random, "backend", {"model": "random"}, "/dev/urandom")
     return root
+
+
+def filter_name(uuid, machine, settings):
+    """Return the packet filter that its interfaces refer to; None where nothing is filtered."""
+    filtered = machine.get("security_rules") is not None and settings.get("switch") != "openvswitch"
+    return virtapi_network_filter.name_of(uuid) if filtered else None
 
 
 def to_text(element):
@@ -176,7 +192,20 @@ def _seed(image):
     return disk
 
 
-def _interface(interface, settings):
+def _gpu(address):
+    """A PCI device of the hypervisor, which libvirt takes from its driver at the start and gives back at the end."""
+    parts = _PCI.fullmatch(address)
+    if not parts:
+        raise CommandExecutionError("{} is no address of a PCI device".format(address))
+    element = _element("hostdev", {"mode": "subsystem", "type": "pci", "managed": "yes"})
+    numbers = ("0x" + part for part in parts.groups())
+    _add(_add(element, "source"), "address", dict(zip(("domain", "bus", "slot", "function"), numbers)))
+    # libvirt takes letters, digits, - and _ there.
+    _add(element, "alias", {"name": GPU + re.sub("[:.]", "-", address)})
+    return element
+
+
+def _interface(interface, settings, filtered_by):
     bridge = interface["bridge"]
     element = _element("interface", {"type": "bridge"})
     _add(element, "mac", {"address": interface["mac"]})
@@ -185,5 +214,7 @@ def _interface(interface, settings):
         _add(element, "virtualport", {"type": "openvswitch"})
     _add(element, "target", {"dev": tap(bridge)})
     _add(element, "model", {"type": "virtio"})
+    if filtered_by:
+        _add(element, "filterref", {"filter": filtered_by})
     _add(element, "alias", {"name": "ua-" + bridge})
     return element

@@ -2,13 +2,14 @@
 require 'puppet/parameter/boolean'
 require_relative '../../puppet_x/virtapi/domain_xml'
 require_relative '../../puppet_x/virtapi/evaluated'
+require_relative '../../puppet_x/virtapi/network_filter'
 require_relative '../../puppet_x/virtapi/seed'
 
 Puppet::Type.newtype(:virtapi_domain) do
   @doc = <<-DOC
     A virtual machine in libvirt. It is defined, started and stopped as `state` says. What libvirt can change while the
     machine runs is changed at once; what it cannot is defined for the next start, and a warning says that a restart is
-    needed: Puppet never restarts a machine. virtapi_removals takes it away.
+    needed: a machine is never restarted but when `restarts` has grown. virtapi_removals takes it away.
 
     The bridges and volumes that it uses are autorequired.
   DOC
@@ -120,6 +121,16 @@ Puppet::Type.newtype(:virtapi_domain) do
     alias_method :should_to_s, :is_to_s
   end
 
+  newproperty(:gpus, array_matching: :all) do
+    desc "The hypervisor's PCI devices that it has for its own, as the document has them. They are for the next start."
+    include planned
+
+    def is_to_s(value)
+      resource.class.in_short(value, 'address')
+    end
+    alias_method :should_to_s, :is_to_s
+  end
+
   newproperty(:seed) do
     desc <<-DOC
       The files of its NoCloud seed by name, of type Sensitive, or none. What is shown and compared is a digest of them.
@@ -142,6 +153,36 @@ Puppet::Type.newtype(:virtapi_domain) do
 
     def insync?(_is)
       provider.seed_right?
+    end
+  end
+
+  newproperty(:security_rules, array_matching: :all) do
+    desc <<-DOC
+      What may come in and go out by its interfaces, as the document has it, or none: nothing is filtered. Where its bridges
+      cannot be filtered a warning says `unfiltered`.
+    DOC
+    defaultto 'none'
+    validate { |value| raise ArgumentError, 'security_rules must be rules, or none' unless value.is_a?(Hash) || value == 'none' }
+
+    def insync?(_is)
+      provider.security_rules_right?
+    end
+
+    def should_to_s(value)
+      value.is_a?(Array) ? "[#{value.map { |rule| rule.is_a?(Hash) ? rule.values.compact.join(' ') : rule }.join(', ')}]" : value.to_s
+    end
+  end
+
+  newproperty(:restarts) do
+    desc <<-DOC
+      How often somebody has asked for a restart. The domain's metadata keep it. A machine that shall run, and runs with a
+      smaller number, is shut down and started again; after `shutdown_timeout` it is switched off for that. One without a number
+      only gets it.
+    DOC
+    munge { |value| Integer(value) }
+
+    def insync?(_is)
+      provider.restarts_right?
     end
   end
 
@@ -184,9 +225,29 @@ Puppet::Type.newtype(:virtapi_domain) do
 
   def refuse
     virt_method = self[:virt_method]
+    refuse_rules if rules
     return if virt_method.nil? || PuppetX::Virtapi::DomainXml::TYPES.key?(virt_method)
 
     raise Puppet::Error, "#{self[:domain]}: virt_method #{virt_method} is none that this module manages"
+  end
+
+  # Puppet comes here in each run, whatever it finds then.
+  def retrieve
+    reason = PuppetX::Virtapi::NetworkFilter.unfiltered(self[:switch].to_s) if rules
+    warning("#{self[:domain]}: unfiltered: #{reason}") if reason
+    super
+  end
+
+  def refuse_rules
+    PuppetX::Virtapi::NetworkFilter.new(self[:uuid], rules).build
+  rescue PuppetX::Virtapi::NetworkFilter::Refused => error
+    raise Puppet::Error, "#{self[:domain]}: #{error.message}"
+  end
+
+  # nil where nothing is to be filtered.
+  def rules
+    given = parameter(:security_rules)&.should
+    given unless given == ['none']
   end
 
   # The machine in the form of the document.
@@ -195,7 +256,8 @@ Puppet::Type.newtype(:virtapi_domain) do
     { 'name' => self[:vm_name], 'domain' => self[:domain], 'cores' => self[:cores], 'ram_bytes' => self[:ram_bytes],
       'cputime_limit' => limit == 'none' ? nil : limit, 'virt_method' => self[:virt_method],
       'interfaces' => Array(parameter(:interfaces).should), 'volumes' => Array(parameter(:volumes).should),
-      'seed' => parameter(:seed).files }
+      'gpus' => parameter(:gpus) ? Array(parameter(:gpus).should) : nil, 'seed' => parameter(:seed).files, 'restarts' => self[:restarts],
+      'security_rules' => rules }
   end
 
   def settings

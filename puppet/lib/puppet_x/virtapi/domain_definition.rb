@@ -1,5 +1,6 @@
 # What a domain's XML says about the things that virtapi decides, whether we built that XML or libvirt wrote it. Whatever
 # else the XML has is not looked at.
+require_relative 'domain_metadata'
 require_relative 'domain_xml'
 
 module PuppetX
@@ -33,8 +34,20 @@ module PuppetX
       # The drive with the seed; `source` is nil when it is empty.
       Drive = Struct.new(:target, :source, :element)
 
+      # One PCI device that is passed through.
+      Gpu = Struct.new(:alias_name, :address, :element) do
+        def ours?
+          alias_name.to_s.start_with?(DomainXml::GPU)
+        end
+
+        def same?(other)
+          address == other.address
+        end
+        alias_method :like?, :same?
+      end
+
       # One network interface; `cut` when its link is down.
-      Interface = Struct.new(:alias_name, :mac, :bridge, :switch, :cut, :element) do
+      Interface = Struct.new(:alias_name, :mac, :bridge, :switch, :cut, :filter, :element) do
         def fixed
           [bridge, switch]
         end
@@ -45,6 +58,16 @@ module PuppetX
 
         def same?(other)
           mac == other.mac
+        end
+
+        # Whether its packet filter is one of virtapi's.
+        def filtered?
+          filter.to_s.start_with?(NetworkFilter::PREFIX)
+        end
+
+        # A filter of others stays where virtapi has none.
+        def filtered_like?(other)
+          filter ? filter == other.filter : !other.filtered?
         end
 
         def like?(other)
@@ -72,6 +95,11 @@ module PuppetX
 
       def title
         @root.text('title')
+      end
+
+      # How often it was to be restarted when this was kept; nil where it is not.
+      def restarts
+        DomainMetadata.restarts(@root)
       end
 
       def cores
@@ -120,8 +148,20 @@ module PuppetX
           switch = interface.attribute('virtualport', 'type') == 'openvswitch' ? 'openvswitch' : 'linux'
           Interface.new(interface.attribute('alias', 'name'), interface.attribute('mac', 'address'),
                         interface.attribute('source', 'bridge'), switch,
-                        interface.attribute('link', 'state') == 'down', interface)
+                        interface.attribute('link', 'state') == 'down', interface.attribute('filterref', 'filter'), interface)
         end
+      end
+
+      def gpus
+        @gpus ||= devices('hostdev').select { |device| device.attributes['type'] == 'pci' }.map do |device|
+          parts = %w[domain bus slot function].map { |name| Integer(device.attribute('source', 'address', name) || 0) }
+          Gpu.new(device.attribute('alias', 'name'), format('%04x:%02x:%02x.%x', *parts), device)
+        end
+      end
+
+      # Whether virtapi's filter is at one of its interfaces.
+      def filtered?
+        interfaces.any?(&:filtered?)
       end
 
       # Everything that its disks are or depend on, whatever the kind of disk.

@@ -18,6 +18,7 @@ module PuppetX
         disks
         seed unless @desired.seed == @defined.seed
         interfaces
+        gpus
         @defined.root
       end
 
@@ -37,6 +38,7 @@ module PuppetX
 
       def system
         put('title', @desired.title == @defined.title)
+        DomainMetadata.put(@defined.root, @desired.restarts) if @desired.restarts
         unless @desired.memory_kib == @defined.memory_kib
           put('memory', false)
           put('currentMemory', false)
@@ -103,9 +105,16 @@ module PuppetX
         replace(@desired.interfaces, @defined.interfaces) do |interface, other|
           if other
             %w[source virtualport target alias].each { |name| other.element.put(name, interface.element.child(name)) }
+            other.element.put('filterref', interface.element.child('filterref')) unless interface.filtered_like?(other)
           else
             devices << interface.element
           end
+        end
+      end
+
+      def gpus
+        replace(@desired.gpus, @defined.gpus) do |gpu, other|
+          other ? other.element.put('alias', gpu.element.child('alias')) : devices << gpu.element
         end
       end
 

@@ -26,17 +26,28 @@ module PuppetX
           cputime_limit: @desired.cputime_limit == @defined.cputime_limit,
           virt_method: @desired.type == @defined.type,
           volumes: equal?(@desired.disks, @defined.disks), seed: @desired.seed == @defined.seed,
-          interfaces: equal?(@desired.interfaces, @defined.interfaces)
+          interfaces: equal?(@desired.interfaces, @defined.interfaces),
+          gpus: equal?(@desired.gpus, @defined.gpus),
+          security_rules: pairs(@desired.interfaces, @defined.interfaces).all? { |one, other| other.nil? || one.filtered_like?(other) },
+          restarts: @desired.restarts.nil? || @desired.restarts == @defined.restarts
         }.reject { |_, same| same }.keys
       end
 
       # What to do to the running VM, by property.
       def actions
-        @actions ||= @running ? { cputime_limit: cpu, volumes: volumes, seed: seed, interfaces: interfaces } : {}
+        return {} unless @running
+
+        @actions ||= { cputime_limit: cpu, volumes: volumes, seed: seed, interfaces: interfaces, security_rules: filters, restarts: restarts }
       end
 
       def insync?(property)
         !undefined.include?(property) && actions.fetch(property, []).empty?
+      end
+
+      # Whether somebody has asked for a restart since it was started. One that has no number yet is older than that.
+      def restart_asked?
+        kept = @running && (@running.restarts || @defined.restarts)
+        !kept.nil? && !@desired.restarts.nil? && kept < @desired.restarts
       end
 
       # What only a restart can bring to the running VM.
@@ -50,7 +61,8 @@ module PuppetX
           reasons << "#{@running.memory_kib} KiB of memory become #{@desired.memory_kib}"
         end
         reasons << SEED_KEPT unless @running.seed == @desired.seed || !seed.empty?
-        reasons + device_reasons
+        reasons << "restart #{@desired.restarts} is asked for" if restart_asked?
+        reasons + device_reasons + gpu_reasons
       end
 
       private
@@ -94,11 +106,30 @@ module PuppetX
         [Action.new(:change_seed, @desired.seed, drive.target)]
       end
 
+      # To keep it is not to restart it.
+      def restarts
+        return [] if @desired.restarts.nil? || @desired.restarts == @running.restarts || restart_asked?
+
+        [Action.new(:keep_restarts, @desired.restarts)]
+      end
+
       def interfaces
         gone(@desired.interfaces, @running.interfaces).reject(&:cut)
                                                       .map { |interface| Action.new(:detach_interface, interface) } +
           pairs(@desired.interfaces, @running.interfaces)
           .select { |_, other| other.nil? }.map { |interface, _| Action.new(:attach_interface, interface) }
+      end
+
+      # The running interface, with the filter that it shall have.
+      def filters
+        pairs(@desired.interfaces, @running.interfaces).reject { |one, other| other.nil? || one.filtered_like?(other) }
+                                                       .map { |one, other| Action.new(:filter_interface, other, one.filter) }
+      end
+
+      # Those that it has not, and those that it has yet.
+      def gpu_reasons
+        pairs(@desired.gpus, @running.gpus).select { |_, other| other.nil? }.map { |gpu, _| "device #{gpu.address} comes" } +
+          gone(@desired.gpus, @running.gpus).map { |gpu| "device #{gpu.address} goes" }
       end
 
       def device_reasons

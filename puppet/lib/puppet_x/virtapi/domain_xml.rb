@@ -2,7 +2,9 @@
 # tests/golden the examples, which every tool that converges a hypervisor must meet.
 #
 # It knows nothing of what there is already: that is DomainMerge's.
+require_relative 'domain_metadata'
 require_relative 'element'
+require_relative 'network_filter'
 require_relative 'seed'
 
 module PuppetX
@@ -19,6 +21,9 @@ module PuppetX
 
       # By what the drive with the seed is known as ours.
       SEED = 'ua-seed'.freeze
+
+      # And a device that is passed through.
+      GPU = 'ua-pci-'.freeze
 
       # libvirt's type for a method, nil for one that is not libvirt's. Without `accelerate` it is never kvm.
       def self.type(virt_method, accelerate)
@@ -76,7 +81,18 @@ module PuppetX
                     Element.new('mac', { 'address' => interface['mac'] }),
                     Element.new('source', { 'bridge' => bridge }), switch,
                     Element.new('target', { 'dev' => DomainXml.tap(bridge) }),
-                    Element.new('model', { 'type' => 'virtio' }), Element.new('alias', { 'name' => "ua-#{bridge}" }))
+                    Element.new('model', { 'type' => 'virtio' }),
+                    (Element.new('filterref', { 'filter' => filter.name }) if filter),
+                    Element.new('alias', { 'name' => "ua-#{bridge}" }))
+      end
+
+      # A PCI device of the hypervisor, which libvirt takes from its driver at the start and gives back at the end.
+      def gpu(gpu)
+        parts = gpu['address'].match(/\A(\h{4}):(\h{2}):(\h{2})\.([0-7])\z/).captures.map { |part| "0x#{part}" }
+        Element.new('hostdev', { 'mode' => 'subsystem', 'type' => 'pci', 'managed' => 'yes' },
+                    Element.new('source', {}, Element.new('address', %w[domain bus slot function].zip(parts).to_h)),
+                    # libvirt takes letters, digits, - and _ there.
+                    Element.new('alias', { 'name' => "#{GPU}#{gpu['address'].tr(':.', '-')}" }))
       end
 
       # The image of the seed as a CD; nil without one.
@@ -90,6 +106,12 @@ module PuppetX
                     Element.new('readonly'), Element.new('alias', { 'name' => SEED }))
       end
 
+      # The packet filter that its interfaces refer to; nil where nothing is filtered.
+      def filter
+        rules = @machine['security_rules']
+        NetworkFilter.new(@uuid, rules) if rules && @settings['switch'] != 'openvswitch'
+      end
+
       private
 
       def type
@@ -100,6 +122,7 @@ module PuppetX
         title = DomainXml.title(@machine['name'])
         [Element.new('name', {}, @machine['domain']), Element.new('uuid', {}, @uuid),
          (Element.new('title', {}, title) if title),
+         (DomainMetadata.build(@machine['restarts']) if @machine['restarts']),
          # libvirt counts in KiB; what is more than whole ones is rounded up.
          Element.new('memory', { 'unit' => 'KiB' }, ((@machine['ram_bytes'] + 1023) / 1024).to_s)]
       end
@@ -128,7 +151,8 @@ module PuppetX
       def devices
         disks = @machine['volumes'].each_with_index.map { |volume, index| disk(volume, DomainXml.target(index)) }
         interfaces = @machine['interfaces'].map { |interface| interface(interface) }
-        Element.new('devices', {}, disks, seed, interfaces, Element.new('serial', { 'type' => 'pty' }),
+        gpus = (@machine['gpus'] || []).map { |gpu| gpu(gpu) }
+        Element.new('devices', {}, disks, seed, interfaces, gpus, Element.new('serial', { 'type' => 'pty' }),
                     Element.new('channel', { 'type' => 'unix' },
                                 Element.new('target', { 'type' => 'virtio', 'name' => 'org.qemu.guest_agent.0' })),
                     Element.new('rng', { 'model' => 'virtio' },

@@ -33,12 +33,23 @@ module PuppetX
 
       # What is over, and nothing of it is there.
       def removed
-        plan.removed - seeds
+        plan.removed - seeds - filters
       end
 
       # Machines that are over and gone, and whose seeds are there.
       def seeds
         plan.removed.select { |uuid| tombstones['vms'].key?(uuid) && !images(uuid).all.empty? }
+      end
+
+      # Machines that are over and gone, and whose packet filters are there.
+      def filters
+        over = plan.removed.select { |uuid| tombstones['vms'].key?(uuid) }
+        over.empty? ? [] : over.select { |uuid| filter_names.include?(NetworkFilter.name_of(uuid)) }
+      end
+
+      # Of all machines, as it is now.
+      def filter_names
+        @filter_names ||= Virsh.filter_names
       end
 
       def images(uuid)

@@ -13,6 +13,9 @@ module PuppetX
       # Domains in one call: the arguments of a process are limited.
       BATCH = 200
 
+      # The name of a packet filter of virtapi.
+      FILTER = /#{NetworkFilter::PREFIX}\h{8}(?:-\h{4}){3}-\h{12}/.freeze
+
       # One domain as virsh tells of it.
       Domain = Struct.new(:uuid, :persistent, :autostart, :state, :reason, :defined_xml, :running_xml) do
         def running?
@@ -77,6 +80,24 @@ module PuppetX
           command = slice.map { |uuid| "echo #{MARK} #{uuid}; domname #{uuid}; domstate --reason #{uuid}" }.join('; ')
           found.merge(parse_states(run(command)))
         end
+      end
+
+      # The packet filters of virtapi by name. A libvirt without that part has none; to define one says why.
+      def self.filters
+        names = filter_names
+        return {} if names.empty?
+
+        names.each_slice(BATCH).flat_map do |slice|
+          text = run(slice.map { |name| "echo #{MARK} #{name}; nwfilter-dumpxml #{name}" }.join('; '))
+          text.split("#{MARK} ").drop(1).map { |section| [section[FILTER], section.sub(FILTER, '').strip] }
+        end.to_h
+      end
+
+      def self.filter_names
+        run('nwfilter-list').split.grep(/\A#{FILTER}\z/)
+      rescue Puppet::ExecutionFailure => error
+        Puppet.debug("no packet filters: #{error.message}")
+        []
       end
 
       def self.ask(uuids, persistent, autostart)

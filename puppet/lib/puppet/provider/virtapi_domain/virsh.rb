@@ -1,5 +1,6 @@
 # Domains of libvirt, by virsh.
 require_relative '../../../puppet_x/virtapi/domain_plan'
+require_relative '../../../puppet_x/virtapi/live_domain'
 require_relative '../../../puppet_x/virtapi/rbd'
 require_relative '../../../puppet_x/virtapi/seed_images'
 require_relative '../../../puppet_x/virtapi/shutdown'
@@ -24,8 +25,14 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
   end
 
   def self.prefetch(resources)
+    @filters = nil
     found = PuppetX::Virtapi::Virsh.domains(resources.keys)
     resources.each { |uuid, resource| resource.provider.found = found[uuid] }
+  end
+
+  # The packet filters of all machines, asked where the first of them has one.
+  def self.filters
+    @filters ||= PuppetX::Virtapi::Virsh.filters
   end
 
   # One that runs and is not defined would be gone when it ends: it is defined, and runs on.
@@ -76,6 +83,10 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     end
   end
 
+  def gpus
+    @found.defined.gpus.map { |gpu| { 'address' => gpu.address } }
+  end
+
   def seed
     image = @found.defined.seed
     image ? PuppetX::Virtapi::Seed.digest_of(image) : 'none'
@@ -94,16 +105,35 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     @found.autostart ? :true : :false
   end
 
-  # What is to be done; looked at for each property, and so made once.
-  def plan
-    @plan ||= make_plan.tap do |plan|
-      unless plan.restart_reasons.empty?
-        resource.warning("#{resource[:domain]}: restart needed: #{plan.restart_reasons.join('; ')}")
-      end
-    end
+  def security_rules
+    filtered? ? 'filtered' : 'none'
   end
 
-  %i[vm_name= cores= ram_bytes= cputime_limit= virt_method= interfaces= volumes= seed=].each do |setter|
+  # At its interfaces, and in the filter itself.
+  def security_rules_right?
+    plan.insync?(:security_rules) && filter_right?
+  end
+
+  # With which it was last started, where it runs.
+  def restarts
+    (@found.running || @found.defined).restarts || 'none'
+  end
+
+  def restarts_right?
+    plan.insync?(:restarts) && !restart?
+  end
+
+  # What is to be done; looked at for each property, and so made once.
+  def plan
+    return @plan if @plan
+
+    @plan = make_plan
+    reasons = restart? || %w[stopped deactivated].include?(resource[:state]) ? [] : @plan.restart_reasons
+    resource.warning("#{resource[:domain]}: restart needed: #{reasons.join('; ')}") unless reasons.empty?
+    @plan
+  end
+
+  %i[vm_name= cores= ram_bytes= cputime_limit= virt_method= interfaces= volumes= gpus= seed= security_rules= restarts=].each do |setter|
     define_method(setter) { |_value| @changed = true }
   end
 
@@ -118,6 +148,7 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
   def flush
     # Before anything is done: where it fails, what runs is left as it is.
     images.build(resource.machine['seed']) if seed_missing?
+    define_filter unless filter_right?
     if @created
       define(desired_xml)
       @autostart = resource[:autostart]
@@ -126,8 +157,14 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
       change
     end
     autostarted(@autostart) if @autostart
-    bring_to(@state) if @state
+    if @changed && restart?
+      restart
+    elsif @state
+      bring_to(@state)
+    end
     clear_images
+    # Nobody may use it any more.
+    virsh('nwfilter-undefine', filter_name) if filter_left?
   end
 
   private
@@ -163,7 +200,31 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     return if saved?
 
     old = images.all - [seed_wanted]
-    images.delete(old - [running_now.seed]) unless old.empty?
+    images.delete(old - [live.definition.seed]) unless old.empty?
+  end
+
+  def live
+    @live ||= PuppetX::Virtapi::LiveDomain.new(resource)
+  end
+
+  def filter_name
+    PuppetX::Virtapi::NetworkFilter.name_of(uuid)
+  end
+
+  def filtered?
+    !@found.nil? && [@found.defined, @found.running].compact.any?(&:filtered?)
+  end
+
+  def filter_right?
+    builder.filter.nil? || builder.filter.like?(self.class.filters[filter_name])
+  end
+
+  def filter_left?
+    builder.filter.nil? && filtered? && self.class.filters.key?(filter_name)
+  end
+
+  def define_filter
+    PuppetX::Virtapi::Virsh.with_file(builder.filter.build.to_s) { |path| virsh('nwfilter-define', path) }
   end
 
   def builder
@@ -190,78 +251,16 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
       define(PuppetX::Virtapi::DomainMerge.new(desired_xml, defined).merge)
     end
     # What is about to be stopped need not be changed before.
-    return if %w[stopped deactivated].include?(@state)
-
-    # What goes away goes first, in case that its name is used anew.
-    actions.sort_by { |action| action.kind.to_s.start_with?('detach') ? 0 : 1 }.each { |action| live(action) }
-  end
-
-  def live(action)
-    case action.kind
-    when :limit_cpu then limit_cpu(action.device)
-    when :limit_disk then limit_disk(action)
-    when :attach_disk
-      action.device.element.child('target').attributes['dev'] = action.target
-      attach(action.device)
-    when :attach_interface then attach(action.device)
-    when :change_seed then change_seed(action)
-    when :detach_disk then detach_disk(action.device)
-    when :detach_interface then detach_interface(action.device)
-    end
-  end
-
-  def limit_cpu(percent)
-    period = PuppetX::Virtapi::DomainXml::PERIOD
-    # libvirt takes -1 as no limit.
-    quota = percent ? percent * period / 100 : -1
-    virsh('schedinfo', uuid, '--live', "vcpu_period=#{period}", "vcpu_quota=#{quota}")
-  end
-
-  def limit_disk(action)
-    limits = PuppetX::Virtapi::DomainXml::IOTUNE.flat_map do |field, name|
-      ["--#{name.tr('_', '-')}", (action.device.limits[field] || 0).to_s]
-    end
-    virsh('blkdeviotune', uuid, action.target, '--live', *limits)
-  end
-
-  def attach(device)
-    PuppetX::Virtapi::Virsh.with_file(device.element.to_s) { |path| virsh('attach-device', uuid, path, '--live') }
-  end
-
-  # The guest has to let go of it; libvirt waits a few seconds for that.
-  def detach(device)
-    PuppetX::Virtapi::Virsh.with_file(device.element.to_s) { |path| virsh('detach-device', uuid, path, '--live') }
-  end
-
-  def detach_disk(disk)
-    detach(disk)
-    return if running_now.disks.none? { |other| disk.same?(other) }
-
-    raise Puppet::Error, "#{resource[:domain]}: the guest does not let go of volume #{disk.uuid}"
-  end
-
-  # Its guest may have locked the drive, and has the new one at its next start then.
-  def change_seed(action)
-    virsh('change-media', uuid, action.target, *(action.device ? [action.device, '--update'] : ['--eject']), '--live')
-  rescue Puppet::ExecutionFailure => error
-    resource.warning("#{resource[:domain]}: restart needed: #{PuppetX::Virtapi::DomainPlan::SEED_KEPT}: #{error.message.strip}")
-  end
-
-  # Cut off at once, whatever the guest does.
-  def detach_interface(interface)
-    virsh('domif-setlink', uuid, interface.mac, 'down')
-    detach(interface)
-    return if running_now.interfaces.none? { |other| interface.same?(other) }
-
-    resource.warning("#{resource[:domain]}: interface #{interface.mac} is cut off, and the guest has not let go of it")
-  end
-
-  def running_now
-    PuppetX::Virtapi::DomainDefinition.new(PuppetX::Virtapi::Element.parse(virsh('dumpxml', uuid)))
+    live.change(actions) unless restart? || %w[stopped deactivated].include?(@state)
   end
 
   def autostarted(value)
     virsh('autostart', uuid, *(value.to_s == 'true' ? [] : ['--disable']))
+  end
+
+  # Only one that shall run: where it is interrupted, that state starts it again.
+  def restart?
+    resource[:state] == 'running' && plan.restart_asked?
   end
 
   def bring_to(state)
@@ -273,17 +272,28 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
 
   def start
     return if @found && @found.state == 'running'
+    return boot unless @found && @found.running?
 
-    unless @found && @found.running?
-      PuppetX::Virtapi::Rbd.images(resource).each(&:wait_until_unused)
-      return virsh('start', uuid)
-    end
-
-    unless RESUMABLE.include?(@found.reason)
-      raise Puppet::Error, "#{resource[:domain]} is paused (#{@found.reason}), and not resumed"
-    end
-
+    refuse_to_resume
     virsh('resume', uuid)
+  end
+
+  def boot
+    PuppetX::Virtapi::Rbd.images(resource).each(&:wait_until_unused)
+    virsh('start', uuid)
+  end
+
+  # What it was asked for in vain is defined by now.
+  def restart
+    refuse_to_resume if @found.state == 'paused'
+    stop('stopped')
+    boot
+  end
+
+  def refuse_to_resume
+    return if RESUMABLE.include?(@found.reason)
+
+    raise Puppet::Error, "#{resource[:domain]} is paused (#{@found.reason}), and not resumed"
   end
 
   def stop(state)

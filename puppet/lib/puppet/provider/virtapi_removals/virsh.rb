@@ -19,7 +19,7 @@ Puppet::Type.type(:virtapi_removals).provide(:virsh) do
   def pending
     plan = removals.plan
     steps = { 'no autostart of' => removals.autostart, 'stop' => plan.stop, 'undefine' => plan.undefine,
-              'delete the seed of' => removals.seeds, 'delete' => plan.delete }
+              'delete the seed of' => removals.seeds, 'undefine the filter of' => removals.filters, 'delete' => plan.delete }
             .flat_map { |step, uuids| uuids.map { |uuid| "#{step} #{removals.name(uuid)}" } }
     steps.empty? ? :none : steps.join(', ')
   end
@@ -32,6 +32,7 @@ Puppet::Type.type(:virtapi_removals).provide(:virsh) do
     stop(plan.stop) unless plan.stop.empty?
     undefine(plan.undefine) unless plan.undefine.empty?
     removals.seeds.each { |uuid| attempt { delete_seed(uuid) } }
+    removals.filters.each { |uuid| attempt { undefine_filter(uuid) } }
     delete(plan.delete) unless plan.delete.empty?
     raise Puppet::Error, @failures.join('; ') unless @failures.empty?
   end
@@ -77,6 +78,7 @@ Puppet::Type.type(:virtapi_removals).provide(:virsh) do
 
           virsh('undefine', uuid, *KEPT)
           delete_seed(uuid)
+          undefine_filter(uuid)
         end
       end
     end
@@ -85,6 +87,11 @@ Puppet::Type.type(:virtapi_removals).provide(:virsh) do
   def delete_seed(uuid)
     images = removals.images(uuid)
     images.delete(images.all)
+  end
+
+  def undefine_filter(uuid)
+    name = PuppetX::Virtapi::NetworkFilter.name_of(uuid)
+    virsh('nwfilter-undefine', name) if removals.filter_names.include?(name)
   end
 
   def delete(uuids)

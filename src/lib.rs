@@ -60,6 +60,7 @@ pub mod sightings;
 mod sql;
 mod stop;
 pub mod telemetry;
+pub mod telling;
 pub mod tls;
 mod types;
 mod value_type;

@@ -37,6 +37,8 @@ mod vlan;
 mod vm;
 mod vm_state;
 mod volume;
+mod webhook;
+mod webhook_delivery;
 mod words;
 
 pub use self::{
@@ -72,6 +74,8 @@ pub use self::{
     vm::Vm,
     vm_state::VmState,
     volume::Volume,
+    webhook::Webhook,
+    webhook_delivery::WebhookDelivery,
 };
 
 /// Every kind, as people look for them. What must treat all resources alike is written over this list.
@@ -96,6 +100,7 @@ pub static KINDS: &[&dyn Kind] = &[
     Environment::KIND,
     Membership::KIND,
     Team::KIND,
+    Webhook::KIND,
     User::KIND,
     Compiler::KIND,
     Token::KIND,
@@ -107,7 +112,7 @@ pub static KINDS: &[&dyn Kind] = &[
 ];
 
 /// What is recorded, and read in the same ways.
-static RECORDS: &[&dyn Kind] = &[Run::KIND, RunEvent::KIND, Facts::KIND, AuditEvent::KIND];
+static RECORDS: &[&dyn Kind] = &[Run::KIND, RunEvent::KIND, Facts::KIND, AuditEvent::KIND, WebhookDelivery::KIND];
 
 /// Everything that can be read.
 pub fn readable() -> impl Iterator<Item = &'static dyn Kind> {
@@ -133,7 +138,7 @@ pub fn rule(constraint: &str) -> Option<&'static Rule> {
 mod prelude {
     pub use super::convergence::{APPLIED_GENERATION, LAST_REPORT, STATUS};
     pub use super::defaults::{given, or_given};
-    pub use super::words::{HOST_LABEL, INTERFACE_NAME};
+    pub use super::words::{HOST_LABEL, INTERFACE_NAME, URL, WORDS};
     pub use crate::{
         column::Column,
         crud,

@@ -34,6 +34,6 @@ async fn every_table_that_customers_reach_shows_them_their_own_rows_only() {
             AND privilege_type <> 'SELECT' ORDER BY 1",
     )
     .await;
-    let named = ["environments", "memberships", "snapshots", "team_users", "teams", "vms", "volumes"];
+    let named = ["environments", "memberships", "snapshots", "team_users", "teams", "vms", "volumes", "webhooks"];
     assert_eq!(written.concat(), named);
 }

@@ -48,6 +48,9 @@ fn patch(kind: &dyn Kind, column: &Column, now: &Value) -> Option<Value> {
     let value = match (kind.name(), column.name, column.ty) {
         ("vlans", "vni", _) => return Some(json!({"vni": 7, "tag": null})),
         ("compilers", "node_filter", _) => json!("location=changed"),
+        ("webhooks", "url", _) => json!("https://changed.example.com/"),
+        ("webhooks", "kinds", _) => json!("networks"),
+        ("webhooks", "actions", _) => json!("delete"),
         (_, "checksum", _) => json!(format!("sha256:{}", "a".repeat(64))),
         (_, _, Type::Int) => json!(now.as_i64().unwrap_or(99) + 1),
         (_, _, Type::Float) => json!(2.5),

@@ -37,6 +37,7 @@ const UPDATE: &str = "update";
 const DELETE: &str = "delete";
 const ISSUE: &str = "issue";
 const APPROVE: &str = "approve";
+const RESEND: &str = "resend";
 const SET_PASSWORD: &str = "set_password";
 const REMOVE_PASSWORD: &str = "remove_password";
 
@@ -77,6 +78,11 @@ impl Trail {
         self.add(Entry { kind, id, action: ISSUE, before: None, after: None });
     }
 
+    /// A message that is sent once more.
+    pub fn resent(&mut self, kind: &'static dyn Kind, id: i64) {
+        self.add(Entry { kind, id, action: RESEND, before: None, after: None });
+    }
+
     /// A node of whose document somebody has approved what it removes.
     pub fn approved(&mut self, kind: &'static dyn Kind, id: i64) {
         self.add(Entry { kind, id, action: APPROVE, before: None, after: None });
@@ -114,18 +120,19 @@ impl Trail {
         self.entries.iter().filter(|entry| entry.action == CREATE).map(|entry| (entry.kind, entry.id)).collect()
     }
 
-    /// Writes it all down. Called once, when the transaction has done its work.
+    /// Writes it all down, and gives what was written. Called once, when the transaction has done its work.
     ///
     /// # Errors
     /// [`Error::Away`](crate::error::Error::Away).
-    pub async fn write(mut self, tx: &Tx) -> Result<()> {
+    pub async fn write(mut self, tx: &Tx) -> Result<Vec<NewAuditEvent>> {
         self.read_results(tx).await?;
         // Somebody may look at it and save it as it is: that is no change.
         self.entries.retain(|entry| {
             entry.action != UPDATE || !differences(entry.before.as_ref(), entry.after.as_ref()).is_empty()
         });
         let events: Vec<_> = self.entries.into_iter().map(|entry| entry.event(tx)).collect();
-        record(tx, &events).await
+        record(tx, &events).await?;
+        Ok(events)
     }
 
     /// What became of what is still there.
@@ -157,35 +164,48 @@ impl Trail {
 impl Entry {
     /// Whether it says nothing about the object itself.
     fn is_apart(&self) -> bool {
-        matches!(self.action, ISSUE | APPROVE | SET_PASSWORD | REMOVE_PASSWORD)
+        matches!(self.action, ISSUE | APPROVE | RESEND | SET_PASSWORD | REMOVE_PASSWORD)
     }
 
     fn event(self, tx: &Tx) -> NewAuditEvent {
-        let (actor, origin) = (&tx.actor, tx.actor.origin());
         let known = self.after.as_ref().or(self.before.as_ref());
         let object_key = known.map_or_else(|| self.id.to_string(), |item| natural_key::of(self.kind, item));
         let (before, after) = if self.is_apart() { (None, None) } else { (self.before, self.after) };
-        NewAuditEvent {
-            happened_at: None,
-            actor: actor.name().to_owned(),
-            token_id: actor.token(),
-            address: origin.and_then(|origin| origin.address).map(Ip::from),
-            request: origin.map(|origin| origin.request.clone()),
-            action: self.action,
-            collection: Some(self.kind.name()),
-            object_id: Some(self.id),
-            object_key: Some(object_key),
-            times: 1,
-            detail: None,
-            message: origin.and_then(|origin| origin.message.clone()),
-            before,
-            after,
-        }
+        NewAuditEvent { before, after, ..event(tx, self.action, self.kind.name(), self.id, object_key) }
+    }
+}
+
+/// Records that a secret was issued which is of no object, but of all that this name stands for.
+///
+/// # Errors
+/// [`Error::Away`](crate::error::Error::Away).
+pub async fn issued_for(tx: &Tx, collection: &'static str, key: &str) -> Result<()> {
+    record(tx, &[event(tx, ISSUE, collection, 0, key.to_owned())]).await
+}
+
+/// What the actor of a transaction does with an object.
+fn event(tx: &Tx, action: &'static str, collection: &'static str, id: i64, object_key: String) -> NewAuditEvent {
+    let (actor, origin) = (&tx.actor, tx.actor.origin());
+    NewAuditEvent {
+        happened_at: None,
+        actor: actor.name().to_owned(),
+        token_id: actor.token(),
+        address: origin.and_then(|origin| origin.address).map(Ip::from),
+        request: origin.map(|origin| origin.request.clone()),
+        action,
+        collection: Some(collection),
+        object_id: Some(id),
+        object_key: Some(object_key),
+        times: 1,
+        detail: None,
+        message: origin.and_then(|origin| origin.message.clone()),
+        before: None,
+        after: None,
     }
 }
 
 /// The rows with these ids as they are now, in the order of their ids, in parts that one statement reads.
-async fn rows(tx: &Tx, kind: &'static dyn Kind, ids: &[i64]) -> Result<Vec<Vec<Row>>> {
+pub(crate) async fn rows(tx: &Tx, kind: &'static dyn Kind, ids: &[i64]) -> Result<Vec<Vec<Row>>> {
     let mut found = Vec::new();
     for ids in ids.chunks(usize::try_from(MAX_LIMIT).unwrap_or(1)) {
         let ids = ids.iter().map(ToString::to_string).collect();
@@ -195,7 +215,7 @@ async fn rows(tx: &Tx, kind: &'static dyn Kind, ids: &[i64]) -> Result<Vec<Vec<R
 }
 
 /// What is recorded of some rows: what is wanted, and not what agents have made of it.
-async fn items(tx: &Tx, kind: &'static dyn Kind, rows: Vec<Row>) -> Result<Vec<Value>> {
+pub(crate) async fn items(tx: &Tx, kind: &'static dyn Kind, rows: Vec<Row>) -> Result<Vec<Value>> {
     let mut items = refs::with_references(tx, kind, rows).await?;
     let is_derived = |name: &str| Column::named(kind.columns(), name).is_some_and(Column::is_derived);
     for fields in items.iter_mut().filter_map(Value::as_object_mut) {

@@ -20,7 +20,7 @@ use crate::auth::SessionLimits;
 use crate::db::Times;
 
 pub use layers::{Flags, KEYS, Problem};
-pub use values::{DatabaseUrl, LogFormat, LogLevel};
+pub use values::{AmqpUrl, DatabaseUrl, LogFormat, LogLevel, Networks};
 
 /// What the server runs with. `docs/settings.md` describes each field; a test keeps the two together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,6 +88,21 @@ pub struct Settings {
     pub grace_period: u32,
     /// For how many seconds events are kept for those who come back to hear what they have missed.
     pub event_retention: u32,
+    /// Networks to which webhooks may go besides the internet.
+    #[serde(default)]
+    pub webhook_networks: Networks,
+    /// Whether webhooks may go over plain HTTP.
+    pub webhook_http: bool,
+    /// PEM file of authorities that receivers of webhooks may have their certificates from, besides those of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_ca: Option<PathBuf>,
+    /// For how many days it is kept what was told.
+    pub webhook_retention: u32,
+    /// A broker to which all that is told is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amqp_url: Option<AmqpUrl>,
+    /// The exchange there.
+    pub amqp_exchange: String,
     /// How many seconds requests under way get to finish when the server is told to stop.
     pub shutdown_grace: u32,
     /// How log lines look.
@@ -126,6 +141,12 @@ impl Default for Settings {
             stale_after: 2 * 60 * 60,
             grace_period: 7 * 24 * 60 * 60,
             event_retention: 60 * 60,
+            webhook_networks: Networks::default(),
+            webhook_http: false,
+            webhook_ca: None,
+            webhook_retention: 30,
+            amqp_url: None,
+            amqp_exchange: "virtapi".to_owned(),
             shutdown_grace: 30,
             log_format: LogFormat::Text,
             log_level: LogLevel::Info,
@@ -250,6 +271,16 @@ impl Loaded {
         self.check_that("stale_after", (60..=31_536_000).contains(&s.stale_after), "must be 60 to 31536000 (a year)")?;
         let events = 60..=7 * 24 * 60 * 60;
         self.check_that("event_retention", events.contains(&s.event_retention), "must be 60 to 604800 (a week)")?;
+        self.check_that(
+            "webhook_retention",
+            (1..=3650).contains(&s.webhook_retention),
+            "must be 1 to 3650 (ten years)",
+        )?;
+        let exchange = (1..=255).contains(&s.amqp_exchange.len());
+        self.check_that("amqp_exchange", exchange, "must have 1 to 255 characters")?;
+        if let Some(problem) = s.amqp_url.as_ref().and_then(AmqpUrl::problem) {
+            self.check_that("amqp_url", false, &problem)?;
+        }
         self.check_that("shutdown_grace", s.shutdown_grace <= 3600, "must be at most 3600 (an hour)")?;
         for (key, is_set, needs, has_it) in [
             ("tls_certificate", s.tls_certificate.is_some(), "tls_key", s.tls_key.is_some()),

@@ -62,7 +62,7 @@ pub async fn set_password(tx: &Tx, name: &str, kept: Option<&str>, but: Option<&
         auth::end_all(tx, id, but).await?;
         let mut trail = Trail::default();
         trail.password(User::KIND, id, kept.is_some());
-        trail.write(tx).await
+        trail.write(tx).await.map(drop)
     })
     .await
 }

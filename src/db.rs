@@ -8,7 +8,7 @@ use diesel_async::{
     AnsiTransactionManager, AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -17,10 +17,14 @@ use crate::column::Column;
 use crate::error::{Error, Result};
 use crate::kind::Kind;
 use crate::policy;
+use crate::telling;
 
 /// A pool of connections. Each acts in the role that serves, whoever logs in: what owns the schema does no work.
 #[derive(Clone)]
-pub struct Db(Pool<AsyncPgConnection>);
+pub struct Db {
+    pool: Pool<AsyncPgConnection>,
+    telling: Arc<telling::Rules>,
+}
 
 /// A connection and who uses it. For a customer it acts in the role to which the database shows what is the customer's
 /// and nothing else. Dropped halfway (a panic, a cancelled request), it rolls back: the pool throws a
@@ -31,6 +35,8 @@ pub struct Tx {
     pub actor: Actor,
     /// Whether what is done now is the server's own, whoever asked for it.
     is_servers: AtomicBool,
+    /// Whom a change may be told to.
+    pub telling: Arc<telling::Rules>,
     /// Whether nothing of it will stay.
     pub is_rehearsal: bool,
     uuids: Mutex<Uuids>,
@@ -147,7 +153,14 @@ impl Db {
             .runtime(Runtime::Tokio1)
             .pre_recycle(too_old)
             .build();
-        Ok(Self(pool.map_err(|error| Error::Internal(error.into()))?))
+        let pool = pool.map_err(|error| Error::Internal(error.into()))?;
+        Ok(Self { pool, telling: Arc::default() })
+    }
+
+    /// The same, of which changes are told by these rules.
+    #[must_use]
+    pub fn telling(self, telling: Arc<telling::Rules>) -> Self {
+        Self { telling, ..self }
     }
 
     /// For one statement of the server's own, which sees what is committed when it starts.
@@ -159,8 +172,9 @@ impl Db {
     }
 
     async fn of(&self, actor: Actor) -> Result<Tx> {
-        let conn = self.0.get().await?;
-        Ok(Tx { conn, actor, is_servers: false.into(), is_rehearsal: false, uuids: Mutex::default() })
+        let conn = self.pool.get().await?;
+        let telling = self.telling.clone();
+        Ok(Tx { conn, actor, is_servers: false.into(), telling, is_rehearsal: false, uuids: Mutex::default() })
     }
 
     /// Reads several tables as of one moment.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::auth::{self, Actor};
 use crate::config::Settings;
 use crate::db::Db;
-use crate::{approval, events, http, leaving, reports};
+use crate::{approval, events, http, leaving, reports, telling};
 
 /// How often it is counted how many are in sync.
 const COUNT_EVERY: Duration = Duration::from_mins(1);
@@ -40,11 +40,12 @@ pub async fn forget_old(db: &Db, settings: &Settings) {
     let forgotten = db.write(Actor::system("forgetting"), false, async |tx| {
         let keys = http::idempotency::forget_old(tx).await?;
         let sessions = auth::forget_old(tx, settings.session_limits()).await?;
-        Ok((keys, sessions, events::forget_old(tx, Utc::now() - events_kept).await?))
+        let events = events::forget_old(tx, Utc::now() - events_kept).await?;
+        Ok((keys, sessions, events, telling::forget_old(tx, before(settings.webhook_retention)).await?))
     });
     match forgotten.await {
-        Ok((0, 0, 0)) => {}
-        Ok((keys, sessions, events)) => tracing::info!(keys, sessions, events, "forgot what is old"),
+        Ok((0, 0, 0, 0)) => {}
+        Ok((keys, sessions, events, told)) => tracing::info!(keys, sessions, events, told, "forgot what is old"),
         Err(error) => tracing::warn!(%error, "what is old stays for now"),
     }
     let turned = db.write(Actor::system("reports"), false, async |tx| {

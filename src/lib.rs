@@ -61,6 +61,7 @@ pub mod sightings;
 mod sql;
 mod stop;
 pub mod telemetry;
+pub mod telling;
 pub mod tls;
 mod types;
 mod user_data;

@@ -78,6 +78,12 @@ pub fn set_password(actor: &Actor, name: &str) -> Result<()> {
     if own { Ok(()) } else { write(actor, User::KIND) }
 }
 
+/// Whether customers are told what becomes of objects of this kind, where those are their own: of what they read.
+#[must_use]
+pub fn tells_customers(kind: &dyn Kind) -> bool {
+    !matches!(kind.realm(), Realm::Fleet | Realm::Access)
+}
+
 /// Whether there is any use in offering the actor to change objects of this kind.
 #[must_use]
 pub fn writes(actor: &Actor, kind: &dyn Kind) -> bool {

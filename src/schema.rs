@@ -42,6 +42,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    broker_leases (is_only) {
+        is_only -> Bool,
+        holder -> Nullable<Uuid>,
+        leased_until -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    broker_messages (id) {
+        id -> Int8,
+        event_id -> Uuid,
+        routing_key -> Text,
+        body -> Text,
+        happened_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     cache_options (id) {
         id -> Int8,
         name -> Text,
@@ -521,6 +539,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    signing_secrets (id) {
+        id -> Int8,
+        webhook_id -> Nullable<Int8>,
+        organization_id -> Nullable<Int8>,
+        secret -> Text,
+        issued_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     snapshots (id) {
         id -> Int8,
         volume_id -> Int8,
@@ -676,6 +704,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    vm_tellings (vm_id) {
+        vm_id -> Int8,
+        state -> Text,
+    }
+}
+
+diesel::table! {
     vms (id) {
         id -> Int8,
         uuid -> Uuid,
@@ -747,5 +782,46 @@ diesel::table! {
         updated_at -> Timestamptz,
         environment_id -> Nullable<Int8>,
         lifetime -> Text,
+    }
+}
+
+diesel::table! {
+    webhook_deliveries (id) {
+        id -> Int8,
+        webhook_id -> Nullable<Int8>,
+        organization_id -> Nullable<Int8>,
+        event_id -> Uuid,
+        collection -> Text,
+        object_id -> Int8,
+        object_key -> Text,
+        action -> Text,
+        happened_at -> Timestamptz,
+        status -> Text,
+        attempts -> Int4,
+        next_attempt_at -> Nullable<Timestamptz>,
+        give_up_at -> Timestamptz,
+        last_attempt_at -> Nullable<Timestamptz>,
+        answer -> Nullable<Int4>,
+        error -> Nullable<Text>,
+        url -> Text,
+        body -> Json,
+        lease -> Nullable<Uuid>,
+        leased_until -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    webhooks (id) {
+        id -> Int8,
+        uuid -> Uuid,
+        organization_id -> Nullable<Int8>,
+        name -> Text,
+        url -> Text,
+        kinds -> Nullable<Text>,
+        actions -> Nullable<Text>,
+        labels -> Nullable<Text>,
+        state -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }

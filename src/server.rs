@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::Settings;
 use crate::sightings::Sightings;
 use crate::tls::{ClientAuthorities, Material};
-use crate::{auth, db, events, housekeeping, http, puppet, render, salt};
+use crate::{auth, db, events, housekeeping, http, puppet, render, salt, telling};
 
 /// What lasts while one listener takes the place of another.
 pub struct Server {
@@ -19,6 +19,7 @@ pub struct Server {
     authorities: Arc<ClientAuthorities>,
     openid: Option<Arc<auth::OpenId>>,
     sightings: Arc<Sightings>,
+    courier: telling::Courier,
     metrics: PrometheusHandle,
 }
 
@@ -26,10 +27,10 @@ impl Server {
     /// All of it, at rest: it asks the database for nothing before a request does, or [`Self::keep_house`] is called.
     ///
     /// # Errors
-    /// When the pool of connections cannot be built, or the secret for the provider of identities not be read.
+    /// When the pool of connections cannot be built, or a file that the settings name not be read.
     pub fn new(settings: &Settings, database_url: &str) -> Result<Self, db::Failure> {
         let times = settings.times();
-        let db = db::Db::serving(database_url, settings.pool_size, times)?;
+        let db = db::Db::serving(database_url, settings.pool_size, times)?.telling(telling::Rules::of(settings));
         let recorder = PrometheusBuilder::new().build_recorder();
         let metrics = recorder.handle();
         // A second server in the same process (as in tests) counts with the first.
@@ -46,6 +47,7 @@ impl Server {
             authorities: Arc::default(),
             openid: auth::OpenId::new(settings)?.map(Arc::new),
             sightings,
+            courier: telling::Courier::new(db.clone(), settings)?,
             db,
             metrics,
         })
@@ -54,6 +56,10 @@ impl Server {
     /// Starts what goes on beside the requests. Call it on a runtime.
     pub fn keep_house(&self) {
         housekeeping::start(&self.db, &self.settings);
+        tokio::spawn(self.courier.clone().keep_sending());
+        if let Some(publisher) = telling::Publisher::new(self.db.clone(), &self.settings) {
+            tokio::spawn(publisher.keep_publishing());
+        }
         tokio::spawn(self.sightings.clone().keep_recording());
     }
 
@@ -98,6 +104,7 @@ impl Server {
             .mount("/v1", http::secrets::routes())
             .mount("/v1", http::approvals::routes())
             .mount("/v1", http::placement::routes())
+            .mount("/v1", http::telling::routes())
             .mount("/v1", http::passwords::routes())
             .mount("/", http::resources::start())
             .mount("/", http::pages::routes())

@@ -10,7 +10,7 @@ use crate::audit::Trail;
 use crate::error::Result;
 use crate::shown::Shown;
 use crate::sql::{Sql, Statement};
-use crate::{db::Tx, kind::Kind, natural_key};
+use crate::{db::Tx, kind::Kind, natural_key, telling};
 
 /// The work of one transaction.
 pub struct Work<'t> {
@@ -55,7 +55,8 @@ impl<'t> Work<'t> {
         tx.as_server(async || {
             shown.raise_generations(tx).await?;
             // Last, for it reads what all that has made of the objects.
-            trail.write(tx).await?;
+            let events = trail.write(tx).await?;
+            telling::tell(tx, &events).await?;
             Ok(shown)
         })
         .await

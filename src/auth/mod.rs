@@ -7,7 +7,7 @@ mod identify;
 mod login;
 mod openid;
 mod password;
-mod random;
+pub mod random;
 mod rates;
 mod secret;
 mod session;

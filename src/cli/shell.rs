@@ -11,6 +11,7 @@ use super::database::{actor, with_database};
 use crate::config::Flags;
 use crate::db::Db;
 use crate::shell::{self, Options, Source, Who};
+use crate::telling::Rules;
 use crate::value_type::Type;
 
 #[derive(Args)]
@@ -54,7 +55,9 @@ pub(super) fn run(args: Shell) -> Result<()> {
         width: width(),
         source,
     };
-    with_database(&settings, async |url| shell::run(Db::serving(url, 2, settings.times())?, options).await)
+    with_database(&settings, async |url| {
+        shell::run(Db::serving(url, 2, settings.times())?.telling(Rules::of(&settings)), options).await
+    })
 }
 
 fn source(script: Option<&Path>, execute: Option<String>) -> Result<Source> {

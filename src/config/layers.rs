@@ -12,7 +12,7 @@ use figment::{Metadata, Profile, Provider, Source};
 use rocket::data::ByteUnit;
 use serde::{Serialize, Serializer};
 
-use super::{DatabaseUrl, LogFormat, LogLevel};
+use super::{AmqpUrl, DatabaseUrl, LogFormat, LogLevel, Networks};
 
 /// The settings as flags. Each is also a key of the file, and `VIRTAPI_` with its name in capitals in the environment.
 #[expect(clippy::doc_markdown, reason = "these lines are the text of --help, which knows no Markdown")]
@@ -128,6 +128,30 @@ pub struct Flags {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_retention: Option<u32>,
+    /// Networks to which webhooks may go besides the internet, with commas between them [env: VIRTAPI_WEBHOOK_NETWORKS]
+    #[arg(long, value_name = "CIDR,…")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_networks: Option<Networks>,
+    /// Whether webhooks may go over plain HTTP [env: VIRTAPI_WEBHOOK_HTTP] [default: false]
+    #[arg(long, value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_http: Option<bool>,
+    /// PEM file of authorities of webhooks' receivers, besides the system's [env: VIRTAPI_WEBHOOK_CA]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_ca: Option<PathBuf>,
+    /// Days for which it is kept what webhooks were told [env: VIRTAPI_WEBHOOK_RETENTION] [default: 30]
+    #[arg(long, value_name = "DAYS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_retention: Option<u32>,
+    /// Publish changes to this broker, amqp:// or amqps:// [env: VIRTAPI_AMQP_URL]
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed_broker")]
+    pub amqp_url: Option<AmqpUrl>,
+    /// The exchange to publish to [env: VIRTAPI_AMQP_EXCHANGE] [default: virtapi]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amqp_exchange: Option<String>,
     /// Seconds that requests under way get to finish at a stop [env: VIRTAPI_SHUTDOWN_GRACE] [default: 30]
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,13 +172,19 @@ fn exposed<S: Serializer>(url: &Option<DatabaseUrl>, serializer: S) -> Result<S:
     url.as_ref().map(DatabaseUrl::expose).serialize(serializer)
 }
 
+/// The same of the broker.
+#[expect(clippy::ref_option, reason = "serde gives it so")]
+fn exposed_broker<S: Serializer>(url: &Option<AmqpUrl>, serializer: S) -> Result<S::Ok, S::Error> {
+    url.as_ref().map(AmqpUrl::expose).serialize(serializer)
+}
+
 /// A size with or without a unit.
 fn size(text: &str) -> Result<ByteUnit, String> {
     text.parse().map_err(|error: <ByteUnit as std::str::FromStr>::Err| error.to_string())
 }
 
 /// Every setting's name.
-pub const KEYS: [&str; 29] = [
+pub const KEYS: [&str; 35] = [
     "address",
     "port",
     "tls_certificate",
@@ -181,13 +211,19 @@ pub const KEYS: [&str; 29] = [
     "stale_after",
     "grace_period",
     "event_retention",
+    "webhook_networks",
+    "webhook_http",
+    "webhook_ca",
+    "webhook_retention",
+    "amqp_url",
+    "amqp_exchange",
     "shutdown_grace",
     "log_format",
     "log_level",
 ];
 
 /// Settings whose values are taken as they stand: a directory may well be called `1e3`.
-const VERBATIM: [&str; 11] = [
+const VERBATIM: [&str; 15] = [
     "tls_certificate",
     "tls_key",
     "tls_client_ca",
@@ -199,6 +235,10 @@ const VERBATIM: [&str; 11] = [
     "data_dir",
     "database_url",
     "postgres_bin",
+    "webhook_networks",
+    "webhook_ca",
+    "amqp_url",
+    "amqp_exchange",
 ];
 
 /// Variables that begin like settings, and belong to others: the ENC client, the agent that waits for events, and the

@@ -1,8 +1,11 @@
 //! The types of single settings that are more than a number or a path.
 
 use std::fmt;
+use std::str::FromStr;
 
 use clap::ValueEnum;
+use ipnet::IpNet;
+use lapin::uri::AMQPUri;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use tokio_postgres::config::Host;
@@ -72,6 +75,93 @@ impl fmt::Debug for DatabaseUrl {
 impl Serialize for DatabaseUrl {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+/// How to reach a broker. It may hold a password: it is shown, logged and serialized without it.
+#[derive(Clone, Deserialize)]
+#[serde(from = "String")]
+pub struct AmqpUrl(SecretString);
+
+impl AmqpUrl {
+    /// The whole of it, for those who connect.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// What is wrong with it, if anything. What could not be read may be a password, and is not said.
+    pub(super) fn problem(&self) -> Option<String> {
+        let reads = self.expose().parse::<AMQPUri>().is_ok();
+        (!reads).then(|| "must be like amqps://user:password@host:5671/vhost".to_owned())
+    }
+}
+
+impl From<String> for AmqpUrl {
+    fn from(url: String) -> Self {
+        Self(url.into())
+    }
+}
+
+impl PartialEq for AmqpUrl {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl fmt::Display for AmqpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ok(uri) = self.expose().parse::<AMQPUri>() else { return f.write_str("(unreadable)") };
+        let (user, at) = (&uri.authority.userinfo.username, &uri.authority);
+        write!(f, "{}://{user}:***@{}:{}/{}", uri.scheme, at.host, at.port, uri.vhost.replace('/', "%2f"))
+    }
+}
+
+impl fmt::Debug for AmqpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for AmqpUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Some networks, with commas between them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Networks(Vec<IpNet>);
+
+impl Networks {
+    /// Each of them.
+    #[must_use]
+    pub fn networks(&self) -> &[IpNet] {
+        &self.0
+    }
+}
+
+impl FromStr for Networks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let one = |text: &str| text.parse::<IpNet>().map_err(|_| format!("{text:?} is no network such as 10.0.0.0/8"));
+        text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(one).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl TryFrom<String> for Networks {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Networks> for String {
+    fn from(networks: Networks) -> Self {
+        networks.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     }
 }
 

@@ -144,6 +144,7 @@ fn event(row: &Row) -> Event {
             Some("refuse") => "was refused",
             Some("read") => "read the documents of",
             Some("approve") => "approved what is removed from",
+            Some("resend") => "sent again",
             Some("set_password") => "set the password of",
             Some("remove_password") => "took away the password of",
             _ => "issued a secret for",

@@ -59,6 +59,9 @@ pub fn plural(kind: &dyn Kind) -> String {
 #[must_use]
 pub fn singular(kind: &dyn Kind) -> String {
     let name = kind.name();
+    if let Some(stem) = name.strip_suffix("ies") {
+        return spelled(&format!("{stem}y"));
+    }
     let ending = if name.ends_with("sses") { "es" } else { "s" };
     spelled(name.strip_suffix(ending).unwrap_or(name))
 }

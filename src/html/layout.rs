@@ -12,7 +12,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Network", &["interfaces", "bonds", "addresses", "vlans", "networks"]),
     ("Storage", &["volumes", "snapshots", "tombstones"]),
     ("Ceph", &["ceph-clusters", "ceph-mons", "ceph-osds", "ceph-pools"]),
-    ("Customers", &["organizations", "environments", "memberships", "teams"]),
+    ("Customers", &["organizations", "environments", "memberships", "teams", "webhooks", "webhook-deliveries"]),
     ("Access", &["users", "tokens", "compilers", "audit-events"]),
     ("Lookup tables", &[]),
 ];

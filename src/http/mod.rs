@@ -25,5 +25,6 @@ pub mod resources;
 pub mod secrets;
 pub mod seen;
 pub mod session;
+pub mod telling;
 pub mod tree;
 pub mod wish;

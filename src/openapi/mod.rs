@@ -16,6 +16,7 @@ mod people;
 mod program;
 mod responses;
 mod schemas;
+mod telling;
 mod types;
 
 use serde_json::{Map, Value, json};
@@ -56,6 +57,7 @@ pub fn document() -> Value {
     let mut paths = program::paths();
     paths.extend(resources::readable().flat_map(operations::paths));
     paths.extend(credentials::paths());
+    paths.extend(telling::paths());
     paths.extend([approvals::path()]);
     paths.extend(agents::paths());
     paths.extend(people::paths());

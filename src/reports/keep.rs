@@ -10,6 +10,7 @@ use super::Report;
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::sql::{Sql, Statement};
+use crate::telling;
 
 /// How many are kept by one statement.
 const AT_ONCE: usize = 500;
@@ -33,7 +34,8 @@ pub async fn keep(tx: &Tx, reports: &[Report]) -> Result<()> {
         let kept = kept.text(GIVEN).text(format!(" LIMIT {}", reports.len().next_power_of_two())).text(KEEP);
         Statement::<BigInt>::from(kept).execute(&mut tx.conn()).await?;
     }
-    Ok(())
+    let nodes: BTreeSet<&str> = new.iter().map(|report| report.node.as_str()).collect();
+    telling::tell_of_runs(tx, nodes.into_iter().map(str::to_owned).collect()).await
 }
 
 /// Makes other reports of these nodes wait, so that one that comes twice at once is seen to be there. In the order of

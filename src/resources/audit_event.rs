@@ -74,8 +74,19 @@ pub async fn record(tx: &Tx, events: &[NewAuditEvent]) -> Result<()> {
     Ok(())
 }
 
-const ACTIONS: &[&str] =
-    &["create", "update", "delete", "issue", "approve", "set_password", "remove_password", "login", "refuse", "read"];
+const ACTIONS: &[&str] = &[
+    "create",
+    "update",
+    "delete",
+    "issue",
+    "approve",
+    "resend",
+    "set_password",
+    "remove_password",
+    "login",
+    "refuse",
+    "read",
+];
 
 impl Resource for AuditEvent {
     const NAME: &'static str = "audit-events";

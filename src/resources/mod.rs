@@ -45,6 +45,8 @@ mod vlan;
 mod vm;
 mod vm_state;
 mod volume;
+mod webhook;
+mod webhook_delivery;
 mod words;
 
 pub use self::{
@@ -88,6 +90,8 @@ pub use self::{
     vm::Vm,
     vm_state::VmState,
     volume::Volume,
+    webhook::Webhook,
+    webhook_delivery::WebhookDelivery,
 };
 
 /// Every kind, as people look for them. What must treat all resources alike is written over this list.
@@ -120,6 +124,7 @@ pub static KINDS: &[&dyn Kind] = &[
     Environment::KIND,
     Membership::KIND,
     Team::KIND,
+    Webhook::KIND,
     User::KIND,
     Compiler::KIND,
     Token::KIND,
@@ -131,7 +136,7 @@ pub static KINDS: &[&dyn Kind] = &[
 ];
 
 /// What is recorded, and read in the same ways.
-static RECORDS: &[&dyn Kind] = &[Run::KIND, RunEvent::KIND, Facts::KIND, AuditEvent::KIND];
+static RECORDS: &[&dyn Kind] = &[Run::KIND, RunEvent::KIND, Facts::KIND, AuditEvent::KIND, WebhookDelivery::KIND];
 
 /// Everything that can be read.
 pub fn readable() -> impl Iterator<Item = &'static dyn Kind> {
@@ -157,7 +162,7 @@ pub fn rule(constraint: &str) -> Option<&'static Rule> {
 mod prelude {
     pub use super::convergence::{APPLIED_GENERATION, LAST_REPORT, STATUS};
     pub use super::defaults::{given, or_default, or_given};
-    pub use super::words::{HOST_LABEL, INTERFACE_NAME};
+    pub use super::words::{HOST_LABEL, INTERFACE_NAME, URL, WORDS};
     pub use crate::{
         column::Column,
         crud,

@@ -128,6 +128,26 @@ const CHECKS: &[(&str, &str)] = &[
     ("vms_cores_check", "UPDATE vms SET cores = 0"),
     ("vms_cputime_limit_check", "UPDATE vms SET cputime_limit = 101"),
     ("vms_name_check", "UPDATE vms SET name = E'a\\nb'"),
+    ("broker_leases_is_only_check", "INSERT INTO broker_leases (is_only) VALUES (false)"),
+    (
+        "signing_secrets_signer_check",
+        "INSERT INTO signing_secrets (webhook_id, organization_id, secret) SELECT w.id, w.organization_id, 'a' FROM webhooks w WHERE w.organization_id IS NOT NULL",
+    ),
+    ("vm_tellings_state_check", "INSERT INTO vm_tellings (vm_id, state) SELECT id, 'odd' FROM vms LIMIT 1"),
+    (
+        "webhook_deliveries_next_attempt_at_check",
+        "INSERT INTO webhook_deliveries (event_id, collection, object_id, object_key, action, url, body, next_attempt_at) VALUES (gen_random_uuid(), 'vms', 1, 'a', 'create', 'https://a', '{}', NULL)",
+    ),
+    (
+        "webhook_deliveries_status_check",
+        "INSERT INTO webhook_deliveries (event_id, collection, object_id, object_key, action, url, body, next_attempt_at, status) VALUES (gen_random_uuid(), 'vms', 1, 'a', 'create', 'https://a', '{}', NULL, 'odd')",
+    ),
+    ("webhooks_actions_check", "UPDATE webhooks SET actions = ''"),
+    ("webhooks_kinds_check", "UPDATE webhooks SET kinds = 'a b'"),
+    ("webhooks_labels_check", "UPDATE webhooks SET labels = E'a\\nb'"),
+    ("webhooks_name_check", "UPDATE webhooks SET name = ''"),
+    ("webhooks_state_check", "UPDATE webhooks SET state = 'gone'"),
+    ("webhooks_url_check", "UPDATE webhooks SET url = 'ftp://example.com/'"),
     ("events_node_or_cluster_check", "INSERT INTO events (node_id, cluster_id) VALUES (1, 1)"),
     ("events_forgotten_is_only_check", "INSERT INTO events_forgotten (is_only, transaction) VALUES (false, 1)"),
     ("run_events_status_check", "INSERT INTO run_events (run, node, resource, status) VALUES (1, 'a', 'b', 'odd')"),
@@ -329,6 +349,15 @@ async fn every_reference_and_every_key_holds_in_the_database() {
     sql(&app.dsn, &format!("{RUN}; {RUN}; INSERT INTO node_facts (node_id, facts) SELECT id, '{{}}' FROM nodes")).await;
     sql(&app.dsn, "INSERT INTO pending_actions SELECT id, 'resizing', 1 FROM vms").await;
     sql(&app.dsn, "UPDATE ip_claims SET held_node_id = 1, held_generation = 1").await;
+    sql(
+        &app.dsn,
+        "INSERT INTO signing_secrets (webhook_id, organization_id, secret) SELECT id, NULL, 'a' FROM webhooks
+            UNION ALL SELECT NULL, id, 'a' FROM organizations;
+        INSERT INTO webhook_deliveries (webhook_id, organization_id, event_id, collection, object_id, object_key, action, url, body)
+            SELECT id, organization_id, gen_random_uuid(), 'vms', 1, 'a', 'create', url, '{}' FROM webhooks;
+        INSERT INTO vm_tellings (vm_id, state) SELECT id, 'started' FROM vms",
+    )
+    .await;
     sql(&app.dsn, "INSERT INTO node_approvals (node_id, generation) SELECT id, 1 FROM nodes").await;
     assert_eq!(Browser::new(&app).log_in("", TOKEN).await.status, 303);
     let mut wrong = vec![];

@@ -10,25 +10,29 @@ use crate::start::process::{DataDir, Server};
 
 const NODE: &str = "hv01.example.com";
 const RUN: &str = "7a1e9308-f750-4073-a5a7-24dc9ce60c9c";
-const VM: &str = "6f1c2a34-0000-4000-8000-000000000001";
+pub const VM: &str = "6f1c2a34-0000-4000-8000-000000000001";
 
 /// A node with a server that takes its reports.
-struct Fleet {
-    app: App,
+pub struct Fleet {
+    pub app: App,
     secret: String,
     runs: std::cell::Cell<u32>,
 }
 
 impl Fleet {
     async fn start() -> Self {
-        let app = App::start().await;
+        Self::of(App::start().await).await
+    }
+
+    /// One on this server.
+    pub async fn of(app: App) -> Self {
         app.post("/v1/nodes", json!({"fqdn": NODE, "state": "running"})).await.is(Status::Created);
         let (_, secret) = issue(&app, json!({"node": NODE, "scope": "documents"})).await;
         Self { app, secret, runs: 0.into() }
     }
 
     /// A report of another run, as a real puppet would have sent it, that says this.
-    async fn report(&self, notes: &[Value], status: &str, noop: bool) {
+    pub async fn report(&self, notes: &[Value], status: &str, noop: bool) {
         self.runs.set(self.runs.get() + 1);
         let said: String = notes
             .iter()
@@ -46,7 +50,7 @@ impl Fleet {
     }
 
     /// That the document was applied as it is now.
-    async fn applied(&self) -> Value {
+    pub async fn applied(&self) -> Value {
         let document = self.app.get(&format!("/salt/pillar/{NODE}")).await.is(Status::Ok);
         json!({"applied": document["virtapi"]["meta"]})
     }
@@ -64,7 +68,7 @@ impl Fleet {
         assert_eq!(self.app.get(&format!("/v1/nodes?status__ne={status}")).await.is(Status::Ok)["total"], 0);
     }
 
-    async fn change(&self, url: &str, body: Value) {
+    pub async fn change(&self, url: &str, body: Value) {
         self.app.json(Method::Patch, url, body).await.is(Status::Ok);
     }
 }
@@ -139,7 +143,7 @@ async fn what_another_node_has_applied_is_not_this_ones() {
 }
 
 /// A hypervisor with a VM that shall run.
-async fn hypervisor(fleet: &Fleet) {
+pub async fn hypervisor(fleet: &Fleet) {
     let role = json!({"node": NODE, "cores": 16, "ram_bytes": 1_i64 << 36, "virt_methods": ["KVM"]});
     fleet.app.post("/v1/hypervisors", role).await.is(Status::Created);
     let vm = json!({"uuid": VM, "name": "web-1", "cores": 2, "ram_bytes": 1 << 30, "state": "running",

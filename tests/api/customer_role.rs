@@ -49,6 +49,7 @@ async fn every_table_that_customers_reach_shows_them_their_own_rows_only() {
         "vm_keys",
         "vms",
         "volumes",
+        "webhooks",
     ];
     assert_eq!(written.concat(), named);
 }

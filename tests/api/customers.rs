@@ -21,7 +21,7 @@ struct Shared {
 }
 
 /// The objects of one customer, or of nobody: VM, volume, interface. Its names begin with this word.
-async fn objects(app: &App, word: &str, number: u8, environment: Option<&str>) {
+pub async fn objects(app: &App, word: &str, number: u8, environment: Option<&str>) {
     let uuid = |digit: char| format!("{digit}0000000-0000-4000-8000-0000000000{number:02}");
     let vm = json!({"uuid": uuid('a'), "name": format!("{word}-vm"), "cores": 1, "ram_bytes": 1, "state": "running",
         "virt_method": "KVM", "hypervisor": "hv01.example.com", "environment": environment});
@@ -37,7 +37,7 @@ async fn objects(app: &App, word: &str, number: u8, environment: Option<&str>) {
     app.post("/v1/interfaces", interface).await.is(Status::Created);
 }
 
-async fn customer(app: &App, organization: &str) {
+pub async fn customer(app: &App, organization: &str) {
     let full = json!({"name": organization, "full_name": organization});
     app.post("/v1/organizations", full).await.is(Status::Created);
     let environment = json!({"organization": organization, "name": format!("{organization}-shop")});
@@ -52,7 +52,7 @@ async fn customer(app: &App, organization: &str) {
     app.post("/v1/teams", team).await.is(Status::Created);
 }
 
-async fn token(app: &App, user: &str) -> String {
+pub async fn token(app: &App, user: &str) -> String {
     let token = app.post("/v1/tokens", json!({"name": "test", "user": user, "scope": "all"})).await.is(Status::Created);
     let secret = app.post(&format!("/v1/tokens/{}/secret", token["id"]), Value::Null).await.is(Status::Created);
     format!("Bearer {}", secret["secret"].as_str().expect("a secret"))

@@ -4,6 +4,7 @@
 
 mod access;
 mod agent;
+mod amqp;
 mod at_once;
 mod audit;
 mod bad_input;
@@ -49,4 +50,5 @@ mod start;
 mod statements;
 mod tls;
 mod volume_places;
+mod webhooks;
 mod writes;

@@ -168,7 +168,7 @@ async fn the_server_is_granted_what_it_needs_and_nothing_else() {
         let [name, kind, privileges] = row.as_slice() else { panic!("{row:?}") };
         let needed = match (name.as_str(), kind.as_str()) {
             ("events", _) => "SELECT INSERT DELETE",
-            ("events_forgotten", _) => "SELECT UPDATE",
+            ("events_forgotten" | "broker_leases", _) => "SELECT UPDATE",
             // A report is kept as it came, until its week is forgotten; a week is no table of its own to the server.
             ("audit_events" | "runs" | "run_events", _) => "SELECT INSERT",
             (week, _) if week.starts_with("runs_20") || week.starts_with("run_events_20") => "",

@@ -43,6 +43,7 @@ pub mod openapi;
 mod orders;
 mod policy;
 pub mod postgres;
+mod power;
 mod puppet;
 mod query;
 mod refs;

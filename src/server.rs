@@ -104,6 +104,7 @@ impl Server {
             .mount("/v1", http::secrets::routes())
             .mount("/v1", http::approvals::routes())
             .mount("/v1", http::placement::routes())
+            .mount("/v1", http::power::routes())
             .mount("/v1", http::telling::routes())
             .mount("/v1", http::passwords::routes())
             .mount("/", http::resources::start())

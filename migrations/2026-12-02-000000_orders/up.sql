@@ -224,7 +224,7 @@ CREATE INDEX vm_keys_key_id_idx ON vm_keys (key_id);
 -- What somebody has asked for last, until the agent has applied the generation of its hypervisor's document that holds it.
 CREATE TABLE pending_actions (
     vm_id bigint PRIMARY KEY CONSTRAINT pending_actions_vm_id_fkey REFERENCES vms ON DELETE CASCADE,
-    action text NOT NULL CONSTRAINT pending_actions_action_check CHECK (action IN ('rebooting', 'resizing', 'migrating')),
+    action text NOT NULL CONSTRAINT pending_actions_action_check CHECK (action IN ('rebooting')),
     generation bigint NOT NULL
 );
 

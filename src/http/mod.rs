@@ -17,6 +17,7 @@ pub mod openid;
 pub mod pages;
 pub mod passwords;
 pub mod placement;
+pub mod power;
 pub mod proof;
 pub mod reply;
 pub mod report_body;

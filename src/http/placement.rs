@@ -21,6 +21,7 @@ async fn explain(ask: Result<Ask>, body: Result<Body>, db: &State<Db>) -> Result
     Query::none(&ask.pairs)?;
     body.complete(&mut ask)?;
     policy::read(&ask.actor, Hypervisor::KIND)?;
+    policy::write(&ask.actor, Vm::KIND)?;
     let order = body.tree(Vm::KIND)?;
     let work = async |tx: &Tx| orders::explain(tx, order).await;
     let candidates = db.rehearse(ask.actor.clone(), work).await?;

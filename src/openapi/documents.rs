@@ -210,7 +210,16 @@ fn hypervisor_parts() -> Vec<(&'static str, Value)> {
         ("vlans", list(&part("DocumentVlan"))),
         ("addresses", list(&text())),
     ]);
-    let vm = object(&[
+    let port = || or_null(number());
+    let rule = object(&[
+        ("direction", text()),
+        ("ethertype", text()),
+        ("protocol", text()),
+        ("port_range_min", port()),
+        ("port_range_max", port()),
+        ("remote_ip_prefix", or_null(text())),
+    ]);
+    let mut vm = object(&[
         ("name", text()),
         ("domain", json!({"type": "string", "description": "Its name in libvirt or LXC."})),
         ("cores", number()),
@@ -220,7 +229,15 @@ fn hypervisor_parts() -> Vec<(&'static str, Value)> {
         ("state", text()),
         ("interfaces", list(&part("DocumentVmInterface"))),
         ("volumes", list(&part("DocumentVolume"))),
+        (
+            "restarts",
+            json!({"type": "integer", "minimum": 0, "description": "How often somebody has asked for a restart."}),
+        ),
+        ("gpus", list(&object(&[("address", text())]))),
+        ("security_rules", or_null(list(&rule))),
     ]);
+    // Only of a VM that has one.
+    vm["properties"]["seed"] = map(&text());
     let time = || json!({"type": "string", "format": "date-time"});
     let snapshot = object(&[("name", text()), ("take_at", time()), ("keep_until", or_null(time()))]);
     let backing = object(&[("name", text()), ("format", text()), ("path", text()), ("checksum", or_null(text()))]);

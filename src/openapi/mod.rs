@@ -10,9 +10,11 @@ mod documents;
 mod links;
 mod names;
 mod operations;
+mod orders;
 mod pages;
 mod parameters;
 mod people;
+mod power;
 mod program;
 mod responses;
 mod schemas;
@@ -58,7 +60,8 @@ pub fn document() -> Value {
     paths.extend(resources::readable().flat_map(operations::paths));
     paths.extend(credentials::paths());
     paths.extend(telling::paths());
-    paths.extend([approvals::path()]);
+    paths.extend([approvals::path(), orders::path()]);
+    paths.extend(power::paths());
     paths.extend(agents::paths());
     paths.extend(people::paths());
     paths.extend(pages::paths());
@@ -68,6 +71,7 @@ pub fn document() -> Value {
     let mut schemas = Map::new();
     schemas.extend(responses::schemas());
     schemas.extend(resources::readable().flat_map(schemas::of));
+    schemas.extend(resources::readable().filter_map(orders::schema));
     schemas.extend(consequences::schemas());
     schemas.extend(documents::schemas());
     json!({

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::kind::Kind;
-use crate::openapi::{links, names, parameters, refer, responses, schemas};
+use crate::openapi::{links, names, orders, parameters, refer, responses, schemas};
 use crate::query::MAX_LIMIT;
 
 /// What every route of the inventory may answer.
@@ -84,7 +84,11 @@ fn create(kind: &'static dyn Kind) -> Value {
     .into();
     let new = refer("schemas", &format!("New{name}"));
     let many = json!({"type": "array", "items": new, "minItems": 1, "maxItems": MAX_LIMIT});
-    create["requestBody"] = body(&json!({"anyOf": [new, many]}), &format!("{name}Form"), &schemas::required(kind), &[]);
+    let mut bodies = vec![new, many];
+    if !kind.order().is_empty() {
+        bodies.push(refer("schemas", &orders::schema_name(kind)));
+    }
+    create["requestBody"] = body(&json!({"anyOf": bodies}), &format!("{name}Form"), &schemas::required(kind), &[]);
     if let Ok(example) = serde_json::from_str::<Value>(kind.example()) {
         let examples =
             json!({"one": {"summary": "One", "value": example}, "several": {"summary": "Several", "value": [example]}});

@@ -150,6 +150,11 @@ impl Resource for Vm {
         statement: "SELECT hypervisor_id AS hypervisor, uuid, name, vms.id AS number, NULL AS storage_type, NULL AS ceph_pool \
             FROM vms WHERE vms.id = changed.id AND hypervisor_id IS NOT NULL",
     });
+    const ACTIONS: &'static [Action] = &[
+        Action { path: "start", text: "Start", sends: None },
+        Action { path: "stop", text: "Stop", sends: None },
+        Action { path: "reboot", text: "Reboot", sends: None },
+    ];
     const ORDER: &'static [Column] = crate::orders::FIELDS;
     const REALM: Realm = Realm::Customer;
 
@@ -160,19 +165,9 @@ impl Resource for Vm {
 static KEYS: Link = Link { table: "vm_keys", own: "vm_id", other: "key_id", kind: Key::KIND };
 static SECURITY_RULES: Owned = Owned { kind: SecurityRule::KIND, owner: "vm" };
 
-/// The states of a life. Which follows from what is in the view `vms_with_status`; what can be done in which is in `lifecycle.rs`.
-pub const LIFECYCLES: [&str; 10] = [
-    "requested",
-    "scheduled",
-    "starting",
-    "started",
-    "stopped",
-    "rebooting",
-    "resizing",
-    "migrating",
-    "failed",
-    "unknown",
-];
+/// The states of a life. Which follows from what is in the view `vms_with_status`.
+pub const LIFECYCLES: [&str; 8] =
+    ["requested", "scheduled", "starting", "started", "stopped", "rebooting", "failed", "unknown"];
 
 /// What cloud-init is given; Nova's limit.
 pub(super) const USER_DATA: Type = Type::Lines(65_536);

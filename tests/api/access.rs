@@ -170,12 +170,20 @@ fn is_customers(route: &Route, writes: bool) -> bool {
         "addresses",
         "vlans",
         "images",
+        "flavors",
+        "gpus",
+        "networks",
+        "subnets",
         "virt-methods",
         "vm-states",
         "storage-types",
         "cache-options",
     ];
     match route.kind {
+        Some(
+            "webhooks" | "webhook-deliveries" | "keys" | "placement-groups" | "security-rules" | "floating-ips"
+            | "profiles",
+        ) => true,
         Some("vms" | "volumes" | "snapshots" | "environments" | "memberships" | "teams") => true,
         Some(kind) => !writes && read.contains(&kind),
         // The forms that are tried are those of nodes.

@@ -347,7 +347,7 @@ async fn every_reference_and_every_key_holds_in_the_database() {
     app.json(Method::Put, "/v1/users/hank/password", password).await.is(Status::NoContent);
     sql(&app.dsn, "UPDATE users SET openid_subject = name").await;
     sql(&app.dsn, &format!("{RUN}; {RUN}; INSERT INTO node_facts (node_id, facts) SELECT id, '{{}}' FROM nodes")).await;
-    sql(&app.dsn, "INSERT INTO pending_actions SELECT id, 'resizing', 1 FROM vms").await;
+    sql(&app.dsn, "INSERT INTO pending_actions SELECT id, 'rebooting', 1 FROM vms").await;
     sql(&app.dsn, "UPDATE ip_claims SET held_node_id = 1, held_generation = 1").await;
     sql(
         &app.dsn,

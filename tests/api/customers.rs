@@ -326,7 +326,7 @@ async fn a_member_orders_what_a_viewer_reads_and_an_owner_says_who_is_what() {
     let member = json!({"role": "viewer"});
     // viewer, member, owner
     for (method, url, body, expected) in [
-        (Method::Post, "/v1/vms", &vm, [403, 201, 201]),
+        (Method::Post, "/v1/vms?dry_run=true", &vm, [403, 201, 201]),
         (Method::Patch, own, &json!({"cores": 2}), [403, 200, 200]),
         (Method::Post, "/v1/volumes", &volume, [403, 201, 201]),
         (Method::Post, "/v1/snapshots?dry_run=true", &snapshot, [403, 201, 201]),

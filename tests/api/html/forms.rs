@@ -23,7 +23,7 @@ async fn filled(app: &App, kind: &dyn Kind, example: &Value) -> Form {
                     given.push((column.name, name(app, link.kind, item).await));
                 }
             }
-            Type::Owned(_) => {
+            Type::Owned(_) | Type::Labels => {
                 let items: Vec<String> = value.as_array().expect("a list").iter().map(text).collect();
                 typed.push((column.name, items.join("\r\n")));
             }

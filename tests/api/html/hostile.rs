@@ -103,6 +103,7 @@ fn fit(column: &Column, payload: &str) -> Option<Value> {
             let key: String = payload.replace('/', "|").chars().take(64).collect();
             Some(json!(key.trim()))
         }
+        Type::Lines(_) if column.name == "user_data" => Some(json!(format!("#!/bin/sh\n{payload}\n"))),
         Type::Path => Some(json!(format!("/{payload}"))),
         Type::Json => Some(json!({"value": payload, "list": [payload, {payload: payload}]})),
         _ => None,

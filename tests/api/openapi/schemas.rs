@@ -145,7 +145,7 @@ fn wrong_values(schema: &Value) -> Vec<Value> {
         wrong.extend([json!(1), json!({}), json!("")]);
         let longest = schema["maxLength"].as_u64().and_then(|length| usize::try_from(length).ok());
         wrong.extend(longest.map(|length| json!("/dev/sha".repeat(length))));
-        wrong.extend(longest.map(|_| json!("a\tb")));
+        wrong.extend(longest.map(|_| json!("a\u{1}b")));
         wrong.extend(schema.get("enum").or(schema.get("format")).map(|_| json!("none of these")));
     } else if is("object") {
         wrong.extend([json!("{}"), json!(1)]);

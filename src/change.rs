@@ -13,7 +13,7 @@ use crate::orders::Order;
 use crate::row::Row;
 use crate::shown::{Shown, lock_structure};
 use crate::work::Work;
-use crate::{db::Tx, kind::Kind, leaving, lists, merge, natural_key, orders, refs, resolve};
+use crate::{db::Tx, kind::Kind, leaving, lists, merge, natural_key, orders, refs, resolve, telling};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +114,7 @@ pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Res
     };
     change.resolve(work, before.as_ref()).await?;
     change.refuse_fields_of_operators(work, before.as_ref())?;
+    telling::check_targets(work.tx, change.kind, before.as_ref(), &change.body)?;
     if let Some(order) = order {
         return orders::fulfil(work, order, change.body).await;
     }

@@ -8,10 +8,10 @@ CREATE TABLE webhooks (
     organization_id bigint CONSTRAINT webhooks_organization_id_fkey REFERENCES organizations ON DELETE CASCADE,
     name text NOT NULL CONSTRAINT webhooks_name_check CHECK (length(name) BETWEEN 1 AND 255 AND name !~ '[\x01-\x1f]'),
     url text NOT NULL CONSTRAINT webhooks_url_check CHECK (url ~ '^https?://[!-~]+$' AND length(url) <= 2048),
-    -- Words with commas between them; all, without any.
-    kinds text CONSTRAINT webhooks_kinds_check CHECK (kinds ~ '^[a-z0-9][a-z0-9,-]*$' AND length(kinds) <= 1000),
-    actions text CONSTRAINT webhooks_actions_check CHECK (actions ~ '^[a-z][a-z,]*$' AND length(actions) <= 100),
-    labels text CONSTRAINT webhooks_labels_check CHECK (length(labels) BETWEEN 1 AND 255 AND labels !~ '[\x01-\x1f]'),
+    -- Of what it is told; of all, where one is empty.
+    kinds labels NOT NULL DEFAULT '{}',
+    actions labels NOT NULL DEFAULT '{}',
+    labels labels NOT NULL DEFAULT '{}',
     state text NOT NULL CONSTRAINT webhooks_state_check CHECK (state IN ('active', 'paused')),
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()

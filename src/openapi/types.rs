@@ -134,7 +134,6 @@ fn pattern(word: &Word) -> String {
     let (hyphen, others): (Vec<char>, Vec<char>) = word.punctuation.chars().partition(|c| *c == '-');
     let letters = if word.capitals { "A-Za-z0-9" } else { "a-z0-9" };
     let any: String = letters.chars().chain(others).chain(hyphen).collect();
-    let any = any.replace('[', r"\[").replace(']', r"\]");
     match word.prefix {
         "" => {
             let first = if word.punctuation.contains('_') { "_" } else { "" };

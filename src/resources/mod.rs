@@ -162,7 +162,7 @@ pub fn rule(constraint: &str) -> Option<&'static Rule> {
 mod prelude {
     pub use super::convergence::{APPLIED_GENERATION, LAST_REPORT, STATUS};
     pub use super::defaults::{given, or_default, or_given};
-    pub use super::words::{HOST_LABEL, INTERFACE_NAME, URL, WORDS};
+    pub use super::words::{HOST_LABEL, INTERFACE_NAME};
     pub use crate::{
         column::Column,
         crud,

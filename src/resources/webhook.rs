@@ -15,9 +15,9 @@ pub struct Webhook {
     organization_id: Option<i64>,
     name: String,
     url: String,
-    kinds: Option<String>,
-    actions: Option<String>,
-    labels: Option<String>,
+    kinds: Vec<String>,
+    actions: Vec<String>,
+    labels: Vec<String>,
     state: String,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -32,27 +32,30 @@ pub struct NewWebhook {
     organization_id: Option<i64>,
     name: String,
     url: String,
+    #[serde(default, deserialize_with = "or_default")]
     #[validate(custom(function = known_kinds))]
-    kinds: Option<String>,
+    kinds: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
     #[validate(custom(function = known_actions))]
-    actions: Option<String>,
-    labels: Option<String>,
+    actions: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    labels: Vec<String>,
     state: String,
 }
 
-fn known_kinds(kinds: &str) -> Result<(), ValidationError> {
-    let is_known = |kind: &str| resources::kind(kind).is_some_and(|kind| !kind.is_read_only());
-    if kinds.split(',').all(is_known) {
+fn known_kinds(kinds: &[String]) -> Result<(), ValidationError> {
+    let is_known = |kind: &String| resources::kind(kind).is_some_and(|kind| !kind.is_read_only());
+    if kinds.iter().all(is_known) {
         return Ok(());
     }
-    Err(ValidationError::new("kinds").with_message("must be collections such as vms,volumes".into()))
+    Err(ValidationError::new("kinds").with_message("must be collections, such as vms".into()))
 }
 
-fn known_actions(actions: &str) -> Result<(), ValidationError> {
-    if actions.split(',').all(|action| telling::ACTIONS.contains(&action)) {
+fn known_actions(actions: &[String]) -> Result<(), ValidationError> {
+    if actions.iter().all(|action| telling::ACTIONS.contains(&action.as_str())) {
         return Ok(());
     }
-    let detail = format!("must be of {}, with commas between them", telling::ACTIONS.join(", "));
+    let detail = format!("must be of {}", telling::ACTIONS.join(", "));
     Err(ValidationError::new("actions").with_message(detail.into()))
 }
 
@@ -63,43 +66,30 @@ impl Resource for Webhook {
     const COLUMNS: &'static [Column] = &[
         Column::ID,
         Column::new("uuid", Type::Uuid).about("Made by the server unless given."),
-        Column::new("organization", Type::Ref(Organization::KIND))
-            .belongs()
-            .about("Whose it is: it is told of what is that organization's. Without one it is the fleet's, and told of all."),
-        Column::new("name", Type::Text).required().about("What people call it; need not be unique."),
-        Column::new("url", Type::Word(&URL))
-            .required()
-            .about("Where messages are posted to, over https; of the internet, unless the server's settings allow more."),
-        Column::new("kinds", Type::Word(&WORDS)).about("Of which collections it is told, such as vms,volumes; of all unless given."),
-        Column::new("actions", Type::Word(&WORDS)).about(
-            "Of which actions: of create, update, delete, started, stopped, failed, with commas between them; of all unless given.",
+        Column::new("organization", Type::Ref(Organization::KIND)).belongs().about(
+            "Whose it is: it is told of what is that organization's. Without one it is the fleet's, and told of all.",
         ),
-        Column::new("labels", Type::Text)
-            .about("Of objects with one of these labels, with commas between them; of all unless given."),
-        Column::new("state", Type::Choice(&["active", "paused"])).required().about("While it is paused it is told of nothing new."),
+        Column::new("name", Type::Text).required().about("What people call it; need not be unique."),
+        Column::new("url", Type::Url).required().about(
+            "Where messages are posted to, over https; of the internet, unless the server's settings allow more.",
+        ),
+        Column::new("kinds", Type::Labels).about("Of which collections it is told; of all unless given."),
+        Column::new("actions", Type::Labels)
+            .about("Of which of create, update, delete, started, stopped and failed; of all unless given."),
+        Column::new("labels", Type::Labels).about("Of objects with one of these labels; of all unless given."),
+        Column::new("state", Type::Choice(&["active", "paused"]))
+            .required()
+            .about("While it is paused it is told of nothing new."),
         Column::CREATED_AT,
         Column::UPDATED_AT,
     ];
     const EXAMPLE: &'static str = r#"{"organization": {"name": "acme", "full_name": "Acme"}, "name": "billing",
-        "url": "https://billing.example.com/virtapi", "kinds": "vms,volumes", "actions": "create,delete", "state": "active"}"#;
+        "url": "https://billing.example.com/virtapi", "kinds": ["vms", "volumes"],
+        "actions": ["create", "delete"], "labels": ["tier=web"], "state": "active"}"#;
     const ACTIONS: &'static [Action] = &[Action { path: "secret", text: "Issue a new secret", sends: None }];
     const REALM: Realm = Realm::Customer;
 
     type New = NewWebhook;
 
-    async fn insert(tx: &Tx, new: &NewWebhook) -> Result<i64> {
-        telling::check_target(tx, "url", &new.url)?;
-        let row = diesel::insert_into(webhooks::table).values(new).returning(webhooks::id);
-        Ok(row.get_result(&mut tx.conn()).await?)
-    }
-
-    async fn update(tx: &Tx, id: i64, new: &NewWebhook) -> Result<()> {
-        telling::check_target(tx, "url", &new.url)?;
-        let changes = (new, webhooks::updated_at.eq(diesel::dsl::now));
-        let row = diesel::update(webhooks::table.find(id)).set(changes).returning(webhooks::id);
-        let _: i64 = row.get_result(&mut tx.conn()).await?;
-        Ok(())
-    }
-
-    crud!(webhooks: list find lock delete);
+    crud!(webhooks: list find lock insert update delete);
 }

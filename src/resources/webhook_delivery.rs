@@ -61,7 +61,7 @@ impl Resource for WebhookDelivery {
         Column::server("last_attempt_at", Type::Time).about("When it was sent last."),
         Column::server("answer", Type::Int).about("The HTTP status of the last answer."),
         Column::server("error", Type::Text).about("Why the last attempt failed."),
-        Column::server("url", Type::Word(&URL)).required().about("Where it was sent last, or is sent to."),
+        Column::server("url", Type::Url).required().about("Where it was sent last, or is sent to."),
         Column::server("body", Type::Json).required().about("The message."),
     ];
     const EXAMPLE: &'static str = "{}";

@@ -7,9 +7,3 @@ pub static INTERFACE_NAME: Word = Word { punctuation: "_.-", capitals: true, max
 
 /// A label such as the short name of a host.
 pub static HOST_LABEL: Word = Word { punctuation: "_.-", capitals: true, max: 63, prefix: "" };
-
-/// Where something is sent to. What else is wrong with it, `telling::Targets` says.
-pub static URL: Word = Word { punctuation: "._~:/?#[]@!$&'()*+,;=%-", capitals: true, max: 2048, prefix: "http" };
-
-/// Words with commas between them.
-pub static WORDS: Word = Word { punctuation: ",-", capitals: false, max: 1000, prefix: "" };

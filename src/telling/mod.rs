@@ -12,11 +12,15 @@ mod secrets;
 mod signature;
 mod target;
 
+use serde_json::Value;
 use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::db::Tx;
 use crate::error::{Error, Result};
+use crate::kind::Kind;
+use crate::row::Row;
+use crate::value_type::Type;
 
 pub use broker::Publisher;
 pub use courier::{Courier, forget_old, resend};
@@ -53,10 +57,18 @@ impl Rules {
     }
 }
 
-/// Whether messages may be sent there, for a field that is to be stored.
+/// Whether messages may be sent to the addresses of an object, where they are not those that were there.
 ///
 /// # Errors
 /// [`Error::Invalid`].
-pub fn check_target(tx: &Tx, field: &str, url: &str) -> Result<()> {
-    tx.telling.targets.check(url).map(drop).map_err(|detail| Error::field(field, detail))
+pub fn check_targets(tx: &Tx, kind: &dyn Kind, before: Option<&Row>, body: &Value) -> Result<()> {
+    for column in kind.columns().iter().filter(|column| column.writable && matches!(column.ty, Type::Url)) {
+        let is_new = before.is_none_or(|row| row[column.name] != body[column.name]);
+        // What is no address at all is refused with all else that is wrong.
+        let is_url = column.check(&body[column.name]).is_ok();
+        if let Some(url) = body[column.name].as_str().filter(|_| is_new && is_url) {
+            tx.telling.targets.check(url).map_err(|detail| Error::field(column.name, detail))?;
+        }
+    }
+    Ok(())
 }

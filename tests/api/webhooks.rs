@@ -255,22 +255,29 @@ async fn what_is_not_done_is_not_told() {
 #[rocket::async_test]
 async fn a_webhook_is_told_of_what_it_asks_for() {
     let told = Told::start().await;
-    let (id, _) = told.webhook(json!({"kinds": "vlans,networks", "actions": "create,delete"})).await;
+    let (id, _) = told.webhook(json!({"kinds": ["vlans", "networks"], "actions": ["create", "delete"]})).await;
     told.vlan("blue", 7).await;
     told.change("/v1/vlans/blue", json!({"tag": 8})).await;
     told.app.post("/v1/nodes", json!({"fqdn": "hv01.example.com", "state": "running"})).await.is(Status::Created);
     assert_eq!(said(&told.sent().await), ["vlans create blue"]);
-    told.change(&format!("/v1/webhooks/{id}"), json!({"state": "paused"})).await;
+    told.change(&format!("/v1/webhooks/{id}"), json!({"labels": ["tier=db"], "kinds": ["vms", "vlans"]})).await;
+    for (name, labels) in [("a", json!([])), ("b", json!(["web", "tier=db"])), ("c", json!(["tier=web"]))] {
+        let vm = json!({"name": name, "cores": 1, "ram_bytes": 1_i64 << 20, "state": "running", "virt_method": "KVM", "labels": labels});
+        told.app.post("/v1/vms", vm).await.is(Status::Created);
+    }
+    told.vlan("grey", 11).await;
+    assert_eq!(said(&told.sent().await), ["vms create b"]);
+    told.change(&format!("/v1/webhooks/{id}"), json!({"state": "paused", "labels": []})).await;
     told.vlan("red", 9).await;
     told.change(&format!("/v1/webhooks/{id}"), json!({"state": "active", "kinds": null, "actions": null})).await;
     assert!(told.sent().await.iter().all(|message| message.body["kind"] == "webhooks"));
     for (field, value, why) in [
-        ("kinds", "vlans,unicorns", "collections"),
-        ("kinds", "vlans,", "collections"),
-        ("kinds", "audit-events", "collections"),
-        ("actions", "create,explode", "must be of create, update, delete"),
-        ("state", "off", "active"),
-        ("name", "", "1 to 255"),
+        ("kinds", json!(["vlans", "unicorns"]), "collections"),
+        ("kinds", json!([""]), "1 to 63"),
+        ("kinds", json!(["audit-events"]), "collections"),
+        ("actions", json!(["create", "explode"]), "must be of create, update, delete"),
+        ("state", json!("off"), "active"),
+        ("name", json!(""), "1 to 255"),
     ] {
         let answer = told.app.json(Method::Patch, &format!("/v1/webhooks/{id}"), json!({field: value})).await;
         assert!(answer.status == 422 && answer.text().contains(why), "{field} {value} {}", answer.text());
@@ -288,9 +295,68 @@ async fn a_webhook_is_told_of_what_it_asks_for() {
 }
 
 #[rocket::async_test]
+async fn a_vm_calls_back_signed_by_its_organization() {
+    let told = Told::start().await;
+    let Told { app, courier, receiver } = told;
+    for name in ["acme", "globex"] {
+        app.post("/v1/organizations", json!({"name": name, "full_name": name})).await.is(Status::Created);
+    }
+    app.post("/v1/environments", json!({"organization": "acme", "name": "shop"})).await.is(Status::Created);
+    let mut secrets = vec![];
+    for url in
+        ["/v1/organizations/acme/callback-secret", "/v1/organizations/globex/callback-secret", "/v1/callback-secret"]
+    {
+        let issued = app.post(url, Value::Null).await.is(Status::Created);
+        secrets.push(issued["secret"].as_str().expect("a secret").to_owned());
+    }
+    let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+    let fleet = Fleet::of(app).await;
+    convergence::hypervisor(&fleet).await;
+    let app = &fleet.app;
+    let sent = async || {
+        courier.send_due().await.expect("sends");
+        receiver.take()
+    };
+    let address = |uuid: &str| format!("/v1/vms/{uuid}");
+    let mut uuids = vec![];
+    for (environment, signed) in [(json!("acme/shop"), [true, false, false]), (Value::Null, [false, false, true])] {
+        let name = if environment.is_null() { "fleets" } else { "acmes" };
+        let vm = json!({"name": name, "cores": 1, "ram_bytes": 1_i64 << 20, "state": "running", "virt_method": "KVM",
+            "environment": environment, "hypervisor": "hv01.example.com", "callback_url": receiver.url});
+        let created = app.post("/v1/vms", vm.clone()).await;
+        let uuid = created.is(Status::Created)["uuid"].as_str().expect("a UUID").to_owned();
+        let messages = sent().await;
+        assert_eq!(said(&messages), [format!("vms create {name}")]);
+        assert_eq!(signed_with(&messages[0], &secrets), signed);
+        // What it shall be it is told by who wants it.
+        fleet.change(&address(&uuid), json!({"cores": 2})).await;
+        assert!(sent().await.is_empty());
+        uuids.push(uuid);
+    }
+    let running: serde_json::Map<String, Value> = uuids.iter().map(|uuid| (uuid.clone(), json!("running"))).collect();
+    fleet.report(&[fleet.applied().await, json!({"observed": {"vms": running}})], "changed", false).await;
+    assert_eq!(said(&sent().await), ["vms started acmes", "vms started fleets"]);
+    for (uuid, name, signed) in
+        [(&uuids[0], "acmes", [true, false, false]), (&uuids[1], "fleets", [false, false, true])]
+    {
+        app.json(Method::Delete, &address(uuid), Value::Null).await.is(Status::NoContent);
+        let messages = sent().await;
+        assert_eq!(said(&messages), [format!("vms delete {name}")]);
+        assert_eq!(signed_with(&messages[0], &secrets), signed);
+    }
+    let inside = json!({"name": "x", "cores": 1, "ram_bytes": 1, "state": "running", "virt_method": "KVM",
+        "callback_url": "https://169.254.169.254/latest"});
+    let answer = app.post("/v1/vms", inside).await;
+    assert!(answer.status == 422 && answer.text().contains("/callback_url"), "{}", answer.text());
+    let issued = app.get("/v1/audit-events?action=issue&sort=id").await.is(Status::Ok);
+    let of: Vec<&str> = issued["items"].as_array().unwrap().iter().filter_map(|e| e["collection"].as_str()).collect();
+    assert_eq!(of[..3], ["organizations", "organizations", "callbacks"]);
+}
+
+#[rocket::async_test]
 async fn what_a_vm_does_by_itself_is_told_once() {
     let told = Told::start().await;
-    told.webhook(json!({"kinds": "vms", "actions": "started,stopped,failed"})).await;
+    told.webhook(json!({"kinds": ["vms"], "actions": ["started", "stopped", "failed"]})).await;
     let Told { app, courier, receiver } = told;
     let fleet = Fleet::of(app).await;
     convergence::hypervisor(&fleet).await;
@@ -310,7 +376,7 @@ async fn what_a_vm_does_by_itself_is_told_once() {
     for (state, expected) in [
         ("running", vec!["started null"]),
         ("running", vec![]),
-        ("crashed", vec!["failed it shall be running, and does not run though its agent is done"]),
+        ("crashed", vec!["failed it does not run, though its agent has done its work"]),
         ("crashed", vec![]),
         ("running", vec!["started null"]),
     ] {
@@ -319,7 +385,7 @@ async fn what_a_vm_does_by_itself_is_told_once() {
     }
     fleet.change(&format!("/v1/vms/{}", convergence::VM), json!({"state": "stopped"})).await;
     seen("running").await;
-    assert_eq!(sent().await, ["failed it shall be stopped, and runs though its agent is done"]);
+    assert_eq!(sent().await, ["failed it still runs, though its agent has done its work"]);
     seen("stopped").await;
     assert_eq!(sent().await, ["stopped null"]);
     // A report that is not kept tells nothing.

@@ -187,7 +187,11 @@ fn is_customers(route: &Route, writes: bool) -> bool {
         Some("vms" | "volumes" | "snapshots" | "environments" | "memberships" | "teams") => true,
         Some(kind) => !writes && read.contains(&kind),
         // The forms that are tried are those of nodes.
-        None => ["/", "/v1/", "/search", "/forms/nodes/filter"].contains(&route.url.as_str()),
+        None => {
+            // What is told of its own objects.
+            let told = route.url.starts_with("/v1/webhook-deliveries") || route.url.starts_with("/v1/organizations/");
+            told || ["/", "/v1/", "/search", "/forms/nodes/filter"].contains(&route.url.as_str())
+        }
     }
 }
 

@@ -1,43 +1,44 @@
 //! Start, stop and reboot of a VM.
 
-use rocket::request::FromParam;
 use rocket::{Route, State, post, routes};
 
 use crate::db::{Attempts, Db, Tx};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::ask::Ask;
 use crate::http::body::FormBody;
 use crate::http::format::{Format, stem};
 use crate::http::reply::Reply;
 use crate::http::resources::show_one;
-use crate::power::{self, Power, WORDS};
+use crate::power::{self, Power};
 use crate::query::Query;
 use crate::resource::Resource;
 use crate::resources::Vm;
 use crate::{natural_key, refs};
 
-impl FromParam<'_> for Power {
-    type Error = Error;
-    fn from_param(word: &str) -> Result<Self> {
-        WORDS.iter().find(|(known, _)| *known == stem(word)).map(|(_, power)| *power).ok_or(Error::NotFound)
-    }
+/// It runs.
+#[post("/vms/<key>/start", data = "<body>")]
+async fn start(key: &str, ask: Result<Ask>, body: Result<FormBody>, db: &State<Db>) -> Result<Reply> {
+    want(stem(key), Power::Start, ask?, body?, db).await
+}
+
+/// It does not.
+#[post("/vms/<key>/stop", data = "<body>")]
+async fn stop(key: &str, ask: Result<Ask>, body: Result<FormBody>, db: &State<Db>) -> Result<Reply> {
+    want(stem(key), Power::Stop, ask?, body?, db).await
+}
+
+/// It is shut down and started once.
+#[post("/vms/<key>/reboot", data = "<body>")]
+async fn reboot(key: &str, ask: Result<Ask>, body: Result<FormBody>, db: &State<Db>) -> Result<Reply> {
+    want(stem(key), Power::Reboot, ask?, body?, db).await
 }
 
 /// What is wanted of a VM; the answer is the VM.
-#[post("/vms/<key>/<power>", data = "<body>")]
-async fn want(
-    key: &str,
-    power: Result<Power>,
-    ask: Result<Ask>,
-    body: Result<FormBody>,
-    db: &State<Db>,
-) -> Result<Reply> {
-    let mut ask = ask?;
-    if let Some(body) = body?.0 {
+async fn want(key: &str, power: Power, mut ask: Ask, body: FormBody, db: &Db) -> Result<Reply> {
+    if let Some(body) = body.0 {
         body.complete(&mut ask)?;
     }
     Query::none(&ask.pairs)?;
-    let power = power?;
     let mut attempts = Attempts::default();
     let (id, shown) = loop {
         let work = async |tx: &Tx| {
@@ -60,5 +61,5 @@ async fn want(
 
 /// The routes under `/v1`.
 pub fn routes() -> Vec<Route> {
-    routes![want]
+    routes![start, stop, reboot]
 }

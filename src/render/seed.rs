@@ -1,4 +1,4 @@
-//! What cloud-init in a guest reads: the files of NoCloud, as texts. It knows neither who orders a seed nor how it comes to the guest.
+//! What cloud-init in a guest reads: the files of `NoCloud`, as texts. It knows neither who orders a seed nor how it comes to the guest.
 
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
@@ -91,7 +91,9 @@ fn names(interfaces: &[OfVm<'_>]) -> Vec<String> {
     let mut name = |(place, of_vm): (usize, &OfVm<'_>)| {
         let own = given(of_vm).filter(|name| !taken.contains(name));
         let free = |name: &String| !reserved.contains(name) && !taken.contains(name);
-        let made = || (place..).map(|n| format!("eth{n}")).find(free).unwrap_or_default();
+        // Each interface takes two names at most, its own and one that was made for it, so one of these is free.
+        let mut numbers = place..=place + 2 * interfaces.len();
+        let made = || numbers.find_map(|n| Some(format!("eth{n}")).filter(free)).unwrap_or_default();
         let name = own.unwrap_or_else(made);
         taken.insert(name.clone());
         name

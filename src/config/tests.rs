@@ -81,6 +81,14 @@ fn a_wrong_setting_is_named_with_its_place() {
         (("VIRTAPI_DOCUMENT_CACHE", "65GiB"), "wrong setting document_cache"),
         (("VIRTAPI_SHUTDOWN_GRACE", "4000"), "wrong setting shutdown_grace"),
         (("VIRTAPI_EVENT_RETENTION", "59"), "wrong setting event_retention"),
+        (("VIRTAPI_WEBHOOK_NETWORKS", "10.0.0.0/8,here"), "wrong setting webhook_networks"),
+        (("VIRTAPI_WEBHOOK_HTTP", "perhaps"), "wrong setting webhook_http"),
+        (("VIRTAPI_WEBHOOK_RETENTION", "0"), "wrong setting webhook_retention"),
+        (
+            ("VIRTAPI_AMQP_URL", "http://broker"),
+            "wrong setting amqp_url (environment variable VIRTAPI_AMQP_URL): must be",
+        ),
+        (("VIRTAPI_AMQP_EXCHANGE", ""), "wrong setting amqp_exchange"),
         (("VIRTAPI_LOG_FORMAT", "xml"), "wrong setting log_format"),
         (("VIRTAPI_LOG_LEVEL", "loud"), "wrong setting log_level"),
         (("VIRTAPI_DATA_DIR", ""), "wrong setting data_dir"),
@@ -117,6 +125,25 @@ fn passwords_are_not_shown() {
     let settings = &loaded.settings;
     assert!(!format!("{settings:?}").contains("hunter2"), "{settings:?}");
     assert_eq!(settings.database_url.as_ref().expect("is set").expose(), "postgres://me:hunter2@db/x");
+}
+
+#[test]
+fn the_password_of_a_broker_is_not_shown() {
+    let url = "amqps://me:hunter2@rabbit:5671/%2f";
+    let loaded = read(&["--amqp-url", url], &[]).expect("loads");
+    let settings = &loaded.settings;
+    let shown = format!("{settings:?} {}", serde_json::to_string(settings).expect("JSON"));
+    assert!(!shown.contains("hunter2") && shown.contains("amqps://me:***@rabbit:5671/%2f"), "{shown}");
+    assert_eq!(settings.amqp_url.as_ref().expect("is set").expose(), url);
+    assert!(!problem(&["--amqp-url", "amqp://me:hunter2@rabbit:port"], &[]).contains("hunter2"));
+}
+
+#[test]
+fn networks_are_separated_by_commas() {
+    for (given, networks) in [("10.0.0.0/8, fd00::/8", 2), ("127.0.0.0/8", 1), ("", 0)] {
+        let loaded = read(&[], &[("VIRTAPI_WEBHOOK_NETWORKS", given)]).expect("loads");
+        assert_eq!(loaded.settings.webhook_networks.networks().len(), networks, "{given}");
+    }
 }
 
 #[test]

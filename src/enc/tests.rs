@@ -60,10 +60,13 @@ fn args(url: &str, dir: &Path) -> EncArgs {
     EncArgs { certname: NODE.into(), config: None, options }
 }
 
+/// A file that is not there.
+const NO_FILE: &str = "/nonexistent/enc.toml";
+
 /// What is printed or the reason, and the warnings.
 fn ask(args: &EncArgs) -> (Result<String, String>, Vec<String>) {
     let mut warnings = Vec::new();
-    let settings = Settings::resolve(args, Path::new("/nonexistent/enc.toml")).unwrap();
+    let settings = Settings::resolve(args, Path::new(NO_FILE)).unwrap();
     let answer = classify(&settings, &args.certname, &mut |warning| warnings.push(warning));
     (answer, warnings)
 }
@@ -301,7 +304,7 @@ fn a_token_goes_along_and_the_path_of_the_server_stays() {
 #[test]
 fn a_certname_cannot_leave_its_place_in_the_path() {
     let settings =
-        Settings::resolve(&args("http://127.0.0.1:1", Path::new("/nonexistent")), Path::new("/nonexistent")).unwrap();
+        Settings::resolve(&args("http://127.0.0.1:1", Path::new("/nonexistent")), Path::new(NO_FILE)).unwrap();
     assert_eq!(settings.document_url("a%2e?#b c").unwrap().path(), "/puppet/enc/a%252e%3F%23b%20c");
     for certname in ["", ".", "..", "a/b", "a\nb", "ä"] {
         assert!(settings.document_url(certname).is_err(), "{certname:?}");

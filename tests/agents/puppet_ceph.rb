@@ -8,7 +8,7 @@ $LOAD_PATH.unshift(library)
 %w[ceph_daemon ceph_device ceph_keyring ceph_plan].each { |name| require "puppet_x/virtapi/#{name}" }
 include PuppetX::Virtapi
 
-Puppet.initialize_settings(['--confdir', '/nonexistent', '--vardir', Dir.mktmpdir, '--color', 'false'])
+Puppet.initialize_settings(['--confdir', Dir.mktmpdir, '--vardir', Dir.mktmpdir, '--color', 'false'])
 
 def step(step)
   step && [step.kind, step.detail]

@@ -27,7 +27,7 @@ end
 
 # What a machine says of its seed, and of a change to it.
 def shown(question)
-  Puppet.initialize_settings(['--confdir', '/nonexistent', '--vardir', Dir.mktmpdir]) unless Puppet.settings.app_defaults_initialized?
+  Puppet.initialize_settings(['--confdir', Dir.mktmpdir, '--vardir', Dir.mktmpdir]) unless Puppet.settings.app_defaults_initialized?
   seed = Puppet::Type.type(:virtapi_domain).new(uuid: question['uuid'], seed: question['seed']).parameter(:seed)
   [seed.should, seed.change_to_s('none', seed.should)]
 rescue Puppet::Error => error
@@ -57,7 +57,7 @@ end
 
 # What a machine's volume says of a catalog of this age, and the document.
 def old_catalog(question)
-  Puppet.initialize_settings(['--confdir', '/nonexistent', '--vardir', Dir.mktmpdir]) unless Puppet.settings.app_defaults_initialized?
+  Puppet.initialize_settings(['--confdir', Dir.mktmpdir, '--vardir', Dir.mktmpdir]) unless Puppet.settings.app_defaults_initialized?
   document = Puppet::Type.type(:virtapi_document).new(certname: 'a', meta: {}, max_age: 60, compiled_at: Time.now.to_i - question['age'])
   volume = Puppet::Type.type(:virtapi_volume).new(uuid: question['uuid'], size_bytes: 1)
   Puppet::Resource::Catalog.new('a').add_resource(document, volume)

@@ -6,7 +6,7 @@ require 'tmpdir'
 $LOAD_PATH.unshift(File.expand_path('../../puppet/lib', __dir__))
 require 'puppet_x/virtapi/observation'
 
-Puppet.initialize_settings(['--confdir', '/nonexistent', '--vardir', Dir.mktmpdir, '--color', 'false'])
+Puppet.initialize_settings(['--confdir', Dir.mktmpdir, '--vardir', Dir.mktmpdir, '--color', 'false'])
 question = JSON.parse($stdin.read)
 # Not this machine's own.
 PuppetX::Virtapi::Seed.send(:remove_const, :DIRECTORY)

@@ -181,10 +181,9 @@ fn is_customers(route: &Route, writes: bool) -> bool {
     ];
     match route.kind {
         Some(
-            "webhooks" | "webhook-deliveries" | "keys" | "placement-groups" | "security-rules" | "floating-ips"
-            | "profiles",
+            "environments" | "floating-ips" | "keys" | "memberships" | "placement-groups" | "profiles"
+            | "security-rules" | "snapshots" | "teams" | "vms" | "volumes" | "webhooks",
         ) => true,
-        Some("vms" | "volumes" | "snapshots" | "environments" | "memberships" | "teams") => true,
         Some(kind) => !writes && read.contains(&kind),
         // The forms that are tried are those of nodes.
         None => {

@@ -99,7 +99,8 @@ class Fleet:
             vm = {"name": text, "cores": 2, "ram_bytes": 2**53 + 1, "cputime_limit": None, "virt_method": "yes",
                   "state": "running"}
             posted = self.server.post("vms", **vm, hypervisor=CERTNAME)
-            self.vms[posted["uuid"]] = {**vm, "domain": f"vm-{posted['id']}", "interfaces": [], "volumes": []}
+            self.vms[posted["uuid"]] = {**vm, "domain": f"vm-{posted['id']}", "interfaces": [], "volumes": [],
+                                         "gpus": [], "restarts": 0, "security_rules": None}
         uuid = next(iter(self.vms))
         self._post_interface(uuid, "yes", self.vlans, ["192.0.2.10/24", "2001:db8::10/64"])
         self._post_interface(uuid, None, [], [])

@@ -94,6 +94,24 @@ impl Error {
         }
     }
 
+    /// Without the place in a list: for who did not send one.
+    #[must_use]
+    pub fn without_place(self) -> Self {
+        let moved = |fields: Vec<Field>| {
+            let told = |(path, detail): Field| match path.split_once('/') {
+                Some((place, rest)) if place.bytes().all(|byte| byte.is_ascii_digit()) => (rest.to_owned(), detail),
+                None if path.bytes().all(|byte| byte.is_ascii_digit()) => (String::new(), detail),
+                _ => (path, detail),
+            };
+            fields.into_iter().map(told).collect()
+        };
+        match self {
+            Self::Invalid(fields) => Self::Invalid(moved(fields)),
+            Self::Conflict(fields) => Self::Conflict(moved(fields)),
+            other => other,
+        }
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {

@@ -204,7 +204,9 @@ pub fn form(kind: &dyn Kind, pairs: Vec<(String, String)>) -> Result<Value> {
                     let read = tree::from_json(text.as_bytes());
                     read.map_err(|detail| Error::field(&name, format!("is not JSON: {detail}")))?
                 }
-                Some(column) if matches!(column.ty, Type::Text | Type::Lines(_)) => column.form_value(&text),
+                // Browsers end each line with two characters.
+                Some(column) if matches!(column.ty, Type::Lines(_)) => column.form_value(&text.replace("\r\n", "\n")),
+                Some(column) if matches!(column.ty, Type::Text) => column.form_value(&text),
                 Some(column) => column.form_value(text.trim()),
                 None => text.into(),
             };

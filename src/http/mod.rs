@@ -6,6 +6,7 @@ pub mod ask;
 pub mod audience;
 pub mod body;
 pub mod caller;
+pub mod core;
 pub mod docs;
 pub mod events;
 pub mod fallback;

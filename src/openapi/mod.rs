@@ -5,6 +5,7 @@
 mod agents;
 mod approvals;
 mod consequences;
+mod core;
 mod credentials;
 mod documents;
 mod links;
@@ -62,6 +63,7 @@ pub fn document() -> Value {
     paths.extend(telling::paths());
     paths.extend([approvals::path(), orders::path()]);
     paths.extend(power::paths());
+    paths.extend(core::paths());
     paths.extend(agents::paths());
     paths.extend(people::paths());
     paths.extend(pages::paths());

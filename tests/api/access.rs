@@ -179,6 +179,13 @@ fn is_customers(route: &Route, writes: bool) -> bool {
         "storage-types",
         "cache-options",
     ];
+    if route.url.starts_with("/v1/core/") {
+        return true;
+    }
+    // Who owns an organization issues it; that of the fleet is the operators'.
+    if route.url.starts_with("/v1/organizations/") && route.url.ends_with("/callback-secret") {
+        return true;
+    }
     match route.kind {
         Some(
             "environments" | "floating-ips" | "keys" | "memberships" | "placement-groups" | "profiles"
@@ -188,7 +195,7 @@ fn is_customers(route: &Route, writes: bool) -> bool {
         // The forms that are tried are those of nodes.
         None => {
             // What is told of its own objects.
-            let told = route.url.starts_with("/v1/webhook-deliveries") || route.url.starts_with("/v1/organizations/");
+            let told = route.url.starts_with("/v1/webhook-deliveries");
             told || ["/", "/v1/", "/search", "/forms/nodes/filter"].contains(&route.url.as_str())
         }
     }

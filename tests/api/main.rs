@@ -15,6 +15,7 @@ mod concurrency;
 mod consequences;
 mod constraints;
 mod convergence;
+mod core;
 mod customer_role;
 mod customers;
 mod documents;

@@ -21,7 +21,9 @@ pub fn document() -> Value {
 pub fn collections() -> Vec<String> {
     let document = document();
     let paths = document["paths"].as_object().expect("paths").keys();
-    paths.filter_map(|path| path.strip_prefix("/v1/")?.strip_suffix("/{key}")).map(str::to_owned).collect()
+    let collections = paths.filter_map(|path| path.strip_prefix("/v1/")?.strip_suffix("/{key}"));
+    // What has a slash is the same in other words.
+    collections.filter(|name| !name.contains('/')).map(str::to_owned).collect()
 }
 
 /// Whether clients write it.

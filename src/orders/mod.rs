@@ -43,7 +43,8 @@ pub(crate) async fn fulfil(work: &mut Work<'_>, order: Order, mut body: Value) -
         let place = choose(tx, &needs).await?;
         body["hypervisor"] = place.into();
         let vm = Box::pin(change::apply_nested(work, Change::create(Vm::KIND, body))).await?;
-        make_volume(work, &order, vm.id).await.map_err(|error| at(error, "image"))?;
+        let of_volume = if order.volume.is_some() { "volume" } else { "image" };
+        make_volume(work, &order, vm.id).await.map_err(|error| at(error, of_volume))?;
         make_interfaces(work, &order, vm.id).await?;
         give_gpus(work, &needs, place, vm.id).await?;
         if order.assign_floating_ip {

@@ -138,7 +138,7 @@ impl Order {
         let flavor = reader.flavor(body).await?;
         let image = reader.row(Image::KIND, "image").await?;
         let volume = reader.row(Volume::KIND, "volume").await?;
-        let storage = reader.storage(&flavor).await?;
+        let storage = reader.storage(&flavor, volume.as_ref()).await?;
         let networks = reader.networks(environment).await?;
         for (field, value) in
             [("cores", &flavor["cores"]), ("ram_bytes", &flavor["ram_bytes"]), ("virt_method", &flavor["virt_method"])]
@@ -322,8 +322,8 @@ impl Reader<'_, '_> {
         Flavor::KIND.find(self.work.tx, &natural_key::condition(Flavor::KIND, &id.to_string())?).await
     }
 
-    /// The name of the flavor's storage type, and the cluster of its pool.
-    async fn storage(&mut self, flavor: &Row) -> Result<(String, i64)> {
+    /// The name of the flavor's storage type; and the cluster that is needed, for a volume that was kept or for a new one.
+    async fn storage(&mut self, flavor: &Row, kept: Option<&Row>) -> Result<(String, i64)> {
         let tx = self.work.tx;
         let row = async |kind: &'static dyn Kind, id: &Value| {
             kind.find(tx, &natural_key::condition(kind, &id.to_string())?).await
@@ -331,7 +331,7 @@ impl Reader<'_, '_> {
         tx.as_server(async || {
             let name =
                 row(StorageType::KIND, &flavor["storage_type"]).await?["name"].as_str().unwrap_or_default().to_owned();
-            let cluster = match &flavor["ceph_pool"] {
+            let cluster = match &kept.unwrap_or(flavor)["ceph_pool"] {
                 Value::Null => 0,
                 pool => row(CephPool::KIND, pool).await?["cluster"].as_i64().unwrap_or_default(),
             };

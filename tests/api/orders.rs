@@ -126,6 +126,12 @@ async fn an_order_says_as_little_or_as_much_as_it_likes() {
     assert_eq!(vm["hypervisor"]["fqdn"], "hv02.example.com");
     let volumes = app.get(&format!("/v1/volumes?vm={}", vm["id"])).await.is(Status::Ok);
     assert_eq!(volumes["items"][0]["size_bytes"], 1_u64 << 36);
+    // A volume that was kept, where its cluster is reached.
+    let kept = "b0000000-0000-4000-8000-000000000008";
+    let boot = json!({"name": "again", "image": null, "volume": kept, "hypervisor": "hv02.example.com"});
+    let vm = app.post("/v1/vms", with(boot)).await.is(Status::Created);
+    let volume = app.get(&format!("/v1/volumes/{kept}")).await.is(Status::Ok);
+    assert_eq!((&volume["vm"]["id"], &volume["lifetime"]), (&vm["id"], &json!("own")));
     let vm = app.post("/v1/vms", with(json!({"name": "gpu", "flavor": "render"}))).await.is(Status::Created);
     let gpus = app.get(&format!("/v1/gpus?vm={}", vm["id"])).await.is(Status::Ok);
     assert_eq!(gpus["items"][0]["address"], "0000:3b:00.0");
@@ -166,6 +172,12 @@ async fn what_cannot_be_ordered_is_named_and_leaves_nothing() {
         (json!({"count": 2, "address": "192.0.2.99"}), Status::UnprocessableEntity, "/address", "for one VM"),
         (json!({"assign_floating_ip": "yes"}), Status::UnprocessableEntity, "/assign_floating_ip", "true or false"),
         (json!({"volume": "b0000000-0000-4000-8000-000000000001"}), Status::UnprocessableEntity, "/volume", "type rbd"),
+        (
+            json!({"volume": "b0000000-0000-4000-8000-000000000008", "image": null, "environment": "globex/mail", "network": "mail"}),
+            Status::UnprocessableEntity,
+            "/volume",
+            "environment",
+        ),
         (json!({"ram_bytes": 1}), Status::UnprocessableEntity, "/ram_bytes", "follows from the flavor"),
         (json!({"colour": "red"}), Status::UnprocessableEntity, "/colour", "not known"),
         (

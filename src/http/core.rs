@@ -129,6 +129,10 @@ async fn act(key: Result<Key>, ask: Result<Ask>, body: Result<FormBody>, db: &St
         body.complete(&mut ask)?;
     }
     policy::write(&ask.actor, Vm::KIND)?;
+    // Before the address is looked at: who must not write is told nothing else.
+    if !ask.actor.is_confirmed() {
+        return Err(Error::Unconfirmed);
+    }
     let (key, word) = key.rsplit_once('/').ok_or(Error::NotFound)?;
     let word = if word == "hard-reboot" { "reboot" } else { word };
     let (_, power) = WORDS.iter().find(|(known, _)| *known == word).ok_or(Error::NotFound)?;

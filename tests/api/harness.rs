@@ -107,7 +107,13 @@ pub async fn rows(dsn: &str, query: &str) -> Vec<Vec<String>> {
 
 /// A server for this database, not yet running.
 pub fn server(dsn: &str) -> rocket::Rocket<rocket::Build> {
-    server_with(dsn, Settings { pool_size: 4, ..Settings::default() })
+    server_with(dsn, unlimited(4))
+}
+
+/// Settings that limit nobody's requests: a test sends them as fast as the machine can, which may be faster than anyone
+/// is allowed to. `rates` looks at the limit.
+fn unlimited(pool_size: usize) -> Settings {
+    Settings { pool_size, request_rate: 0, ..Settings::default() }
 }
 
 fn server_with(dsn: &str, settings: Settings) -> rocket::Rocket<rocket::Build> {
@@ -142,7 +148,7 @@ impl App {
 
     /// One with so many connections.
     pub async fn with_pool(dsn: &str, pool_size: usize) -> Self {
-        Self::with(dsn, Settings { pool_size, ..Settings::default() }).await
+        Self::with(dsn, unlimited(pool_size)).await
     }
 
     /// One with these settings.

@@ -62,16 +62,10 @@ async fn next(tx: &Tx, mut subnets: Vec<Subnet>, wanted: Option<i64>, family: i3
 
 /// This one and no other.
 async fn take(tx: &Tx, network: i64, address: IpAddr) -> Result<String> {
-    let sql = Sql::new("SELECT masklen(cidr) FROM subnets WHERE purpose = 'addresses' AND network_id = ");
-    let sql = sql.one(network.to_string(), "int8").text(" AND cidr >> ").one(address.to_string(), "inet");
-    let sql = sql.text(" AND gateway IS DISTINCT FROM ").one(address.to_string(), "inet");
-    let sql = sql
-        .text(" AND (family(cidr) = 6 OR masklen(cidr) > 30 OR host(broadcast(cidr)) <> ")
-        .one(address.to_string(), "text");
-    let sql = sql
-        .text(") AND (masklen(cidr) IN (31, 127) OR host(network(cidr)) <> ")
-        .one(address.to_string(), "text")
-        .text(")");
+    let sql = Sql::new("SELECT masklen(s.cidr) FROM subnets s WHERE s.purpose = 'addresses' AND s.network_id = ");
+    let sql = sql.one(network.to_string(), "int8").text(" AND ").one(address.to_string(), "inet");
+    let sql = sql.text(" BETWEEN first_ip(s) AND last_ip(s) AND s.gateway IS DISTINCT FROM ");
+    let sql = sql.one(address.to_string(), "inet");
     let lengths: Vec<i32> = Statement::<Integer>::from(sql).load(&mut tx.conn()).await?;
     let [length, ..] = lengths.as_slice() else {
         return Err(Error::field("address", "is not one that a subnet of this network gives away"));

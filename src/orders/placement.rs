@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::sql::{Sql, Statement};
 
 /// What a VM needs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Needs {
     /// The virt method's id.
     pub virt_method: i64,
@@ -39,20 +39,13 @@ pub struct Needs {
     pub group: Option<i64>,
     /// The one hypervisor that is asked for.
     pub only: Option<i64>,
-    /// One where it must not be.
-    pub not: Option<i64>,
-    /// The VM itself, if it is there already: it is not in its own way.
-    pub vm: Option<i64>,
     /// Whose way of placing counts.
     pub environment: Option<i64>,
 }
 
 /// Where a volume is kept, and how much of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storage {
-    /// Nowhere anew.
-    #[default]
-    None,
     /// In a file.
     File(i64),
     /// In a volume group.
@@ -101,7 +94,6 @@ impl Needs {
         ];
         let local = |bytes| number("u.local_bytes + ", bytes, " <= COALESCE(h.local_storage_bytes, 0)");
         match self.storage {
-            Storage::None => {}
             Storage::File(bytes) => {
                 all.push(("has no directory for images", plain("h.local_storage_path IS NOT NULL")));
                 all.push(("has too little local storage left", local(bytes)));
@@ -142,31 +134,30 @@ impl Needs {
             all.push(("does not reach the network", reaches("hypervisor_networks", "network_id", *network)));
         }
         if let Some(group) = self.group {
-            all.push(("is apart from its group, or beside it", self.beside(group)));
+            all.push(("is apart from its group, or beside it", beside(group)));
         }
         if let Some(only) = self.only {
             all.push(("is not the one that was asked for", number("h.id = ", only, "")));
         }
-        if let Some(not) = self.not {
-            all.push(("is where it is now", number("h.id <> ", not, "")));
-        }
         all
-    }
-
-    /// Where those of its group allow it. A node without a location is at none with others.
-    fn beside(&self, group: i64) -> Sql {
-        let vm = self.vm.unwrap_or_default();
-        Sql::new("NOT EXISTS (SELECT FROM placement_groups g JOIN vms v ON v.group_id = g.id AND v.hypervisor_id IS NOT NULL \
-             JOIN hypervisors vh ON vh.id = v.hypervisor_id JOIN nodes vn ON vn.id = vh.node_id WHERE g.id = ")
-            .one(group.to_string(), "int8")
-            .text(" AND v.id <> ")
-            .one(vm.to_string(), "int8")
-            .text(" AND (g.policy = 'affinity') = (NOT COALESCE(CASE g.scope WHEN 'hypervisor' THEN vh.id = h.id ELSE vn.location = n.location END, FALSE)))")
     }
 
     fn conjunction(&self) -> Sql {
         self.conditions().into_iter().fold(Sql::new("TRUE"), |all, (_, condition)| all.text(" AND ").then(condition))
     }
+}
+
+/// Where those of its group allow it. A node without a location is at none with others.
+fn beside(group: i64) -> Sql {
+    Sql::new(
+        "NOT EXISTS (SELECT FROM placement_groups g JOIN vms v ON v.group_id = g.id AND v.hypervisor_id IS NOT NULL \
+         JOIN hypervisors vh ON vh.id = v.hypervisor_id JOIN nodes vn ON vn.id = vh.node_id WHERE g.id = ",
+    )
+    .one(group.to_string(), "int8")
+    .text(
+        " AND (g.policy = 'affinity') = (NOT COALESCE(\
+         CASE g.scope WHEN 'hypervisor' THEN vh.id = h.id ELSE vn.location = n.location END, FALSE)))",
+    )
 }
 
 fn reaches(table: &str, column: &str, id: i64) -> Sql {
@@ -241,15 +232,14 @@ pub async fn candidates(tx: &Tx, needs: &Needs) -> Result<Vec<Candidate>> {
         needs.conditions().into_iter().fold(sql.text(", array_remove(ARRAY[NULL"), |sql, (refusal, condition)| {
             sql.text(", CASE WHEN ").then(condition).text(format!(" THEN NULL ELSE '{refusal}' END"))
         });
-    let sql = sql.text(format!("]::text[], NULL) AS refused FROM {FROM} ORDER BY cardinality(array_remove(ARRAY[NULL"));
-    let sql = needs
-        .conditions()
-        .into_iter()
-        .fold(sql, |sql, (_, condition)| sql.text(", CASE WHEN ").then(condition).text(" THEN NULL ELSE '' END"));
-    let sql = sql.text(format!("]::text[], NULL)) > 0, {order}"));
+    let sql = sql.text(format!("]::text[], NULL) FROM {FROM} ORDER BY {order}"));
     let found: Vec<(String, i64, Vec<String>)> =
         Statement::<(Text, BigInt, Array<Text>)>::from(sql).load(&mut tx.conn()).await?;
-    Ok(found.into_iter().map(|(hypervisor, weight, refused)| Candidate { hypervisor, weight, refused }).collect())
+    let candidate = |(hypervisor, weight, refused)| Candidate { hypervisor, weight, refused };
+    let mut candidates: Vec<Candidate> = found.into_iter().map(candidate).collect();
+    // Among themselves both parts stay in order.
+    candidates.sort_by_key(|candidate| !candidate.refused.is_empty());
+    Ok(candidates)
 }
 
 /// In numbers, for a customer does not see hypervisors.

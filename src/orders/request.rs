@@ -1,7 +1,7 @@
 //! What an order says: the fields that a VM has not, and what follows from a flavor and a profile. It knows what can be ordered, and
 //! not where it goes.
 
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Bool};
 use diesel_async::RunQueryDsl;
 use serde_json::{Map, Value, json};
 
@@ -206,7 +206,6 @@ impl Order {
             group: number("group"),
             only: number("hypervisor"),
             environment: self.environment,
-            ..Needs::default()
         }
     }
 }
@@ -396,26 +395,19 @@ impl Reader<'_, '_> {
     }
 }
 
-/// The environment's own network, or the one of everybody, if there is just one.
-async fn usual_network(work: &mut Work<'_>, environment: Option<i64>) -> Result<i64> {
+/// The environment's own network or, if it has none, the one of everybody: if there is just one.
+async fn usual_network(work: &Work<'_>, environment: Option<i64>) -> Result<i64> {
     let sql = Sql::new(
-        "SELECT n.id FROM networks n WHERE n.audience = 'customers' AND EXISTS (SELECT FROM subnets s \
-         WHERE s.network_id = n.id AND s.purpose = 'addresses') AND (n.environment_id IS NULL OR n.environment_id = ",
+        "SELECT n.id, n.environment_id IS NOT NULL FROM networks n WHERE n.audience = 'customers' \
+         AND EXISTS (SELECT FROM subnets s WHERE s.network_id = n.id AND s.purpose = 'addresses') \
+         AND (n.environment_id IS NULL OR n.environment_id = ",
     );
-    let sql = sql
-        .one(environment.unwrap_or_default().to_string(), "int8")
-        .text(") ORDER BY n.environment_id NULLS LAST, n.id LIMIT 2");
-    let found: Vec<i64> = Statement::<BigInt>::from(sql).load(&mut work.tx.conn()).await?;
+    let sql = sql.one(environment.unwrap_or_default().to_string(), "int8");
+    let sql = sql.text(") ORDER BY n.environment_id NULLS LAST, n.id LIMIT 2");
+    let found: Vec<(i64, bool)> = Statement::<(BigInt, Bool)>::from(sql).load(&mut work.tx.conn()).await?;
     match found.as_slice() {
         [] => Err(Error::field("network", "is required: there is none for everybody")),
-        [one] => Ok(*one),
-        [first, _] if is_own(work, *first).await? => Ok(*first),
+        [(network, _)] | [(network, true), (_, false)] => Ok(*network),
         _ => Err(Error::field("network", "is required: there are several")),
     }
-}
-
-/// Whether a network is of one environment.
-async fn is_own(work: &Work<'_>, network: i64) -> Result<bool> {
-    let row = Network::KIND.find(work.tx, &natural_key::condition(Network::KIND, &network.to_string())?).await?;
-    Ok(!row["environment"].is_null())
 }

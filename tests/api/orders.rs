@@ -157,6 +157,9 @@ async fn what_cannot_be_ordered_is_named_and_leaves_nothing() {
         (json!({"network": "mail"}), Status::UnprocessableEntity, "/network", "not one for VMs of this environment"),
         (json!({"subnet": "mail-v4"}), Status::UnprocessableEntity, "/subnet", "not one for addresses of this network"),
         (json!({"address": "192.0.2.1"}), Status::UnprocessableEntity, "/networks/0/address", "gives away"),
+        // Beyond the last that is given away, and before the first.
+        (json!({"address": "192.0.2.251"}), Status::UnprocessableEntity, "/networks/0/address", "gives away"),
+        (json!({"address": "192.0.2.9"}), Status::UnprocessableEntity, "/networks/0/address", "gives away"),
         (json!({"address": "10.0.0.7"}), Status::UnprocessableEntity, "/networks/0/address", "gives away"),
         (json!({"address": "192.0.2.10"}), Status::Conflict, "/networks/0/address", "taken"),
         (json!({"address": "nowhere"}), Status::UnprocessableEntity, "/address", "IP address"),
@@ -213,9 +216,15 @@ async fn what_cannot_be_ordered_is_named_and_leaves_nothing() {
     .is(Status::Created);
     order["name"] = "other".into();
     refused(&app, order.clone(), Status::UnprocessableEntity, "/network", "several").await;
-    // The environment's own comes first.
+    // The environment's own comes first, unless it has several of those.
     order["environment"] = "globex/mail".into();
-    app.post("/v1/vms", order).await.is(Status::Created);
+    app.post("/v1/vms", order.clone()).await.is(Status::Created);
+    let own = json!({"name": "mail-2", "audience": "customers", "environment": "globex/mail"});
+    app.post("/v1/networks", own).await.is(Status::Created);
+    let subnet = json!({"name": "mail-2", "network": "mail-2", "cidr": "198.18.1.0/29", "purpose": "addresses"});
+    app.post("/v1/subnets", subnet).await.is(Status::Created);
+    order["name"] = "another".into();
+    refused(&app, order, Status::UnprocessableEntity, "/network", "several").await;
     // Until no address is left: a /29 has six.
     let some = with(json!({"name": "some", "network": "more", "count": 6}));
     let made = app.post("/v1/vms", some).await.is(Status::Created);

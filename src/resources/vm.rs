@@ -144,6 +144,8 @@ impl Resource for Vm {
             field: "hypervisor",
             detail: "has no local_storage_path or vg_name for a volume of this VM",
         },
+        Rule { constraint: "hypervisor_usage_cores_left", field: "cores", detail: MORE_THAN_LEFT },
+        Rule { constraint: "hypervisor_usage_ram_bytes_left", field: "ram_bytes", detail: MORE_THAN_LEFT },
     ];
     const LEAVES: Option<&'static Leaves> = Some(&Leaves {
         place: "hypervisor",
@@ -168,6 +170,9 @@ static SECURITY_RULES: Owned = Owned { kind: SecurityRule::KIND, owner: "vm" };
 /// The states of a life. Which follows from what is in the view `vms_with_status`.
 pub const LIFECYCLES: [&str; 8] =
     ["requested", "scheduled", "starting", "started", "stopped", "rebooting", "failed", "unknown"];
+
+/// A customer makes nothing larger than what is left.
+pub(super) const MORE_THAN_LEFT: &str = "is more than its hypervisor has left";
 
 /// What cloud-init is given; Nova's limit.
 pub(super) const USER_DATA: Type = Type::Lines(65_536);

@@ -1,7 +1,7 @@
 //! A block device of a VM, or one that is kept for later.
 
 use super::prelude::*;
-use crate::resources::{CacheOption, CephPool, Environment, Image, StorageType, Vm};
+use crate::resources::{CacheOption, CephPool, Environment, Image, StorageType, Vm, vm::MORE_THAN_LEFT};
 use crate::schema::volumes;
 
 /// A row of `volumes`.
@@ -107,6 +107,7 @@ impl Resource for Volume {
             field: "environment",
             detail: "is not that of its VM: a volume is in the environment of its VM",
         },
+        Rule { constraint: "hypervisor_usage_local_bytes_left", field: "size_bytes", detail: MORE_THAN_LEFT },
         Rule { constraint: "volumes_image_backing_check", field: "image", detail: "is only for a qcow2 volume" },
         Rule {
             constraint: "volumes_volume_place_check",

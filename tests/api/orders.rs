@@ -1,5 +1,6 @@
 //! Orders: a VM by a flavor, an image and a network; where it goes, which addresses it gets, and what is said when it can go nowhere.
 
+mod actions;
 mod at_once;
 mod model;
 
@@ -13,7 +14,7 @@ use crate::relations::demo;
 pub const SHOP: &str = "acme/shop";
 
 /// A server with the demo fleet, and an order that fits.
-fn order() -> Value {
+pub fn order() -> Value {
     json!({"name": "web-9", "environment": SHOP, "flavor": "small", "image": "debian-12", "network": "customers"})
 }
 

@@ -1,0 +1,2 @@
+DROP TRIGGER hypervisor_usage_check ON hypervisor_usage;
+DROP FUNCTION hypervisor_usage_check();

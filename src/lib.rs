@@ -1,6 +1,7 @@
 //! virtapi: the source of truth for hypervisors, Ceph nodes and VMs, and the documents that Puppet and Salt read. One
 //! file per resource, and everything else written once over [`resources::KINDS`]; see ARCHITECTURE.md.
 
+mod actions;
 mod agent;
 mod approval;
 pub mod audit;
@@ -43,7 +44,6 @@ pub mod openapi;
 mod orders;
 mod policy;
 pub mod postgres;
-mod power;
 mod puppet;
 mod query;
 mod refs;

@@ -105,7 +105,7 @@ impl Server {
             .mount("/v1", http::approvals::routes())
             .mount("/v1", http::core::routes())
             .mount("/v1", http::placement::routes())
-            .mount("/v1", http::power::routes())
+            .mount("/v1", http::actions::routes())
             .mount("/v1", http::telling::routes())
             .mount("/v1", http::passwords::routes())
             .mount("/", http::resources::start())

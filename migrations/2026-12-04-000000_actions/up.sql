@@ -21,3 +21,7 @@ BEGIN
 END $$;
 CREATE TRIGGER hypervisor_usage_check AFTER UPDATE ON hypervisor_usage
     FOR EACH ROW WHEN (current_setting('role') = 'virtapi_customer') EXECUTE FUNCTION hypervisor_usage_check();
+
+ALTER TABLE pending_actions
+    DROP CONSTRAINT pending_actions_action_check,
+    ADD CONSTRAINT pending_actions_action_check CHECK (action IN ('rebooting', 'resizing', 'migrating'));

@@ -7,6 +7,7 @@ use rocket::http::Header;
 use rocket::{Route, State, delete, get, patch, post, routes};
 use serde_json::{Map, Value, json};
 
+use crate::actions::{Power, WORDS, Wanted};
 use crate::change::{self, Action, Change};
 use crate::column::{Column, text};
 use crate::db::{Attempts, Db, Tx};
@@ -15,7 +16,6 @@ use crate::http::ask::{Ask, Key};
 use crate::http::body::{Body, FormBody};
 use crate::http::idempotency::{Answer, Claim};
 use crate::http::reply::Reply;
-use crate::power::{self, Power, WORDS};
 use crate::query::{MAX_LIMIT, Query};
 use crate::resource::Resource;
 use crate::resources::{Environment, FloatingIp, Vm, Volume};
@@ -180,7 +180,7 @@ impl Wish {
                 change::apply(tx, kept.chain([gone]).collect()).await.map_err(Error::without_place)?;
             }
             Self::Power(power) => {
-                power::want(tx, &id.to_string(), *power).await?;
+                Wanted::Power(*power).grant(tx, &id.to_string()).await?;
             }
         }
         Ok(())

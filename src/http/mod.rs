@@ -1,6 +1,7 @@
 //! HTTP: requests in, answers out. It knows kinds and documents, and no table.
 
 pub mod account;
+pub mod actions;
 pub mod approvals;
 pub mod ask;
 pub mod audience;
@@ -18,7 +19,6 @@ pub mod openid;
 pub mod pages;
 pub mod passwords;
 pub mod placement;
-pub mod power;
 pub mod proof;
 pub mod reply;
 pub mod report_body;

@@ -2,6 +2,7 @@
 //! is derived from the kinds and their columns, so that a new resource is described without a word here; the routes
 //! that no kind has are described by hand. It knows no request and no database.
 
+mod actions;
 mod agents;
 mod approvals;
 mod consequences;
@@ -15,7 +16,6 @@ mod orders;
 mod pages;
 mod parameters;
 mod people;
-mod power;
 mod program;
 mod responses;
 mod schemas;
@@ -62,7 +62,7 @@ pub fn document() -> Value {
     paths.extend(credentials::paths());
     paths.extend(telling::paths());
     paths.extend([approvals::path(), orders::path()]);
-    paths.extend(power::paths());
+    paths.extend(actions::paths());
     paths.extend(core::paths());
     paths.extend(agents::paths());
     paths.extend(people::paths());

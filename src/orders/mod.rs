@@ -22,7 +22,7 @@ use crate::resources::{FloatingIp, Gpu, Hypervisor, Interface, Vm, Volume};
 use crate::sql::{Sql, Statement};
 use crate::work::Work;
 
-pub use placement::{Candidate, Needs, choose};
+pub use placement::{Candidate, Moves, Needs, Storage, choose, keep};
 pub use request::{FIELDS, Order, expand};
 
 /// Makes what was ordered. `body` is the VM's, its references ids.
@@ -122,15 +122,18 @@ async fn make_interfaces(work: &mut Work<'_>, order: &Order, vm: i64) -> Result<
 }
 
 /// Of those of its hypervisor that nobody has.
-async fn give_gpus(work: &mut Work<'_>, needs: &Needs, hypervisor: i64, vm: i64) -> Result<()> {
-    let Some((model, count)) = &needs.gpus else { return Ok(()) };
-    let sql =
-        Sql::new("SELECT id FROM gpus WHERE vm_id IS NULL AND hypervisor_id = ").one(hypervisor.to_string(), "int8");
-    let sql = sql.text(" AND model = ").one(model, "text").text(format!(" ORDER BY address LIMIT {count} FOR UPDATE"));
-    let free: Vec<i64> = Statement::<BigInt>::from(sql).load(&mut work.tx.conn()).await?;
-    for gpu in free {
-        let give = Change::of(Gpu::KIND, Action::Update, &gpu.to_string(), json!({"vm": vm}));
-        Box::pin(change::apply_nested(work, give)).await?;
+pub(crate) async fn give_gpus(work: &mut Work<'_>, needs: &Needs, hypervisor: i64, vm: i64) -> Result<()> {
+    for (model, count) in &needs.gpus {
+        let sql = Sql::new("SELECT id FROM gpus WHERE vm_id IS NULL AND hypervisor_id = ")
+            .one(hypervisor.to_string(), "int8")
+            .text(" AND model = ")
+            .one(model, "text")
+            .text(format!(" ORDER BY address LIMIT {count} FOR UPDATE"));
+        let free: Vec<i64> = Statement::<BigInt>::from(sql).load(&mut work.tx.conn()).await?;
+        for gpu in free {
+            let give = Change::of(Gpu::KIND, Action::Update, &gpu.to_string(), json!({"vm": vm}));
+            Box::pin(change::apply_nested(work, give)).await?;
+        }
     }
     Ok(())
 }

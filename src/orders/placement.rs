@@ -23,14 +23,14 @@ pub struct Needs {
     pub cores: i64,
     /// Memory.
     pub ram_bytes: i64,
-    /// Where its volume is kept.
-    pub storage: Storage,
-    /// Reads and writes per second of its volume.
+    /// Where its volumes are kept.
+    pub storage: Vec<Storage>,
+    /// Reads and writes per second of its volumes.
     pub iops: i64,
-    /// Bytes per second of its volume.
+    /// Bytes per second of its volumes.
     pub disk_bps: i64,
-    /// A model and a number.
-    pub gpus: Option<(String, i64)>,
+    /// Models and how many of each.
+    pub gpus: Vec<(String, i64)>,
     /// What the hypervisor is labelled with.
     pub labels: Vec<String>,
     /// Their ids.
@@ -39,8 +39,19 @@ pub struct Needs {
     pub group: Option<i64>,
     /// The one hypervisor that is asked for.
     pub only: Option<i64>,
+    /// Where it is already, if it is there: it is not in its own way, and does not stay.
+    pub moves: Option<Moves>,
     /// Whose way of placing counts.
     pub environment: Option<i64>,
+}
+
+/// A VM that leaves its hypervisor: their ids.
+#[derive(Clone, Copy, Debug)]
+pub struct Moves {
+    /// The VM.
+    pub vm: i64,
+    /// Where it is.
+    pub from: i64,
 }
 
 /// Where a volume is kept, and how much of it.
@@ -89,26 +100,15 @@ impl Needs {
                     ")",
                 ),
             ),
-            ("has too few cores left", number("u.cores + ", self.cores, " <= cores_for_vms(h)")),
-            ("has too little memory left", number("u.free_ram_bytes >= ", self.ram_bytes, "")),
         ];
-        let local = |bytes| number("u.local_bytes + ", bytes, " <= COALESCE(h.local_storage_bytes, 0)");
-        match self.storage {
-            Storage::File(bytes) => {
-                all.push(("has no directory for images", plain("h.local_storage_path IS NOT NULL")));
-                all.push(("has too little local storage left", local(bytes)));
-            }
-            Storage::Group(bytes) => {
-                all.push(("has no volume group", plain("h.vg_name IS NOT NULL")));
-                all.push(("has too little local storage left", local(bytes)));
-            }
-            Storage::Ceph(cluster) => {
-                all.push((
-                    "does not reach the Ceph cluster",
-                    reaches("hypervisor_ceph_clusters", "ceph_cluster_id", cluster),
-                ));
-            }
+        // What takes no more is in nobody's way, even where more is taken than there is.
+        if self.cores > 0 {
+            all.push(("has too few cores left", number("u.cores + ", self.cores, " <= cores_for_vms(h)")));
         }
+        if self.ram_bytes > 0 {
+            all.push(("has too little memory left", number("u.free_ram_bytes >= ", self.ram_bytes, "")));
+        }
+        all.extend(self.storage.iter().flat_map(|storage| storage.conditions()));
         if self.iops > 0 {
             all.push((
                 "has too few reads and writes per second left",
@@ -119,7 +119,7 @@ impl Needs {
             let left = number("(h.disk_bps IS NULL OR u.disk_bps + ", self.disk_bps, " <= h.disk_bps)");
             all.push(("has too few bytes per second of its disks left", left));
         }
-        if let Some((model, count)) = &self.gpus {
+        for (model, count) in &self.gpus {
             let free =
                 plain("(SELECT count(*) FROM gpus g WHERE g.hypervisor_id = h.id AND g.vm_id IS NULL AND g.model = ");
             all.push(("has too few such GPUs left", free.one(model, "text").text(format!(") >= {count}"))));
@@ -134,7 +134,11 @@ impl Needs {
             all.push(("does not reach the network", reaches("hypervisor_networks", "network_id", *network)));
         }
         if let Some(group) = self.group {
-            all.push(("is apart from its group, or beside it", beside(group)));
+            let vm = self.moves.map_or(0, |moves| moves.vm);
+            all.push(("is apart from its group, or beside it", beside(group, vm)));
+        }
+        if let Some(Moves { from, .. }) = self.moves {
+            all.push(("is where it is now", number("h.id <> ", from, "")));
         }
         if let Some(only) = self.only {
             all.push(("is not the one that was asked for", number("h.id = ", only, "")));
@@ -142,18 +146,48 @@ impl Needs {
         all
     }
 
+    /// What is said of each condition that does not hold, as a list.
+    fn refused(&self) -> Sql {
+        let list =
+            self.conditions().into_iter().fold(Sql::new("array_remove(ARRAY[NULL"), |sql, (refusal, condition)| {
+                sql.text(", CASE WHEN ").then(condition).text(format!(" THEN NULL ELSE '{refusal}' END"))
+            });
+        list.text("]::text[], NULL)")
+    }
+
     fn conjunction(&self) -> Sql {
         self.conditions().into_iter().fold(Sql::new("TRUE"), |all, (_, condition)| all.text(" AND ").then(condition))
     }
 }
 
-/// Where those of its group allow it. A node without a location is at none with others.
-fn beside(group: i64) -> Sql {
+impl Storage {
+    fn conditions(self) -> Vec<(&'static str, Sql)> {
+        let local = |bytes: i64| {
+            let left = Sql::new("u.local_bytes + ").one(bytes.to_string(), "int8");
+            ("has too little local storage left", left.text(" <= COALESCE(h.local_storage_bytes, 0)"))
+        };
+        match self {
+            Self::File(bytes) => {
+                vec![("has no directory for images", Sql::new("h.local_storage_path IS NOT NULL")), local(bytes)]
+            }
+            Self::Group(bytes) => vec![("has no volume group", Sql::new("h.vg_name IS NOT NULL")), local(bytes)],
+            Self::Ceph(cluster) => vec![(
+                "does not reach the Ceph cluster",
+                reaches("hypervisor_ceph_clusters", "ceph_cluster_id", cluster),
+            )],
+        }
+    }
+}
+
+/// Where the others of its group allow it. A node without a location is at none with others.
+fn beside(group: i64, vm: i64) -> Sql {
     Sql::new(
         "NOT EXISTS (SELECT FROM placement_groups g JOIN vms v ON v.group_id = g.id AND v.hypervisor_id IS NOT NULL \
          JOIN hypervisors vh ON vh.id = v.hypervisor_id JOIN nodes vn ON vn.id = vh.node_id WHERE g.id = ",
     )
     .one(group.to_string(), "int8")
+    .text(" AND v.id <> ")
+    .one(vm.to_string(), "int8")
     .text(
         " AND (g.policy = 'affinity') = (NOT COALESCE(\
          CASE g.scope WHEN 'hypervisor' THEN vh.id = h.id ELSE vn.location = n.location END, FALSE)))",
@@ -220,6 +254,25 @@ async fn fits(tx: &Tx, needs: &Needs, place: i64) -> Result<bool> {
     Ok(!found.is_empty())
 }
 
+/// Keeps a hypervisor from all others until the transaction ends, for a VM that is there and needs this more of it.
+///
+/// # Errors
+/// [`Error::Conflict`] with all that is in the way, at this field.
+pub async fn keep(tx: &Tx, needs: &Needs, hypervisor: i64, field: &str) -> Result<()> {
+    let row = |sql: &str| Sql::new(sql).one(hypervisor.to_string(), "int8");
+    if !tx.is_rehearsal {
+        let lock = row("SELECT hypervisor_id FROM hypervisor_usage WHERE hypervisor_id = ").text(" FOR UPDATE");
+        Statement::<BigInt>::from(lock).execute(&mut tx.conn()).await?;
+    }
+    let sql = Sql::new("SELECT ").then(needs.refused());
+    let sql = sql.text(format!(" FROM {FROM} WHERE ")).then(row("u.hypervisor_id = "));
+    let refused: Vec<String> = Statement::<Array<Text>>::from(sql).get_result(&mut tx.conn()).await?;
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Conflict(vec![(field.to_owned(), format!("does not fit: its hypervisor {}", refused.join("; ")))]))
+}
+
 /// Every hypervisor, the best first, with all that is in its way.
 ///
 /// # Errors
@@ -228,11 +281,7 @@ pub async fn candidates(tx: &Tx, needs: &Needs) -> Result<Vec<Candidate>> {
     let order = order(tx, needs.environment).await?;
     let sql = Sql::new("SELECT n.fqdn, GREATEST(LEAST(u.free_ram_bytes, 1e18), -1e18)::int8 - ")
         .one(needs.ram_bytes.to_string(), "int8");
-    let sql =
-        needs.conditions().into_iter().fold(sql.text(", array_remove(ARRAY[NULL"), |sql, (refusal, condition)| {
-            sql.text(", CASE WHEN ").then(condition).text(format!(" THEN NULL ELSE '{refusal}' END"))
-        });
-    let sql = sql.text(format!("]::text[], NULL) FROM {FROM} ORDER BY {order}"));
+    let sql = sql.text(", ").then(needs.refused()).text(format!(" FROM {FROM} ORDER BY {order}"));
     let found: Vec<(String, i64, Vec<String>)> =
         Statement::<(Text, BigInt, Array<Text>)>::from(sql).load(&mut tx.conn()).await?;
     let candidate = |(hypervisor, weight, refused)| Candidate { hypervisor, weight, refused };

@@ -57,7 +57,7 @@ pub struct Order {
     pub(super) lifetime: String,
     pub(super) iops: Option<i64>,
     pub(super) disk_bps: Option<i64>,
-    gpus: Option<(String, i64)>,
+    gpus: Vec<(String, i64)>,
     labels: Vec<String>,
     pub(super) networks: Vec<Wanted>,
     pub(super) assign_floating_ip: bool,
@@ -178,7 +178,9 @@ impl Order {
             disk_bps: number(&flavor["disk_bps"]),
             gpus: flavor["gpu_model"]
                 .as_str()
-                .map(|model| (model.to_owned(), number(&flavor["gpu_count"]).unwrap_or_default())),
+                .map(|model| (model.to_owned(), number(&flavor["gpu_count"]).unwrap_or_default()))
+                .into_iter()
+                .collect(),
             labels,
             networks,
             assign_floating_ip: given.get("assign_floating_ip") == Some(&true.into()),
@@ -197,7 +199,7 @@ impl Order {
             virt_method: number("virt_method").unwrap_or_default(),
             cores: number("cores").unwrap_or_default(),
             ram_bytes: number("ram_bytes").unwrap_or_default(),
-            storage,
+            storage: vec![storage],
             iops: self.iops.unwrap_or_default(),
             disk_bps: self.disk_bps.unwrap_or_default(),
             gpus: self.gpus.clone(),
@@ -205,6 +207,7 @@ impl Order {
             networks: self.networks.iter().map(|wanted| wanted.network).collect(),
             group: number("group"),
             only: number("hypervisor"),
+            moves: None,
             environment: self.environment,
         }
     }

@@ -108,6 +108,11 @@ impl Resource for Hypervisor {
             detail: "is more than it has",
         },
     ];
+    const ACTIONS: &'static [Action] = &[
+        Action { path: "maintenance", text: "Maintenance", sends: None },
+        Action { path: "resume", text: "Resume", sends: None },
+    ];
+
     type New = NewHypervisor;
     crud!(hypervisors: list find lock insert update delete);
 }

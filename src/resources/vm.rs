@@ -168,8 +168,18 @@ static KEYS: Link = Link { table: "vm_keys", own: "vm_id", other: "key_id", kind
 static SECURITY_RULES: Owned = Owned { kind: SecurityRule::KIND, owner: "vm" };
 
 /// The states of a life. Which follows from what is in the view `vms_with_status`.
-pub const LIFECYCLES: [&str; 8] =
-    ["requested", "scheduled", "starting", "started", "stopped", "rebooting", "failed", "unknown"];
+pub const LIFECYCLES: [&str; 10] = [
+    "requested",
+    "scheduled",
+    "starting",
+    "started",
+    "stopped",
+    "rebooting",
+    "resizing",
+    "migrating",
+    "failed",
+    "unknown",
+];
 
 /// A customer makes nothing larger than what is left.
 pub(super) const MORE_THAN_LEFT: &str = "is more than its hypervisor has left";

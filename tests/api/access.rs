@@ -179,6 +179,10 @@ fn is_customers(route: &Route, writes: bool) -> bool {
         "storage-types",
         "cache-options",
     ];
+    // Where a VM runs is for the operators to say.
+    if route.url.ends_with("/migrate") {
+        return false;
+    }
     if route.url.starts_with("/v1/core/") {
         return true;
     }

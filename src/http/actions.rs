@@ -1,0 +1,139 @@
+//! What can be asked of VMs and hypervisors besides changing their fields: the routes of `crate::actions`.
+
+use rocket::{Route, State, post, routes};
+use serde_json::{Value, json};
+
+use crate::actions::{self, Power, Wanted};
+use crate::db::{Attempts, Db, Tx};
+use crate::error::{Error, Result};
+use crate::http::ask::Ask;
+use crate::http::body::{Body, FormBody};
+use crate::http::format::{Format, stem};
+use crate::http::reply::Reply;
+use crate::http::resources::show_one;
+use crate::query::Query;
+use crate::resource::Resource;
+use crate::resources::{Hypervisor, Vm};
+use crate::{natural_key, policy, refs};
+
+/// It runs.
+#[post("/vms/<key>/start", data = "<body>")]
+async fn start(key: &str, ask: Result<Ask>, body: Result<FormBody>, db: &State<Db>) -> Result<Reply> {
+    want(stem(key), Power::Start, ask?, body?, db).await
+}
+
+/// It does not.
+#[post("/vms/<key>/stop", data = "<body>")]
+async fn stop(key: &str, ask: Result<Ask>, body: Result<FormBody>, db: &State<Db>) -> Result<Reply> {
+    want(stem(key), Power::Stop, ask?, body?, db).await
+}
+
+/// It is shut down and started once.
+#[post("/vms/<key>/reboot", data = "<body>")]
+async fn reboot(key: &str, ask: Result<Ask>, body: Result<FormBody>, db: &State<Db>) -> Result<Reply> {
+    want(stem(key), Power::Reboot, ask?, body?, db).await
+}
+
+async fn want(key: &str, power: Power, mut ask: Ask, body: FormBody, db: &Db) -> Result<Reply> {
+    complete(&mut ask, body)?;
+    act(key, &Wanted::Power(power), &ask, db).await
+}
+
+/// It gets the size of a `flavor`.
+#[post("/vms/<key>/resize", data = "<body>")]
+async fn resize(key: &str, ask: Result<Ask>, body: Result<Body>, db: &State<Db>) -> Result<Reply> {
+    let (mut ask, body) = (ask?, body?);
+    let flavor = said(&mut ask, body, "flavor")?.ok_or_else(|| Error::field("flavor", "is required"))?;
+    act(stem(key), &Wanted::Resize(flavor), &ask, db).await
+}
+
+/// It goes to another `hypervisor`, or to the best one.
+#[post("/vms/<key>/migrate", data = "<body>")]
+async fn migrate(key: &str, ask: Result<Ask>, body: Result<Body>, db: &State<Db>) -> Result<Reply> {
+    let (mut ask, body) = (ask?, body?);
+    let to = said(&mut ask, body, "hypervisor")?;
+    act(stem(key), &Wanted::Migrate(to), &ask, db).await
+}
+
+/// Nothing is placed there any more.
+#[post("/hypervisors/<key>/maintenance", data = "<body>")]
+async fn maintenance(key: &str, ask: Result<Ask>, body: Result<FormBody>, db: &State<Db>) -> Result<Reply> {
+    set_state(stem(key), "maintenance", ask?, body?, db).await
+}
+
+/// It takes VMs again.
+#[post("/hypervisors/<key>/resume", data = "<body>")]
+async fn resume(key: &str, ask: Result<Ask>, body: Result<FormBody>, db: &State<Db>) -> Result<Reply> {
+    set_state(stem(key), "running", ask?, body?, db).await
+}
+
+async fn set_state(key: &str, state: &'static str, mut ask: Ask, body: FormBody, db: &Db) -> Result<Reply> {
+    complete(&mut ask, body)?;
+    act(key, &Wanted::State(state), &ask, db).await
+}
+
+/// Maintenance, and its VMs go elsewhere: what became of each.
+#[post("/hypervisors/<key>/evacuate", data = "<body>")]
+async fn evacuate(key: &str, ask: Result<Ask>, body: Result<FormBody>, db: &State<Db>) -> Result<Reply> {
+    let (mut ask, body) = (ask?, body?);
+    complete(&mut ask, body)?;
+    policy::write(&ask.actor, Hypervisor::KIND)?;
+    let key = stem(key);
+    let mut attempts = Attempts::default();
+    let results = loop {
+        match db.write(ask.actor.clone(), ask.dry_run, async |tx: &Tx| actions::evacuate(tx, key).await).await {
+            Err(error) => attempts.after(error)?,
+            Ok(done) => break done,
+        }
+    };
+    Ok(Reply::new(200, ask.format, json!({"results": results})))
+}
+
+/// What a form says besides, where nothing else is said.
+fn complete(ask: &mut Ask, body: FormBody) -> Result<()> {
+    if let Some(body) = body.0 {
+        body.complete(ask)?;
+    }
+    Query::none(&ask.pairs)
+}
+
+/// The one field that a body may have.
+fn said(ask: &mut Ask, body: Body, field: &str) -> Result<Option<Value>> {
+    body.complete(ask)?;
+    Query::none(&ask.pairs)?;
+    policy::write(&ask.actor, Vm::KIND)?;
+    let Value::Object(mut fields) = body.tree(Vm::KIND)? else { return Err(Error::field("", "must be an object")) };
+    let given = fields.shift_remove(field).filter(|given| !given.is_null());
+    match fields.keys().next() {
+        Some(name) => Err(Error::field(name, "is not known")),
+        None => Ok(given),
+    }
+}
+
+/// Wants it, again when it meets others; the answer is the object as it is then.
+async fn act(key: &str, wanted: &Wanted, ask: &Ask, db: &Db) -> Result<Reply> {
+    let kind = wanted.kind();
+    let mut attempts = Attempts::default();
+    let (id, shown) = loop {
+        let work = async |tx: &Tx| {
+            let id = wanted.grant(tx, key).await?;
+            let mut rows = [kind.find(tx, &natural_key::condition(kind, &id.to_string())?).await?];
+            refs::fill_lists(tx, kind, &mut rows).await?;
+            let [row] = rows;
+            Ok((id, show_one(tx, kind, row, &Query::parse_shape(kind, &[])?).await?))
+        };
+        match db.write(ask.actor.clone(), ask.dry_run, work).await {
+            Err(error) => attempts.after(error)?,
+            Ok(done) => break done,
+        }
+    };
+    Ok(match ask.format {
+        Format::Html => Reply::see_other(refs::href(kind, id)),
+        format => Reply { kind: Some(kind), ..Reply::new(200, format, shown.to_value()?) },
+    })
+}
+
+/// The routes under `/v1`.
+pub fn routes() -> Vec<Route> {
+    routes![start, stop, reboot, resize, migrate, maintenance, resume, evacuate]
+}

@@ -4,6 +4,7 @@
 //! of what the settings are used for, and nothing else in the program reads the environment for a setting.
 
 mod layers;
+mod pools;
 mod values;
 
 use std::collections::HashSet;
@@ -17,7 +18,7 @@ use rocket::data::{ByteUnit, ToByteUnit};
 use serde::{Deserialize, Serialize};
 
 use crate::auth::SessionLimits;
-use crate::db::Times;
+use crate::db::Terms;
 
 pub use layers::{Flags, KEYS, Problem};
 pub use values::{AmqpUrl, DatabaseUrl, LogFormat, LogLevel, Networks};
@@ -86,6 +87,14 @@ pub struct Settings {
     pub stale_after: u32,
     /// For how many seconds agents keep what is removed.
     pub grace_period: u32,
+    /// The MAC addresses that interfaces of ordered VMs get: the bits that all have, and how many these are.
+    pub mac_range: String,
+    /// The tags that VLANs get which are given none, as `FIRST-LAST`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan_pool: Option<String>,
+    /// The VNIs, likewise; they go before tags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vni_pool: Option<String>,
     /// For how many seconds events are kept for those who come back to hear what they have missed.
     pub event_retention: u32,
     /// Networks to which webhooks may go besides the internet.
@@ -140,6 +149,9 @@ impl Default for Settings {
             run_event_retention: 30,
             stale_after: 2 * 60 * 60,
             grace_period: 7 * 24 * 60 * 60,
+            mac_range: "52:54:00:00:00:00/24".to_owned(),
+            vlan_pool: None,
+            vni_pool: None,
             event_retention: 60 * 60,
             webhook_networks: Networks::default(),
             webhook_http: false,
@@ -171,14 +183,17 @@ impl Settings {
         SessionLimits { lifetime: seconds(self.session_lifetime), idle: seconds(self.session_idle) }
     }
 
-    /// The times that its statements go by.
+    /// What its statements go by.
     #[must_use]
-    pub fn times(&self) -> Times {
+    pub fn terms(&self) -> Terms {
         let seconds = |n: u32| Duration::from_secs(n.into());
-        Times {
+        Terms {
             limit: seconds(self.query_timeout),
             stale_after: seconds(self.stale_after),
             grace_period: seconds(self.grace_period),
+            mac_range: self.mac_range.clone(),
+            vlan_pool: self.vlan_pool.clone(),
+            vni_pool: self.vni_pool.clone(),
         }
     }
 
@@ -268,6 +283,13 @@ impl Loaded {
             "must be 1 to run_retention",
         )?;
         self.check_that("grace_period", s.grace_period <= 31_536_000, "must be 0 to 31536000 (a year)")?;
+        let range =
+            "must be a unicast address and the number of its bits that are given, 8 to 40, like 52:54:00:00:00:00/24";
+        self.check_that("mac_range", pools::is_mac_range(&s.mac_range), range)?;
+        for (key, pool, range) in [("vlan_pool", &s.vlan_pool, 1..=4094), ("vni_pool", &s.vni_pool, 0..=16_777_215)] {
+            let problem = format!("must be like {}-{}", range.start(), range.end());
+            self.check_that(key, pool.as_deref().is_none_or(|pool| pools::is_within(pool, range)), &problem)?;
+        }
         self.check_that("stale_after", (60..=31_536_000).contains(&s.stale_after), "must be 60 to 31536000 (a year)")?;
         let events = 60..=7 * 24 * 60 * 60;
         self.check_that("event_retention", events.contains(&s.event_retention), "must be 60 to 604800 (a week)")?;

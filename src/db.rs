@@ -93,15 +93,21 @@ const WAIT: Duration = Duration::from_secs(5);
 /// How long a connection is used. It keeps every statement that it prepared, and lists have many.
 const LIFETIME: Duration = Duration::from_mins(15);
 
-/// The times that statements of a server go by.
-#[derive(Clone, Copy)]
-pub struct Times {
+/// What statements of a server go by.
+#[derive(Clone)]
+pub struct Terms {
     /// After this, statements, and waits within a transaction, end with [`Error::Overtime`].
     pub limit: Duration,
     /// A node that was silent for so long is stale.
     pub stale_after: Duration,
     /// For so long, what is removed is kept on its hypervisor.
     pub grace_period: Duration,
+    /// What MAC addresses are given away, as `52:54:00:00:00:00/24`.
+    pub mac_range: String,
+    /// Which VLAN tags, as `FIRST-LAST`; none without.
+    pub vlan_pool: Option<String>,
+    /// Which VNIs, likewise.
+    pub vni_pool: Option<String>,
 }
 
 impl Db {
@@ -113,18 +119,22 @@ impl Db {
         Self::with_setup(url, size, AS_SERVER.to_owned())
     }
 
-    /// One for a server, which goes by these times.
+    /// One for a server, which goes by these terms.
     ///
     /// # Errors
     /// As [`Db::new`].
-    pub fn serving(url: &str, size: usize, times: Times) -> Result<Self> {
-        let limit = times.limit.as_millis();
-        let (stale_after, grace_period) = (times.stale_after.as_secs(), times.grace_period.as_secs());
+    pub fn serving(url: &str, size: usize, terms: &Terms) -> Result<Self> {
+        let limit = terms.limit.as_millis();
+        let (stale_after, grace_period) = (terms.stale_after.as_secs(), terms.grace_period.as_secs());
         // The first is for work, the second for others' locks, the third for ourselves.
         let setup = format!(
             "{AS_SERVER}; SET statement_timeout = {limit}; SET lock_timeout = {limit}; \
              SET idle_in_transaction_session_timeout = {limit}; SET virtapi.stale_after = '{stale_after} seconds'; \
-             SET virtapi.grace_period = '{grace_period} seconds'"
+             SET virtapi.grace_period = '{grace_period} seconds'; SET virtapi.mac_range = '{}'; \
+             SET virtapi.vlan_pool = '{}'; SET virtapi.vni_pool = '{}'",
+            terms.mac_range,
+            terms.vlan_pool.as_deref().unwrap_or_default(),
+            terms.vni_pool.as_deref().unwrap_or_default(),
         );
         Self::with_setup(url, size, setup)
     }

@@ -29,8 +29,8 @@ impl Server {
     /// # Errors
     /// When the pool of connections cannot be built, or a file that the settings name not be read.
     pub fn new(settings: &Settings, database_url: &str) -> Result<Self, db::Failure> {
-        let times = settings.times();
-        let db = db::Db::serving(database_url, settings.pool_size, times)?.telling(telling::Rules::of(settings));
+        let terms = settings.terms();
+        let db = db::Db::serving(database_url, settings.pool_size, &terms)?.telling(telling::Rules::of(settings));
         let recorder = PrometheusBuilder::new().build_recorder();
         let metrics = recorder.handle();
         // A second server in the same process (as in tests) counts with the first.
@@ -40,7 +40,7 @@ impl Server {
         let sightings = Arc::new(Sightings::new(db.clone()));
         Ok(Self {
             settings: settings.clone(),
-            feed: Arc::new(events::Feed::new(db.clone(), db::Db::serving(database_url, 1, times)?)),
+            feed: Arc::new(events::Feed::new(db.clone(), db::Db::serving(database_url, 1, &terms)?)),
             documents: Arc::new(render::Documents::start(db.clone(), settings.document_cache.as_u64())),
             identities: Arc::new(auth::Identities::new(db.clone(), settings.session_limits())),
             rates: Arc::new(auth::Rates::new(settings.request_rate)),

@@ -56,7 +56,7 @@ pub(super) fn run(args: Shell) -> Result<()> {
         source,
     };
     with_database(&settings, async |url| {
-        shell::run(Db::serving(url, 2, settings.times())?.telling(Rules::of(&settings)), options).await
+        shell::run(Db::serving(url, 2, &settings.terms())?.telling(Rules::of(&settings)), options).await
     })
 }
 

@@ -124,6 +124,18 @@ pub struct Flags {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grace_period: Option<u32>,
+    /// MAC addresses for ordered VMs [env: VIRTAPI_MAC_RANGE] [default: 52:54:00:00:00:00/24]
+    #[arg(long, value_name = "ADDRESS/BITS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac_range: Option<String>,
+    /// Tags for VLANs that are given none [env: VIRTAPI_VLAN_POOL]
+    #[arg(long, value_name = "FIRST-LAST")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlan_pool: Option<String>,
+    /// VNIs for VLANs that are given none [env: VIRTAPI_VNI_POOL]
+    #[arg(long, value_name = "FIRST-LAST")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vni_pool: Option<String>,
     /// Seconds for which events are kept for who has missed them [env: VIRTAPI_EVENT_RETENTION] [default: 3600]
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,7 +196,7 @@ fn size(text: &str) -> Result<ByteUnit, String> {
 }
 
 /// Every setting's name.
-pub const KEYS: [&str; 35] = [
+pub const KEYS: [&str; 38] = [
     "address",
     "port",
     "tls_certificate",
@@ -210,6 +222,9 @@ pub const KEYS: [&str; 35] = [
     "run_event_retention",
     "stale_after",
     "grace_period",
+    "mac_range",
+    "vlan_pool",
+    "vni_pool",
     "event_retention",
     "webhook_networks",
     "webhook_http",
@@ -223,7 +238,7 @@ pub const KEYS: [&str; 35] = [
 ];
 
 /// Settings whose values are taken as they stand: a directory may well be called `1e3`.
-const VERBATIM: [&str; 15] = [
+const VERBATIM: [&str; 18] = [
     "tls_certificate",
     "tls_key",
     "tls_client_ca",
@@ -239,6 +254,9 @@ const VERBATIM: [&str; 15] = [
     "webhook_ca",
     "amqp_url",
     "amqp_exchange",
+    "mac_range",
+    "vlan_pool",
+    "vni_pool",
 ];
 
 /// Variables that begin like settings, and belong to others: the ENC client, the agent that waits for events, and the

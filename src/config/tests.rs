@@ -89,6 +89,15 @@ fn a_wrong_setting_is_named_with_its_place() {
             "wrong setting amqp_url (environment variable VIRTAPI_AMQP_URL): must be",
         ),
         (("VIRTAPI_AMQP_EXCHANGE", ""), "wrong setting amqp_exchange"),
+        (
+            ("VIRTAPI_MAC_RANGE", "52:54:00:00:00:00"),
+            "wrong setting mac_range (environment variable VIRTAPI_MAC_RANGE): must",
+        ),
+        (
+            ("VIRTAPI_VLAN_POOL", "1-4095"),
+            "wrong setting vlan_pool (environment variable VIRTAPI_VLAN_POOL): must be like 1-4094",
+        ),
+        (("VIRTAPI_VNI_POOL", "5-4"), "wrong setting vni_pool"),
         (("VIRTAPI_LOG_FORMAT", "xml"), "wrong setting log_format"),
         (("VIRTAPI_LOG_LEVEL", "loud"), "wrong setting log_level"),
         (("VIRTAPI_DATA_DIR", ""), "wrong setting data_dir"),

@@ -19,7 +19,7 @@ use crate::http::resources::{list_of, show, show_one};
 use crate::object::Content;
 use crate::query::{MAX_LIMIT, Query};
 use crate::shown::Shown;
-use crate::{etag, kind::Kind, natural_key, orders, refs};
+use crate::{etag, kind::Kind, natural_key, orders, policy, refs};
 
 /// What a request wants to write.
 struct Wish {
@@ -147,8 +147,23 @@ impl Wish {
             };
             Ok((answer, shown))
         };
-        let (answer, consequences) = if dry_run { foresee(tx, work).await? } else { (work(tx).await?.0, None) };
+        // Before it is made, for then it is in its own way.
+        let candidates = if dry_run { self.candidates(tx).await? } else { None };
+        let (mut answer, consequences) = if dry_run { foresee(tx, work).await? } else { (work(tx).await?.0, None) };
+        if let Some(candidates) = candidates {
+            answer.body["candidates"] = json!(candidates);
+        }
         Ok(Granted { answer, consequences })
+    }
+
+    /// Every hypervisor for what is ordered, for who sees them.
+    async fn candidates(&self, tx: &Tx) -> Result<Option<Vec<orders::Candidate>>> {
+        match self.changes.as_slice() {
+            [change] if orders::is_order(change) && policy::foresees(&tx.actor) => {
+                Ok(Some(tx.undo(async |tx: &Tx| orders::explain(tx, change.body.clone()).await).await?))
+            }
+            _ => Ok(None),
+        }
     }
 
     async fn apply(&self, tx: &Tx) -> Result<Applied<Answer>> {

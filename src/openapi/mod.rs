@@ -74,6 +74,7 @@ pub fn document() -> Value {
     schemas.extend(responses::schemas());
     schemas.extend(resources::readable().flat_map(schemas::of));
     schemas.extend(resources::readable().filter_map(orders::schema));
+    schemas.extend([orders::candidate()]);
     schemas.extend(consequences::schemas());
     schemas.extend(documents::schemas());
     json!({

@@ -49,8 +49,8 @@ pub fn schema(kind: &dyn Kind) -> Option<(String, Value)> {
     Some((schema_name(kind), schema))
 }
 
-/// The path of what explains a placement.
-pub fn path() -> (String, Value) {
+/// The schema of what is said of a hypervisor that an order could go to.
+pub fn candidate() -> (String, Value) {
     let candidate = json!({
         "type": "object", "required": ["hypervisor", "weight", "refused"],
         "properties": {
@@ -59,11 +59,21 @@ pub fn path() -> (String, Value) {
             "refused": {"type": "array", "items": {"type": "string"}, "description": "Why it cannot take it; nothing if it can."},
         },
     });
+    ("Candidate".to_owned(), candidate)
+}
+
+/// Every one of them, the best first.
+pub fn candidates(about: &str) -> Value {
+    json!({"type": "array", "items": refer("schemas", "Candidate"), "description": about})
+}
+
+/// The path of what explains a placement.
+pub fn path() -> (String, Value) {
     let shown = json!({
         "type": "object", "required": ["chosen", "candidates"],
         "properties": {
             "chosen": {"type": ["string", "null"], "description": "The one that would be taken now."},
-            "candidates": {"type": "array", "items": candidate, "description": "Every hypervisor, the best first."},
+            "candidates": candidates("Every hypervisor, the best first."),
         },
     });
     let mut answers = responses::problems(&[400, 401, 403, 404, 406, 409, 413, 415, 422, 429, 503]);

@@ -6,7 +6,7 @@ use crate::column::Column;
 use crate::embed;
 use crate::kind::Kind;
 use crate::natural_key;
-use crate::openapi::{names, refer, types};
+use crate::openapi::{names, orders, refer, types};
 
 /// All of them, by name.
 pub fn of(kind: &'static dyn Kind) -> Vec<(String, Value)> {
@@ -60,6 +60,13 @@ fn answered(kind: &'static dyn Kind) -> Value {
     );
     if !kind.is_read_only() {
         properties.insert("consequences".into(), refer("schemas", "Consequences"));
+    }
+    if !kind.order().is_empty() {
+        let mut candidates = orders::candidates(
+            "Every hypervisor, the best first. Only for one order with `dry_run=true`, and for who may change the fleet.",
+        );
+        candidates["readOnly"] = true.into();
+        properties.insert("candidates".into(), candidates);
     }
     json!({
         "type": "object",

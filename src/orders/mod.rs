@@ -25,6 +25,12 @@ use crate::work::Work;
 pub use placement::{Candidate, Moves, Needs, Storage, choose, keep};
 pub use request::{FIELDS, Order, expand};
 
+/// Whether a change orders something.
+#[must_use]
+pub fn is_order(change: &Change) -> bool {
+    change.action == Action::Create && request::is_order(change.kind, &change.body)
+}
+
 /// Makes what was ordered. `body` is the VM's, its references ids.
 ///
 /// # Errors

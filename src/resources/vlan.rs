@@ -34,7 +34,7 @@ impl Resource for Vlan {
         Column::new("name", Type::Name).required().about("Unique."),
         Column::new("tag", Type::Int)
             .between(1, 4094)
-            .about("The VLAN tag (IEEE 802.1Q). Exactly one of tag and vni is set."),
+            .about("The VLAN tag (IEEE 802.1Q). Exactly one of tag and vni is set: with neither, the next free one of the server's pool."),
         Column::new("vni", Type::Int).between(0, 16_777_215).about("The VXLAN network identifier (RFC 7348)."),
         Column::CREATED_AT,
         Column::UPDATED_AT,
@@ -47,8 +47,14 @@ impl Resource for Vlan {
         JOIN vms ON vms.id = vm_id JOIN hypervisors ON hypervisors.id = vms.hypervisor_id WHERE vlan_id = changed.id \
         UNION SELECT nodes.id, NULL FROM networks JOIN nodes \
         ON networks.id IN (management_network_id, storage_network_id, backup_network_id) WHERE vlan_id = changed.id";
-    const RULES: &'static [Rule] =
-        &[Rule { constraint: "vlans_tag_or_vni_check", field: "tag", detail: "or vni must be set, and not both" }];
+    const RULES: &'static [Rule] = &[
+        Rule { constraint: "vlans_tag_or_vni_check", field: "tag", detail: "or vni must be set, and not both" },
+        Rule {
+            constraint: "vlans_pool_left",
+            field: "tag",
+            detail: "or vni must be given: the server's pool is used up",
+        },
+    ];
     const REALM: Realm = Realm::Attached;
 
     type New = NewVlan;
@@ -56,8 +62,9 @@ impl Resource for Vlan {
 }
 
 fn tag_or_vni(new: &NewVlan) -> Result<(), ValidationError> {
-    match (new.tag, new.vni) {
-        (Some(_), None) | (None, Some(_)) => Ok(()),
-        _ => Err(ValidationError::new("vlans_tag_or_vni_check")),
+    // Neither may be what the server's pool is for, of which only the database knows.
+    if new.tag.is_some() && new.vni.is_some() {
+        return Err(ValidationError::new("vlans_tag_or_vni_check"));
     }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 mod actions;
 mod at_once;
 mod model;
+mod pools;
 
 use rocket::http::{Method, Status};
 use serde_json::{Value, json};
@@ -316,6 +317,12 @@ async fn a_customer_orders_in_its_own_environment_and_sees_no_fleet() {
 #[rocket::async_test]
 async fn every_candidate_is_shown_with_its_reasons() {
     let app = demo().await;
+    // A rehearsal says the same, to who may change the fleet.
+    let explained = app.post("/v1/placement/explain", order()).await.is(Status::Ok);
+    let rehearsed = app.post("/v1/vms?dry_run=true", order()).await.is(Status::Created);
+    assert_eq!(rehearsed["candidates"], explained["candidates"]);
+    assert_eq!(rehearsed["candidates"][0]["hypervisor"], rehearsed["hypervisor"]["fqdn"]);
+    assert!(app.post("/v1/vms", order()).await.is(Status::Created).get("candidates").is_none());
     let before = app.contents().await;
     let explain = async |more: Value| app.post("/v1/placement/explain", with(more)).await.is(Status::Ok);
     let shown = explain(json!({})).await;

@@ -24,4 +24,4 @@ CREATE TRIGGER hypervisor_usage_check AFTER UPDATE ON hypervisor_usage
 
 ALTER TABLE pending_actions
     DROP CONSTRAINT pending_actions_action_check,
-    ADD CONSTRAINT pending_actions_action_check CHECK (action IN ('rebooting', 'resizing', 'migrating'));
+    ADD CONSTRAINT pending_actions_action_check CHECK (action IN ('rebooting', 'resizing', 'rebuilding', 'migrating'));

@@ -4,9 +4,10 @@
 mod evacuate;
 mod migrate;
 mod power;
+mod rebuild;
 mod resize;
 
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Bool};
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 
@@ -22,6 +23,7 @@ use crate::work::Work;
 
 pub use evacuate::{STATES, evacuate};
 pub use power::{Power, WORDS};
+pub use rebuild::Rebuild;
 
 /// What is asked of one object.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub enum Wanted {
     Power(Power),
     /// Of a VM: the size of this flavor.
     Resize(Value),
+    /// Of a VM: a volume anew.
+    Rebuild(Rebuild),
     /// Of a VM: to this hypervisor, or to the best one.
     Migrate(Option<Value>),
     /// Of a hypervisor: this state of its node.
@@ -52,6 +56,7 @@ impl Wanted {
         match self {
             Self::Power(power) => power::want(tx, key, *power).await,
             Self::Resize(flavor) => resize::resize(tx, key, flavor).await,
+            Self::Rebuild(rebuild) => rebuild::rebuild(tx, key, rebuild).await,
             Self::Migrate(to) => migrate::migrate(tx, key, to.as_ref()).await,
             Self::State(state) => evacuate::set_state(tx, key, state).await,
         }
@@ -77,6 +82,18 @@ async fn shall_run(tx: &Tx, vm: &Row) -> Result<bool> {
     let found: Vec<i64> =
         Statement::<BigInt>::from(sql.one(vm["state"].to_string(), "int8")).load(&mut tx.conn()).await?;
     Ok(!found.is_empty())
+}
+
+/// The volume that a VM boots from, as far as that can be told: the only one that was made from an image, or else the only one.
+async fn boot_volume(tx: &Tx, vm: &Row) -> Result<Option<i64>> {
+    let sql = Sql::new("SELECT id, image_id IS NOT NULL FROM volumes WHERE vm_id = ");
+    let sql = sql.one(vm.id().to_string(), "int8").text(" ORDER BY id");
+    let volumes: Vec<(i64, bool)> = Statement::<(BigInt, Bool)>::from(sql).load(&mut tx.conn()).await?;
+    let of_image: Vec<i64> = volumes.iter().filter(|(_, of_image)| *of_image).map(|(id, _)| *id).collect();
+    Ok(match (of_image.as_slice(), volumes.as_slice()) {
+        ([only], _) | ([], [(only, _)]) => Some(*only),
+        _ => None,
+    })
 }
 
 /// One restart more, with which a VM takes on what waits for its next start.

@@ -1,4 +1,4 @@
-//! Another size: a VM gets the cores and the memory of another flavor, and its first volume the limits of that. Its hypervisor must
+//! Another size: a VM gets the cores and the memory of another flavor, and the volume that it boots from the limits of that. Its hypervisor must
 //! have what it takes more. A VM that shall run is restarted, for it takes on its size when it starts. Volumes stay as large as they are:
 //! they are made larger by themselves.
 
@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
 
-use crate::actions::{count_restart, lock, mark, shall_run};
+use crate::actions::{boot_volume, count_restart, lock, mark, shall_run};
 use crate::change::{self, Action, Change};
 use crate::db::Tx;
 use crate::error::{Error, Result};
@@ -19,8 +19,8 @@ use crate::shown::lock_structure;
 use crate::sql::{Sql, Statement};
 use crate::work::Work;
 
-/// The first volume of a VM: its id, and what it takes of the disks.
-type First = (i64, i64, i64);
+/// The volume that a VM boots from: its id, and what it takes of the disks.
+type Boot = (i64, i64, i64);
 
 /// Gives a VM the size of a flavor; the VM's id.
 ///
@@ -35,14 +35,14 @@ pub async fn resize(tx: &Tx, key: &str, flavor: &Value) -> Result<i64> {
     let flavor = Flavor::KIND.find(tx, &natural_key::condition(Flavor::KIND, &id.to_string())?).await?;
     tx.as_server(async || {
         is_of_its_kind(tx, &vm, &flavor).await?;
-        let first = first_volume(tx, &vm).await?;
+        let boot = boot(tx, &vm).await?;
         if let Some(hypervisor) = vm["hypervisor"].as_i64() {
-            keep(tx, &takes_more(&vm, &flavor, first), hypervisor, "flavor").await?;
+            keep(tx, &takes_more(&vm, &flavor, boot), hypervisor, "flavor").await?;
         }
         let size = json!({"flavor": id, "cores": flavor["cores"], "ram_bytes": flavor["ram_bytes"]});
         let change = Change::of(Vm::KIND, Action::Update, &vm.id().to_string(), size);
         change::apply_nested(&mut work, change).await?;
-        if let Some((volume, ..)) = first {
+        if let Some((volume, ..)) = boot {
             let limits = json!({
                 "read_iops_limit": flavor["iops"], "write_iops_limit": flavor["iops"],
                 "read_bps_limit": flavor["disk_bps"], "write_bps_limit": flavor["disk_bps"],
@@ -79,15 +79,16 @@ async fn is_of_its_kind(tx: &Tx, vm: &Row, flavor: &Row) -> Result<()> {
     Ok(())
 }
 
-async fn first_volume(tx: &Tx, vm: &Row) -> Result<Option<First>> {
-    let sql = Sql::new("SELECT volume_id, iops::int8, disk_bps::int8 FROM volume_claims WHERE vm_id = ");
-    let sql = sql.one(vm.id().to_string(), "int8").text(" ORDER BY volume_id LIMIT 1");
-    let found: Vec<First> = Statement::<(BigInt, BigInt, BigInt)>::from(sql).load(&mut tx.conn()).await?;
+async fn boot(tx: &Tx, vm: &Row) -> Result<Option<Boot>> {
+    let Some(id) = boot_volume(tx, vm).await? else { return Ok(None) };
+    let sql = Sql::new("SELECT volume_id, iops::int8, disk_bps::int8 FROM volume_claims WHERE volume_id = ");
+    let sql = sql.one(id.to_string(), "int8");
+    let found: Vec<Boot> = Statement::<(BigInt, BigInt, BigInt)>::from(sql).load(&mut tx.conn()).await?;
     Ok(found.into_iter().next())
 }
 
 /// What it needs besides what it has.
-fn takes_more(vm: &Row, flavor: &Row, first: Option<First>) -> Needs {
+fn takes_more(vm: &Row, flavor: &Row, boot: Option<Boot>) -> Needs {
     let number = |value: &Value| value.as_i64().unwrap_or_default();
     let more = |name: &str| number(&flavor[name]) - number(&vm[name]);
     let limit = |name: &str, has: i64| number(&flavor[name]) - has;
@@ -97,8 +98,8 @@ fn takes_more(vm: &Row, flavor: &Row, first: Option<First>) -> Needs {
         cores: more("cores"),
         ram_bytes: more("ram_bytes"),
         storage: vec![],
-        iops: first.map_or(0, |(_, has, _)| limit("iops", has)),
-        disk_bps: first.map_or(0, |(.., has)| limit("disk_bps", has)),
+        iops: boot.map_or(0, |(_, has, _)| limit("iops", has)),
+        disk_bps: boot.map_or(0, |(.., has)| limit("disk_bps", has)),
         gpus: vec![],
         labels: labels.filter_map(Value::as_str).map(str::to_owned).collect(),
         networks: vec![],

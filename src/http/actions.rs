@@ -3,7 +3,7 @@
 use rocket::{Route, State, post, routes};
 use serde_json::{Value, json};
 
-use crate::actions::{self, Power, Wanted};
+use crate::actions::{self, Power, Rebuild, Wanted};
 use crate::db::{Attempts, Db, Tx};
 use crate::error::{Error, Result};
 use crate::http::ask::Ask;
@@ -43,15 +43,24 @@ async fn want(key: &str, power: Power, mut ask: Ask, body: FormBody, db: &Db) ->
 #[post("/vms/<key>/resize", data = "<body>")]
 async fn resize(key: &str, ask: Result<Ask>, body: Result<Body>, db: &State<Db>) -> Result<Reply> {
     let (mut ask, body) = (ask?, body?);
-    let flavor = said(&mut ask, body, "flavor")?.ok_or_else(|| Error::field("flavor", "is required"))?;
+    let [flavor] = said(&mut ask, body, ["flavor"])?;
+    let flavor = flavor.ok_or_else(|| Error::field("flavor", "is required"))?;
     act(stem(key), &Wanted::Resize(flavor), &ask, db).await
+}
+
+/// It gets the `volume` that it boots from anew, from an `image`.
+#[post("/vms/<key>/rebuild", data = "<body>")]
+async fn rebuild(key: &str, ask: Result<Ask>, body: Result<Body>, db: &State<Db>) -> Result<Reply> {
+    let (mut ask, body) = (ask?, body?);
+    let [image, volume] = said(&mut ask, body, ["image", "volume"])?;
+    act(stem(key), &Wanted::Rebuild(Rebuild { image, volume }), &ask, db).await
 }
 
 /// It goes to another `hypervisor`, or to the best one.
 #[post("/vms/<key>/migrate", data = "<body>")]
 async fn migrate(key: &str, ask: Result<Ask>, body: Result<Body>, db: &State<Db>) -> Result<Reply> {
     let (mut ask, body) = (ask?, body?);
-    let to = said(&mut ask, body, "hypervisor")?;
+    let [to] = said(&mut ask, body, ["hypervisor"])?;
     act(stem(key), &Wanted::Migrate(to), &ask, db).await
 }
 
@@ -97,16 +106,16 @@ fn complete(ask: &mut Ask, body: FormBody) -> Result<()> {
     Query::none(&ask.pairs)
 }
 
-/// The one field that a body may have.
-fn said(ask: &mut Ask, body: Body, field: &str) -> Result<Option<Value>> {
+/// The fields that a body may have, and no others.
+fn said<const N: usize>(ask: &mut Ask, body: Body, fields: [&str; N]) -> Result<[Option<Value>; N]> {
     body.complete(ask)?;
     Query::none(&ask.pairs)?;
     policy::write(&ask.actor, Vm::KIND)?;
-    let Value::Object(mut fields) = body.tree(Vm::KIND)? else { return Err(Error::field("", "must be an object")) };
-    let given = fields.shift_remove(field).filter(|given| !given.is_null());
-    match fields.keys().next() {
+    let Value::Object(mut given) = body.tree(Vm::KIND)? else { return Err(Error::field("", "must be an object")) };
+    let said = fields.map(|field| given.shift_remove(field).filter(|value| !value.is_null()));
+    match given.keys().next() {
         Some(name) => Err(Error::field(name, "is not known")),
-        None => Ok(given),
+        None => Ok(said),
     }
 }
 
@@ -135,5 +144,5 @@ async fn act(key: &str, wanted: &Wanted, ask: &Ask, db: &Db) -> Result<Reply> {
 
 /// The routes under `/v1`.
 pub fn routes() -> Vec<Route> {
-    routes![start, stop, reboot, resize, migrate, maintenance, resume, evacuate]
+    routes![start, stop, reboot, resize, rebuild, migrate, maintenance, resume, evacuate]
 }

@@ -1,6 +1,6 @@
 //! The routes by which VMs and hypervisors are acted on, besides the changes of their fields.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::actions::{STATES, WORDS};
 use crate::kind::Kind;
@@ -19,14 +19,36 @@ pub fn paths() -> Vec<(String, Value)> {
             Vm::KIND,
             "resize",
             "Give a VM the size of another flavor",
-            body("flavor", "The flavor: its id, its name, or an object.", true),
+            body(&[("flavor", "The flavor: its id, its name, or an object.", true)]),
+            whole(Vm::KIND),
+        ),
+        path(
+            Vm::KIND,
+            "rebuild",
+            "Make the volume that a VM boots from anew, from an image: what is on it is lost",
+            body(&[
+                (
+                    "image",
+                    "The image: its id, its name, or an object; the one that the volume was made from unless given.",
+                    false,
+                ),
+                (
+                    "volume",
+                    "Which volume: its id, its UUID, or an object; the one that it boots from unless given.",
+                    false,
+                ),
+            ]),
             whole(Vm::KIND),
         ),
         path(
             Vm::KIND,
             "migrate",
             "Move a VM to another hypervisor",
-            body("hypervisor", "The hypervisor: its id, its name, or an object; the best one unless given.", false),
+            body(&[(
+                "hypervisor",
+                "The hypervisor: its id, its name, or an object; the best one unless given.",
+                false,
+            )]),
             whole(Vm::KIND),
         ),
     ]);
@@ -57,12 +79,14 @@ fn form() -> Value {
         "content": {"application/x-www-form-urlencoded": {"schema": {"type": "object", "additionalProperties": {"type": "string"}}}}})
 }
 
-/// One field.
-fn body(field: &str, about: &str, required: bool) -> Value {
-    let value = json!({"type": ["integer", "string", "object", "null"], "description": about});
-    let required = if required { vec![field] } else { vec![] };
+/// Fields: what each means, and whether it must be there.
+fn body(fields: &[(&str, &str, bool)]) -> Value {
+    let value = |about: &str| json!({"type": ["integer", "string", "object", "null"], "description": about});
+    let properties: Map<String, Value> =
+        fields.iter().map(|(name, about, _)| ((*name).to_owned(), value(about))).collect();
+    let required: Vec<&str> = fields.iter().filter(|(.., required)| *required).map(|(name, ..)| *name).collect();
     let schema =
-        json!({"type": "object", "properties": {field: value}, "required": required, "additionalProperties": false});
+        json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
     json!({"required": true, "content": {
         "application/json": {"schema": schema}, "application/msgpack": {"schema": schema},
         "application/x-www-form-urlencoded": {"schema": {"type": "object", "additionalProperties": {"type": "string"}}},

@@ -168,7 +168,7 @@ static KEYS: Link = Link { table: "vm_keys", own: "vm_id", other: "key_id", kind
 static SECURITY_RULES: Owned = Owned { kind: SecurityRule::KIND, owner: "vm" };
 
 /// The states of a life. Which follows from what is in the view `vms_with_status`.
-pub const LIFECYCLES: [&str; 10] = [
+pub const LIFECYCLES: [&str; 11] = [
     "requested",
     "scheduled",
     "starting",
@@ -176,6 +176,7 @@ pub const LIFECYCLES: [&str; 10] = [
     "stopped",
     "rebooting",
     "resizing",
+    "rebuilding",
     "migrating",
     "failed",
     "unknown",

@@ -145,6 +145,68 @@ async fn a_vm_gets_another_size_where_it_is() {
     assert_counted(&app).await;
 }
 
+#[rocket::async_test]
+async fn a_vm_gets_its_boot_volume_anew_and_keeps_all_else() {
+    let app = demo().await;
+    let member = member(&app).await;
+    let vm = app.post("/v1/vms", order()).await.is(Status::Created);
+    let url = format!("/v1/vms/{}", vm["id"]);
+    let data = json!({"vm": vm["id"], "size_bytes": 1 << 30, "storage_type": "qcow2", "cache_option": "none", "environment": "acme/shop"});
+    let data = app.post("/v1/volumes", data).await.is(Status::Created);
+    let volumes = async || {
+        let list = app.get(&format!("/v1/volumes?vm={}&sort=id", vm["id"])).await.is(Status::Ok);
+        list["items"].as_array().unwrap().clone()
+    };
+    let addresses = async || app.get("/v1/addresses?limit=1000").await.is(Status::Ok);
+    let (old, had) = (volumes().await[0].clone(), addresses().await);
+    applied(&app).await;
+    let before = app.get(&url).await.is(Status::Ok);
+    app.post(&format!("{url}/rebuild?dry_run=true"), json!({})).await.is(Status::Ok);
+    assert_eq!((app.get(&url).await.is(Status::Ok), volumes().await[0].clone()), (before, old.clone()));
+
+    let rebuilt = ask(&app, &member, Method::Post, &format!("{url}/rebuild"), &json!({})).await.is(Status::Ok);
+    assert_eq!((&rebuilt["lifecycle"], &rebuilt["restarts"]), (&json!("rebuilding"), &json!(1)));
+    let [first, second] = volumes().await.try_into().unwrap();
+    assert_eq!(first["uuid"], data["uuid"]);
+    assert_ne!(second["uuid"], old["uuid"]);
+    for field in ["image", "size_bytes", "storage_type", "cache_option", "lifetime", "environment", "write_iops_limit"]
+    {
+        assert_eq!(second[field], old[field], "{field}");
+    }
+    assert_eq!(addresses().await, had);
+    let left = app.get(&format!("/v1/tombstones?uuid={}", old["uuid"].as_str().unwrap())).await.is(Status::Ok);
+    assert_eq!(left["total"], 1);
+    assert_counted(&app).await;
+    applied(&app).await;
+    assert_eq!(lifecycle(&app, &url).await, "started");
+
+    // Again, and it is not the data volume, which is the first now.
+    app.post(&format!("{url}/rebuild"), json!({"image": "debian-12"})).await.is(Status::Ok);
+    let [first, second] = volumes().await.try_into().unwrap();
+    assert_eq!((&first["uuid"], &second["image"]["name"]), (&data["uuid"], &json!("debian-12")));
+    // The one that is said; and where it is not clear which, it must be.
+    let others =
+        app.get("/v1/volumes?vm=a0000000-0000-4000-8000-000000000001").await.is(Status::Ok)["items"][0]["id"].clone();
+    for (body, pointer, part) in [
+        (json!({"volume": data["uuid"]}), "/image", "is required: the volume was made from none"),
+        (json!({"image": "none"}), "/image", "names none of images"),
+        (json!({"volume": 999_999}), "/volume", "names none of volumes"),
+        (json!({"volume": others}), "/volume", "is not one of this VM"),
+        (json!({"flavor": "small"}), "/flavor", "is not known"),
+    ] {
+        let problem = app.post(&format!("{url}/rebuild"), body.clone()).await.is(Status::UnprocessableEntity);
+        let told = told(&problem);
+        assert!(told.iter().any(|(at, detail)| at == pointer && detail.contains(part)), "{body} {told:?}");
+    }
+    app.post(&format!("{url}/rebuild"), json!({"volume": data["uuid"], "image": "debian-12"})).await.is(Status::Ok);
+    let problem = app.post(&format!("{url}/rebuild"), json!({})).await.is(Status::UnprocessableEntity);
+    assert_eq!(told(&problem), [("/volume".to_owned(), "is required: it is not clear which".to_owned())]);
+    let pooled = in_a_pool(&app).await;
+    let answer = app.post(&format!("/v1/vms/{}/rebuild", pooled["id"]), json!({"image": "debian-12"})).await;
+    assert!(answer.status == 422 && answer.text().contains("is not of type qcow2"), "{}", answer.text());
+    assert_eq!(app.post("/v1/vms/999999/rebuild", json!({})).await.status, 404);
+}
+
 /// Two hypervisors that reach a pool, and a VM of the first with a volume in it.
 async fn in_a_pool(app: &App) -> Value {
     sql(&app.dsn, "DELETE FROM hypervisor_ceph_clusters; DELETE FROM hypervisor_networks").await;

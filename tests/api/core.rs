@@ -1,4 +1,6 @@
-//! The VMs in the words of Infrahub: the walk of its users, and what goes wrong on it.
+//! The VMs in the words of Infrahub: several at once, and what goes wrong; `walk` goes the way of its users with `curl`.
+
+mod walk;
 
 use rocket::http::{Method, Status};
 use serde_json::{Value, json};
@@ -33,57 +35,6 @@ async fn member(app: &App) -> String {
         .await
         .is(Status::Created);
     issue(app, json!({"user": "member"})).await.1
-}
-
-#[rocket::async_test]
-async fn a_customer_orders_looks_and_deletes() {
-    let app = demo().await;
-    let token = member(&app).await;
-    let (status, made) = ask(&app, &token, Method::Post, HERE, &payload()).await;
-    assert_eq!(status, 201, "{made}");
-    let [vm] = made["instances"].as_array().unwrap().as_slice() else { panic!("{made}") };
-    assert_eq!(
-        (&vm["name"], &vm["environment_name"], &vm["state"], &vm["flavor_name"]),
-        (&json!("shop"), &json!("shop"), &json!("scheduled"), &json!("small"))
-    );
-    assert_eq!((&vm["labels"], &vm["public_ip"]), (&json!(["front", "web"]), &json!("203.0.113.3")));
-    // The same objects, by the other entrance.
-    let common = app.get(vm["links"]["vm"].as_str().unwrap()).await.is(Status::Ok);
-    assert_eq!(
-        (&common["uuid"], &common["firewall"], &common["keys"][0]["key"]),
-        (&vm["uuid"], &json!("on"), &json!("acme/shop/laptop"))
-    );
-    assert_eq!(common["security_rules"].as_array().unwrap().len(), 2);
-    for key in
-        [vm["id"].to_string(), vm["uuid"].as_str().unwrap().to_owned(), "shop/shop".into(), "acme/shop/shop".into()]
-    {
-        let (status, found) = ask(&app, &token, Method::Get, &format!("{HERE}/{key}"), &Value::Null).await;
-        assert_eq!((status, &found["instance"]["id"]), (200, &vm["id"]), "{key}");
-    }
-    for (url, count) in [
-        ("", 5),
-        ("?label=front", 1),
-        ("?label=none", 0),
-        ("/shop", 5),
-        ("/acme%2Fshop/shop", 1),
-        ("/shop?label=web", 2),
-    ] {
-        let (status, found) = ask(&app, &token, Method::Get, &format!("{HERE}{url}"), &Value::Null).await;
-        let count_of =
-            found["instances"].as_array().map_or_else(|| usize::from(found["instance"].is_object()), Vec::len);
-        assert_eq!((status, count_of), (200, count), "{url} {found}");
-    }
-    let (status, changed) =
-        ask(&app, &token, Method::Patch, &format!("{HERE}/shop/shop"), &json!({"labels": ["back"]})).await;
-    assert_eq!((status, &changed["instance"]["labels"]), (200, &json!(["back"])));
-    for (word, state) in [("stop", "stopped"), ("start", "running"), ("hard-reboot", "running")] {
-        let (status, _) = ask(&app, &token, Method::Post, &format!("{HERE}/shop/shop/{word}"), &Value::Null).await;
-        let common = app.get(vm["links"]["vm"].as_str().unwrap()).await.is(Status::Ok);
-        assert_eq!((status, &common["state"]["name"]), (200, &json!(state)), "{word}");
-    }
-    assert_eq!(ask(&app, &token, Method::Delete, &format!("{HERE}/shop/shop"), &Value::Null).await.0, 204);
-    assert_eq!(ask(&app, &token, Method::Get, &format!("{HERE}/shop/shop"), &Value::Null).await.0, 404);
-    app.get(vm["links"]["vm"].as_str().unwrap()).await.is(Status::NotFound);
 }
 
 #[rocket::async_test]

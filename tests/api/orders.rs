@@ -2,6 +2,7 @@
 
 mod actions;
 mod at_once;
+mod history;
 mod model;
 mod pools;
 

@@ -216,11 +216,7 @@ impl Server {
 
     /// The head of a request, after whose answer the server closes the connection.
     fn head(&self, request: &str, length: usize) -> String {
-        format!(
-            "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             Authorization: Bearer {}\r\nContent-Length: {length}\r\n\r\n",
-            self.token
-        )
+        head(request, &format!("Authorization: Bearer {}\r\n", self.token), length)
     }
 
     /// The status and the body of an answer.
@@ -230,6 +226,42 @@ impl Server {
         stream.write_all(format!("{head}{body}").as_bytes()).expect("sends");
         answer(&mut stream)
     }
+}
+
+/// The head of a request with these lines more, each with its end.
+fn head(request: &str, lines: &str, length: usize) -> String {
+    format!(
+        "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         {lines}Content-Length: {length}\r\n\r\n"
+    )
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Silence {
+    /// Nobody took the connection, so nothing was asked.
+    Closed,
+    /// The server has gone meanwhile: nobody knows what it has done.
+    Cut,
+}
+
+/// The status and the body of an answer by a server that may die at any time.
+pub fn try_ask(at: &str, request: &str, lines: &str, body: &str) -> Result<(u16, String), Silence> {
+    let mut stream = TcpStream::connect(at).map_err(|_| Silence::Closed)?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(|_| Silence::Closed)?;
+    let head = head(request, lines, body.len());
+    stream.write_all(format!("{head}{body}").as_bytes()).map_err(|_| Silence::Cut)?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).map_err(|_| Silence::Cut)?;
+    parted(&text).ok_or(Silence::Cut)
+}
+
+/// The status and the body, if the answer is whole.
+fn parted(text: &str) -> Option<(u16, String)> {
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    length.is_none_or(|length: usize| length == body.len()).then(|| (status, body.to_owned()))
 }
 
 impl Drop for Server {
@@ -259,9 +291,7 @@ pub fn begin(server: &Server, request: &str, length: usize) -> TcpStream {
 pub fn answer(stream: &mut TcpStream) -> (u16, String) {
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("answers");
-    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{text:?}"));
-    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    (status, body.to_owned())
+    parted(&text).unwrap_or_else(|| panic!("{text:?}"))
 }
 
 /// Waits for something that must come.

@@ -79,8 +79,13 @@ class SaltNode(Node):
         """What a returner was given by the last run with `--return=rawfile_json`."""
         return json.loads((self.dir / "returned").read_text(encoding="utf-8").splitlines()[-1])
 
-    def apply(self, *words):
-        """Apply the formula."""
+    def pull(self, url, token_file):
+        """From now on a server says what there is to be, and is told what has become of it; the site's settings are the minion's own."""
+        self.configure(virtapi={"url": url, "token_file": str(token_file)}, ext_pillar=[{"virtapi": {}}], pillar_roots={"base": []},
+                       virtapi_hypervisor=self._site, **{"return": "virtapi"})
+
+    def salt_words(self, *words):
+        """The command that applies the formula, with all that is its own on this node."""
         config = {"id": self.certname, "file_client": "local", "root_dir": str(self.dir / "salt"), "user": "root",
                   "module_dirs": [str(ROOT / "salt/modules")],
                   "file_roots": {"base": [str(ROOT / "salt/formula")]}, "pillar_roots": {"base": [str(self.dir / "pillar")]},
@@ -88,9 +93,12 @@ class SaltNode(Node):
                   **self._configuration}
         (self.dir / "conf").mkdir(exist_ok=True)
         (self.dir / "conf/minion").write_text(json.dumps(config), encoding="utf-8")
-        command = [RELEASES / self.release / "bin/salt-call", "--local", "-c", self.dir / "conf", "--out=json", "--retcode-passthrough", "state.apply",
-                   "virtapi", *words]
+        return [RELEASES / self.release / "bin/salt-call", "--local", "-c", self.dir / "conf", "--out=json", "--retcode-passthrough",
+                "state.apply", "virtapi", *words]
+
+    def apply(self, *words):
+        """Apply the formula."""
         environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONDONTWRITEBYTECODE": "1"}
-        run = subprocess.run(self.command(*command), env=environment, timeout=300, capture_output=True, encoding="utf-8",
-                             check=False)
+        run = subprocess.run(self.command(*self.salt_words(*words)), env=environment, timeout=300, capture_output=True,
+                             encoding="utf-8", check=False)
         return SaltRun(run)

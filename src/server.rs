@@ -103,7 +103,7 @@ impl Server {
             .mount("/v1", http::resources::routes())
             .mount("/v1", http::secrets::routes())
             .mount("/v1", http::approvals::routes())
-            .mount("/v1", http::core::routes())
+            .mount("/v1", http::infrahub::routes())
             .mount("/v1", http::placement::routes())
             .mount("/v1", http::actions::routes())
             .mount("/v1", http::telling::routes())

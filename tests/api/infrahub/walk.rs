@@ -171,7 +171,7 @@ async fn each_wrong_request_is_answered_by_its_status_and_field() {
         ("environment_name", json!("globex/mail"), 422, "/environment_name", "names none"),
         ("flavor_name", json!("huge"), 422, "/flavor_name", "names none"),
         ("image_name", json!("windows"), 422, "/image_name", "names none"),
-        ("key_name", json!("none"), 422, "/key_names/0", "names none"),
+        ("key_name", json!("none"), 422, "/key_name", "names none"),
         ("colour", json!("red"), 422, "/colour", "is not known"),
         ("count", json!(0), 422, "/count", "between 1 and 100"),
         ("name", json!("shop"), 409, "/name", "is already taken"),

@@ -50,6 +50,17 @@ async fn many_are_found_by_a_label_and_each_has_a_result_of_its_own() {
     let (status, done) = ask(&app, &token, Method::Post, &format!("{HERE}/shop/reboot?label=app"), &Value::Null).await;
     let statuses: Vec<&Value> = done["results"].as_array().unwrap().iter().map(|result| &result["status"]).collect();
     assert_eq!((status, statuses), (200, vec![&json!(200), &json!(409), &json!(200)]), "{done}");
+    let larger = json!({"flavor_name": "medium"});
+    let (status, done) = ask(&app, &token, Method::Patch, &format!("{HERE}/shop?label=app"), &larger).await;
+    assert_eq!((status, done["results"].as_array().map(Vec::len)), (200, Some(3)), "{done}");
+    let (_, found) = ask(&app, &token, Method::Get, &format!("{HERE}/shop/app-1"), &Value::Null).await;
+    assert_eq!(
+        (&found["instance"]["flavor_name"], &found["instance"]["state"]),
+        (&json!("medium"), &json!("resizing"))
+    );
+    let wrong = json!({"flavor_name": "none"});
+    let (status, problem) = ask(&app, &token, Method::Patch, &format!("{HERE}/shop/app-1"), &wrong).await;
+    assert_eq!((status, told(&problem)[0].0.as_str()), (422, "/flavor_name"), "{problem}");
     let (status, done) = ask(&app, &token, Method::Delete, &format!("{HERE}/shop?label=app"), &Value::Null).await;
     assert_eq!(
         (status, done["results"].as_array().map(Vec::len), &done["results"][0]["status"]),
@@ -71,7 +82,7 @@ async fn what_goes_wrong_is_told_in_these_words() {
         ("environment_name", Value::Null, 422, "/environment_name"),
         ("flavor_name", json!("huge"), 422, "/flavor_name"),
         ("image_name", json!("windows"), 422, "/image_name"),
-        ("key_name", json!("none"), 422, "/key_names/0"),
+        ("key_name", json!("none"), 422, "/key_name"),
         ("key_names", json!("laptop"), 422, "/key_names"),
         ("volume_name", json!("none"), 422, "/volume_name"),
         ("create_bootable_volume", json!("yes"), 422, "/create_bootable_volume"),

@@ -116,7 +116,8 @@ pub fn paths() -> Vec<(String, Value)> {
     );
     find["parameters"] = json!(paging);
     let changed = json!({"type": "object", "additionalProperties": false, "properties": {
-        "name": {"type": "string"}, "labels": {"type": "array", "items": {"type": "string"}}, "user_data": {"type": ["string", "null"]},
+        "name": {"type": "string"}, "flavor_name": {"type": "string", "description": "Another size: it is restarted."},
+        "labels": {"type": "array", "items": {"type": "string"}}, "user_data": {"type": ["string", "null"]},
         "callback_url": {"type": ["string", "null"]}, "security_rules": {"type": "array", "items": {"type": "object"}}}});
     let many = |mut operation: Value| {
         if let Some(parameters) = operation["parameters"].as_array_mut() {

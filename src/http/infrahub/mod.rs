@@ -1,57 +1,36 @@
 //! The same VMs in the words of the Infrahub API, so that its users feel at home: names instead of references, many fields in one
-//! body, every operation by environment and name or by label. It translates, and decides nothing: each request becomes an order or a
-//! change like any other.
+//! body, every operation by environment and name or by label. It decides nothing: each request becomes an order, a change or an action
+//! like any other.
 //! <https://infrahub-doc.nexgencloud.com/docs/virtual-machines/>
+
+mod target;
+mod words;
 
 use rocket::http::Header;
 use rocket::{Route, State, delete, get, patch, post, routes};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::actions::{Power, WORDS, Wanted};
 use crate::change::{self, Action, Change};
-use crate::column::{Column, text};
+use crate::column::Column;
 use crate::db::{Attempts, Db, Tx};
 use crate::error::{Error, Result};
 use crate::http::ask::{Ask, Key};
 use crate::http::body::{Body, FormBody};
 use crate::http::idempotency::{Answer, Claim};
+use crate::http::infrahub::target::{Target, by_id, is_environment, labelled, one, target};
+use crate::http::infrahub::words::{in_these_words, show, translated};
 use crate::http::reply::Reply;
 use crate::query::{MAX_LIMIT, Query};
 use crate::resource::Resource;
-use crate::resources::{Environment, FloatingIp, Vm, Volume};
-use crate::row::Row;
-use crate::{natural_key, orders, policy, refs};
+use crate::resources::{Vm, Volume};
+use crate::{orders, policy};
 
 /// Where they are.
 const HERE: &str = "/v1/core/virtual-machines";
 
-/// Their names of what an order says, and ours.
-const FIELDS: [(&str, &str); 15] = [
-    ("name", "name"),
-    ("environment_name", "environment"),
-    ("image_name", "image"),
-    ("flavor_name", "flavor"),
-    ("key_name", "keys/0"),
-    ("key_names", "keys"),
-    ("volume_name", "volume"),
-    ("create_bootable_volume", "lifetime"),
-    ("profile", "profile"),
-    ("count", "count"),
-    ("labels", "labels"),
-    ("user_data", "user_data"),
-    ("callback_url", "callback_url"),
-    ("assign_floating_ip", "assign_floating_ip"),
-    ("security_rules", "security_rules"),
-];
-
 /// What can be changed of one.
-const CHANGED: [&str; 5] = ["name", "labels", "user_data", "callback_url", "security_rules"];
-
-/// One VM, or those of an environment that have a label.
-enum Target {
-    One(String),
-    Many { environment: String, label: String },
-}
+const CHANGED: [&str; 6] = ["name", "flavor_name", "labels", "user_data", "callback_url", "security_rules"];
 
 #[get("/core/virtual-machines")]
 async fn list(ask: Result<Ask>, db: &State<Db>) -> Result<Reply> {
@@ -139,22 +118,6 @@ async fn act(key: Result<Key>, ask: Result<Ask>, body: Result<FormBody>, db: &St
     each(target(key.to_owned(), &ask)?, &ask, db, &Wish::Power(*power)).await
 }
 
-/// Whether a key names an environment, and no VM: a name that is neither an id nor a UUID.
-fn is_environment(key: &str) -> bool {
-    !key.contains('/') && !natural_key::is_id(key) && uuid::Uuid::parse_str(key).is_err()
-}
-
-/// What a request is about.
-fn target(key: String, ask: &Ask) -> Result<Target> {
-    let many = is_environment(&key);
-    match ask.pairs.as_slice() {
-        [] if !many => Ok(Target::One(key)),
-        [(name, label)] if many && name == "label" => Ok(Target::Many { environment: key, label: label.clone() }),
-        [] => Err(Error::Parameter("label".into(), "is required for the VMs of an environment".into())),
-        pairs => Query::none(pairs).map(|()| Target::One(key)),
-    }
-}
-
 /// What is wanted of VMs that are there.
 enum Wish {
     Change(Value),
@@ -166,7 +129,13 @@ impl Wish {
     async fn grant(&self, tx: &Tx, id: i64) -> Result<()> {
         match self {
             Self::Change(body) => {
-                let change = Change::of(Vm::KIND, Action::Update, &id.to_string(), body.clone());
+                let mut body = body.clone();
+                let flavor = body.as_object_mut().and_then(|fields| fields.shift_remove("flavor_name"));
+                if let Some(flavor) = flavor {
+                    let resize = Wanted::Resize(flavor).grant(tx, &id.to_string()).await;
+                    resize.map_err(|error| in_these_words(error, false))?;
+                }
+                let change = Change::of(Vm::KIND, Action::Update, &id.to_string(), body);
                 change::apply_one(tx, change).await?;
             }
             Self::Delete => {
@@ -233,56 +202,6 @@ async fn each(target: Target, ask: &Ask, db: &Db, wish: &Wish) -> Result<Reply> 
     Ok(Reply::new(200, ask.format, json!({"results": results})))
 }
 
-/// The VM of an id, a UUID, or an environment and a name.
-async fn one(tx: &Tx, key: &str) -> Result<Row> {
-    let Some((environment, name)) = key.rsplit_once('/') else { return by_id_or_uuid(tx, key).await };
-    let pairs =
-        [("environment".to_owned(), environment_id(tx, environment).await?.to_string()), ("name".into(), name.into())];
-    let rows = Vm::KIND.list(tx, &Query::parse(Vm::KIND, &pairs)?).await?;
-    rows.into_iter().next().ok_or(Error::NotFound)
-}
-
-async fn by_id(tx: &Tx, id: i64) -> Result<Row> {
-    by_id_or_uuid(tx, &id.to_string()).await
-}
-
-async fn by_id_or_uuid(tx: &Tx, key: &str) -> Result<Row> {
-    Vm::KIND.find(tx, &natural_key::condition(Vm::KIND, key)?).await
-}
-
-/// An environment by its name, or by that of its organization as well.
-async fn environment_id(tx: &Tx, name: &str) -> Result<i64> {
-    let kind = Environment::KIND;
-    if name.contains('/') || natural_key::is_id(name) {
-        return Ok(kind.find(tx, &natural_key::condition(kind, name)?).await?.id());
-    }
-    let rows = kind.list(tx, &Query::parse(kind, &[("name".into(), name.into())])?).await?;
-    match rows.as_slice() {
-        [] => Err(Error::NotFound),
-        [row] => Ok(row.id()),
-        _ => Err(Error::field("environment_name", "is that of several: say organization/environment")),
-    }
-}
-
-/// Those that a request asks for, and where more of them are.
-async fn labelled(
-    tx: &Tx,
-    environment: Option<&str>,
-    label: Option<&str>,
-    more: &[(String, String)],
-) -> Result<(Vec<Row>, Option<String>)> {
-    let mut pairs = more.to_vec();
-    if let Some(environment) = environment {
-        pairs.push(("environment".into(), environment_id(tx, environment).await?.to_string()));
-    }
-    pairs.extend(label.map(|label| ("labels".to_owned(), label.to_owned())));
-    if !pairs.iter().any(|(name, _)| name == "limit") {
-        pairs.push(("limit".into(), MAX_LIMIT.to_string()));
-    }
-    let query = Query::parse(Vm::KIND, &pairs)?;
-    Ok(query.cut(Vm::KIND.list(tx, &query).await?))
-}
-
 async fn instances(ask: &Ask, environment: Option<&str>, db: &Db) -> Result<Reply> {
     let (mut label, mut more) = (None, Vec::new());
     for (name, value) in &ask.pairs {
@@ -300,128 +219,23 @@ async fn instances(ask: &Ask, environment: Option<&str>, db: &Db) -> Result<Repl
     Ok(Reply::new(200, ask.format, json!({"status": true, "instances": instances, "cursor": cursor})))
 }
 
-/// VMs in these words.
-async fn show(tx: &Tx, rows: Vec<Row>) -> Result<Vec<Value>> {
-    let ids: Vec<String> = rows.iter().map(|row| row.id().to_string()).collect();
-    let vm = Column::named(FloatingIp::KIND.columns(), "vm").ok_or(Error::NotFound)?;
-    let floating = FloatingIp::KIND.list(tx, &Query::related(vm, ids, MAX_LIMIT)).await?;
-    let items = refs::with_references(tx, Vm::KIND, rows).await?;
-    Ok(items
-        .into_iter()
-        .map(|vm| {
-            let public = floating.iter().find(|ip| ip["vm"] == vm["id"]).map(|ip| ip["ip"].clone());
-            let environment = text(&vm["environment"]);
-            let environment = environment.rsplit('/').next().unwrap_or_default();
-            json!({
-                "id": vm["id"], "uuid": vm["uuid"], "name": vm["name"], "environment_name": environment,
-                "state": vm["lifecycle"], "failure": vm["failure"], "public_ip": public, "flavor_name": text(&vm["flavor"]),
-                "labels": vm["labels"], "created_at": vm["created_at"],
-                "links": {"self": format!("{HERE}/{}", vm["id"]), "vm": refs::href(Vm::KIND, vm["id"].as_i64().unwrap_or_default())},
-            })
-        })
-        .collect())
-}
-
 /// Makes what was ordered.
 async fn order(tx: &Tx, sent: Value) -> Result<Answer> {
+    let has_one_key = sent.get("key_names").is_none();
+    let in_these_words = |error| in_these_words(error, has_one_key);
     let body = translated(tx, sent).await?;
     let bodies = orders::expand(Vm::KIND, body).map_err(in_these_words)?;
     let several = bodies.len() > 1;
     let changes = bodies.into_iter().map(|body| Change::create(Vm::KIND, body)).collect();
     let done = change::apply(tx, changes).await.map_err(|error| in_these_words(error.without_place()))?.done;
-    let mut rows = Vec::new();
-    for vm in &done {
-        rows.push(by_id(tx, vm.id).await?);
-    }
+    let ids = done.iter().map(|vm| vm.id.to_string()).collect();
+    let rows = Vm::KIND.list(tx, &Query::related(&Column::ID, ids, MAX_LIMIT)).await?;
     let instances = show(tx, rows).await?;
     let location = match done.as_slice() {
         [one] if !several => format!("{HERE}/{}", one.id),
         _ => HERE.to_owned(),
     };
     Ok(Answer { status: 201, body: json!({"status": true, "instances": instances}), tag: None, location })
-}
-
-/// What was sent, as an order.
-async fn translated(tx: &Tx, sent: Value) -> Result<Value> {
-    let Value::Object(sent) = sent else { return Err(Error::field("", "must be an object")) };
-    let mut body = Map::new();
-    let mut keys = Vec::new();
-    for (name, value) in sent {
-        let value_of_name = |value: Value| {
-            if let Value::Object(mut object) = value { object.remove("name").unwrap_or_default() } else { value }
-        };
-        match name.as_str() {
-            _ if value.is_null() => {}
-            "environment_name" => {
-                let id = environment_id(tx, &text(&value)).await;
-                let missing = |error| {
-                    if matches!(error, Error::NotFound) {
-                        Error::field("environment_name", "names none of environments")
-                    } else {
-                        error
-                    }
-                };
-                body.insert("environment".into(), id.map_err(missing)?.into());
-            }
-            "key_name" => keys.push(value),
-            "key_names" => {
-                keys.extend(value.as_array().cloned().ok_or_else(|| Error::field("key_names", "must be a list"))?);
-            }
-            "create_bootable_volume" => {
-                let kept =
-                    value.as_bool().ok_or_else(|| Error::field("create_bootable_volume", "must be true or false"))?;
-                body.insert("lifetime".into(), if kept { "own" } else { "vm" }.into());
-            }
-            "profile" => {
-                body.insert("profile".into(), value_of_name(value));
-            }
-            "security_rules" => {
-                body.insert("security_rules".into(), rules(value)?);
-                body.insert("firewall".into(), "on".into());
-            }
-            _ => match FIELDS.iter().find(|(theirs, _)| *theirs == name) {
-                Some((_, ours)) => {
-                    body.insert((*ours).to_owned(), value);
-                }
-                None => return Err(Error::field(&name, "is not known")),
-            },
-        }
-    }
-    if !keys.is_empty() {
-        body.insert("keys".into(), keys.into());
-    }
-    for (required, ours) in [("environment_name", "environment"), ("flavor_name", "flavor")] {
-        if !body.contains_key(ours) && !body.contains_key("profile") {
-            return Err(Error::field(required, "is required"));
-        }
-    }
-    Ok(body.into())
-}
-
-/// Their rules say no protocol for any.
-fn rules(value: Value) -> Result<Value> {
-    let Value::Array(mut rules) = value else { return Err(Error::field("security_rules", "must be a list")) };
-    for rule in rules.iter_mut().filter_map(Value::as_object_mut) {
-        let protocol = rule.entry("protocol").or_insert(Value::Null);
-        if protocol.is_null() {
-            *protocol = "any".into();
-        }
-    }
-    Ok(rules.into())
-}
-
-/// What is wrong, at the fields that were sent.
-fn in_these_words(error: Error) -> Error {
-    let theirs = |(path, detail): (String, String)| {
-        let (field, rest) = path.split_once('/').map_or((path.as_str(), ""), |(field, rest)| (field, rest));
-        let name = FIELDS.iter().find(|(_, ours)| *ours == field).map_or(field, |(theirs, _)| theirs);
-        (if rest.is_empty() { name.to_owned() } else { format!("{name}/{rest}") }, detail)
-    };
-    match error {
-        Error::Invalid(fields) => Error::Invalid(fields.into_iter().map(theirs).collect()),
-        Error::Conflict(fields) => Error::Conflict(fields.into_iter().map(theirs).collect()),
-        error => error,
-    }
 }
 
 /// The routes under `/v1`.

@@ -119,7 +119,8 @@ async fn report(fleet: &Fleet, stage: &Stage, is_over: impl Fn() -> bool) -> Vec
         let began = stage.tick();
         fleet.report(&[fleet.applied().await], "changed", false).await;
         runs.push(Run { hypervisor: HEARD.to_owned(), began, ended: stage.tick() });
-        sleep(Duration::from_millis(200)).await;
+        // Seldom, so that what is held is held for a while.
+        sleep(Duration::from_millis(1500)).await;
     }
     runs
 }

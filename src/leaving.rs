@@ -20,7 +20,7 @@ pub struct Leaves {
     /// The column that says where it is; empty, for what leaves nothing when it only moves.
     pub place: &'static str,
     /// The statement that tells of row `changed.id`, by the names of the API, `hypervisor`, `uuid`, `name`, `number`,
-    /// `storage_type` and `ceph_pool`: the ids of what it refers to.
+    /// `storage_type` and `ceph_pool`, the ids of what it refers to, and `size_bytes`.
     pub statement: &'static str,
 }
 

@@ -640,6 +640,7 @@ diesel::table! {
         not_before -> Timestamptz,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        size_bytes -> Nullable<Int8>,
     }
 }
 

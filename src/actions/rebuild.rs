@@ -12,6 +12,7 @@ use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::kind::Kind;
 use crate::natural_key;
+use crate::orders::{Needs, Storage, keep};
 use crate::resource::Resource;
 use crate::resources::{Image, Vm, Volume};
 use crate::row::Row;
@@ -57,6 +58,12 @@ pub async fn rebuild(tx: &Tx, key: &str, what: &Rebuild) -> Result<i64> {
         let image = image.or_else(|| old["image"].as_i64());
         let image = image.ok_or_else(|| Error::field("image", "is required: the volume was made from none"))?;
         let size = image_bytes(tx, image).await?.max(old["size_bytes"].as_i64().unwrap_or_default());
+        if let Some(hypervisor) = vm["hypervisor"].as_i64() {
+            // The old one is kept for a while: there must be room for both.
+            let nothing_more = Needs::nothing_more(vm["virt_method"].as_i64().unwrap_or_default());
+            let needs = Needs { storage: vec![Storage::File(size)], ..nothing_more };
+            keep(tx, &needs, hypervisor, "volume").await?;
+        }
         let gone = Change::of(Volume::KIND, Action::Delete, &old.id().to_string(), Value::Null);
         change::apply_nested(&mut work, gone).await?;
         let mut new = json!({"image": image, "size_bytes": size});

@@ -94,18 +94,11 @@ fn takes_more(vm: &Row, flavor: &Row, boot: Option<Boot>) -> Needs {
     let limit = |name: &str, has: i64| number(&flavor[name]) - has;
     let labels = flavor["labels"].as_array().into_iter().flatten();
     Needs {
-        virt_method: number(&vm["virt_method"]),
         cores: more("cores"),
         ram_bytes: more("ram_bytes"),
-        storage: vec![],
         iops: boot.map_or(0, |(_, has, _)| limit("iops", has)),
         disk_bps: boot.map_or(0, |(.., has)| limit("disk_bps", has)),
-        gpus: vec![],
         labels: labels.filter_map(Value::as_str).map(str::to_owned).collect(),
-        networks: vec![],
-        group: None,
-        only: None,
-        moves: None,
-        environment: None,
+        ..Needs::nothing_more(number(&vm["virt_method"]))
     }
 }

@@ -84,6 +84,25 @@ const HEARD: &str = "(o.last_report IS NULL OR o.last_report >= now() - \
     COALESCE(NULLIF(current_setting('virtapi.stale_after', true), ''), '2 hours')::interval)";
 
 impl Needs {
+    /// Nothing more than a VM has that is run by this virt method.
+    pub fn nothing_more(virt_method: i64) -> Self {
+        Self {
+            virt_method,
+            cores: 0,
+            ram_bytes: 0,
+            storage: vec![],
+            iops: 0,
+            disk_bps: 0,
+            gpus: vec![],
+            labels: vec![],
+            networks: vec![],
+            group: None,
+            only: None,
+            moves: None,
+            environment: None,
+        }
+    }
+
     /// Each condition, with what is said where it does not hold.
     fn conditions(&self) -> Vec<(&'static str, Sql)> {
         let plain = |text: &str| Sql::new(text);

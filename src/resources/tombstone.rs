@@ -18,6 +18,7 @@ pub struct Tombstone {
     storage_type_id: Option<i64>,
     #[serde(rename = "ceph_pool")]
     ceph_pool_id: Option<i64>,
+    size_bytes: Option<i64>,
     not_before: DateTime<Utc>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -36,6 +37,7 @@ pub struct NewTombstone {
     storage_type_id: Option<i64>,
     #[serde(rename = "ceph_pool")]
     ceph_pool_id: Option<i64>,
+    size_bytes: Option<i64>,
     not_before: DateTime<Utc>,
 }
 
@@ -54,6 +56,9 @@ impl Resource for Tombstone {
             .about("The id that it had: by it the domain vm-7 and the volume vol-7 are known on the hypervisor."),
         Column::new("storage_type", Type::Ref(StorageType::KIND)).about("How a volume was kept; a VM has none."),
         Column::new("ceph_pool", Type::Ref(CephPool::KIND)).belongs().about("Where an rbd volume is."),
+        Column::new("size_bytes", Type::Int)
+            .between(1, i64::MAX)
+            .about("What a volume takes: on the hypervisor, it is not given away until it is gone."),
         Column::new("not_before", Type::Time).required().about("From when on it may be deleted there."),
         Column::CREATED_AT,
         Column::UPDATED_AT,
@@ -69,6 +74,7 @@ impl Resource for Tombstone {
             field: "ceph_pool",
             detail: "must be set for an rbd volume, and for no other",
         },
+        Rule { constraint: "tombstones_size_check", field: "size_bytes", detail: "is only for a volume" },
         Rule {
             constraint: "tombstones_gone_check",
             field: "uuid",

@@ -149,7 +149,7 @@ impl Resource for Vm {
     ];
     const LEAVES: Option<&'static Leaves> = Some(&Leaves {
         place: "hypervisor",
-        statement: "SELECT hypervisor_id AS hypervisor, uuid, name, vms.id AS number, NULL AS storage_type, NULL AS ceph_pool \
+        statement: "SELECT hypervisor_id AS hypervisor, uuid, name, vms.id AS number, NULL AS storage_type, NULL AS ceph_pool, NULL AS size_bytes \
             FROM vms WHERE vms.id = changed.id AND hypervisor_id IS NOT NULL",
     });
     const ACTIONS: &'static [Action] = &[

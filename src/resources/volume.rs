@@ -120,7 +120,7 @@ impl Resource for Volume {
     const LEAVES: Option<&'static Leaves> = Some(&Leaves {
         place: "",
         statement: "SELECT hypervisor_id AS hypervisor, volumes.uuid, vms.name, volumes.id AS number, \
-            storage_type_id AS storage_type, ceph_pool_id AS ceph_pool \
+            storage_type_id AS storage_type, ceph_pool_id AS ceph_pool, size_bytes \
             FROM volumes JOIN vms ON vms.id = vm_id WHERE volumes.id = changed.id AND hypervisor_id IS NOT NULL",
     });
     const REALM: Realm = Realm::Customer;

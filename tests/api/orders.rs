@@ -266,7 +266,59 @@ async fn an_address_that_may_still_answer_is_given_to_nobody() {
     let by_name = with(json!({"name": "third", "network": "more", "address": "198.18.0.1"}));
     refused(&app, by_name, Status::Conflict, "/networks/0/address", "taken").await;
     sql(&app.dsn, applied).await;
-    app.post("/v1/vms", one("third")).await.is(Status::Created);
+    let third = app.post("/v1/vms", one("third")).await.is(Status::Created);
+
+    // Nor when its interface goes, or loses it; a floating IP neither.
+    sql(&app.dsn, applied).await;
+    let interfaces = app.get(&format!("/v1/interfaces?vm={}", third["id"])).await.is(Status::Ok);
+    let interface = format!("/v1/interfaces/{}", interfaces["items"][0]["id"]);
+    app.json(Method::Patch, &interface, json!({"addresses": []})).await.is(Status::Ok);
+    refused(&app, one("fourth"), Status::Conflict, "/networks/0", "no IPv4 address left").await;
+    // Who says it gives it: here the same interface gets it back.
+    app.json(Method::Patch, &interface, json!({"addresses": ["198.18.0.1/30"]})).await.is(Status::Ok);
+    sql(&app.dsn, applied).await;
+    assert_eq!(app.json(Method::Delete, &interface, Value::Null).await.status, 204);
+    refused(&app, one("fourth"), Status::Conflict, "/networks/0", "no IPv4 address left").await;
+    sql(&app.dsn, applied).await;
+    app.post("/v1/vms", one("fourth")).await.is(Status::Created);
+
+    let public = json!({"name": "few", "network": "more", "cidr": "198.19.0.0/31", "purpose": "floating"});
+    app.post("/v1/subnets", public).await.is(Status::Created);
+    let floating =
+        async |vm: &Value| app.post("/v1/floating-ips", json!({"environment": SHOP, "subnet": "few", "vm": vm})).await;
+    let (bound, _) =
+        (floating(&third["id"]).await.is(Status::Created), floating(&Value::Null).await.is(Status::Created));
+    let url = format!("/v1/floating-ips/{}", bound["id"]);
+    sql(&app.dsn, applied).await;
+    assert_eq!(app.json(Method::Delete, &url, Value::Null).await.status, 204);
+    assert_eq!(floating(&Value::Null).await.status, 422);
+    sql(&app.dsn, applied).await;
+    assert_eq!(floating(&Value::Null).await.is(Status::Created)["ip"], bound["ip"]);
+    assert_counted(&app).await;
+}
+
+#[rocket::async_test]
+async fn what_is_kept_of_a_volume_takes_its_place_until_it_is_gone() {
+    let app = demo().await;
+    // Room for one more on the one, and for none on the other.
+    sql(
+        &app.dsn,
+        "UPDATE hypervisors h SET local_storage_bytes = u.local_bytes + CASE h.id WHEN 1 THEN 21474836480 ELSE 0 END \
+         FROM hypervisor_usage u WHERE u.hypervisor_id = h.id",
+    )
+    .await;
+    let vm = app.post("/v1/vms", order()).await.is(Status::Created);
+    assert_eq!(app.json(Method::Delete, &format!("/v1/vms/{}", vm["id"]), Value::Null).await.status, 204);
+    assert_counted(&app).await;
+    refused(&app, order(), Status::Conflict, "/hypervisor", "2 has too little local storage left").await;
+    let left = app.get("/v1/tombstones?size_bytes=21474836480").await.is(Status::Ok);
+    let tombstone = format!("/v1/tombstones/{}", left["items"][0]["id"]);
+    // As somebody says that it is smaller, or as its agent has found it gone.
+    app.json(Method::Patch, &tombstone, json!({"size_bytes": 1})).await.is(Status::Ok);
+    assert_counted(&app).await;
+    assert_eq!(app.json(Method::Delete, &tombstone, Value::Null).await.status, 204);
+    assert_counted(&app).await;
+    app.post("/v1/vms", order()).await.is(Status::Created);
 }
 
 #[rocket::async_test]
@@ -467,7 +519,8 @@ pub async fn assert_counted(app: &App) {
         &app.dsn,
         "SELECT u.*, r.* FROM hypervisor_usage u JOIN hypervisors h ON h.id = u.hypervisor_id, LATERAL (
             SELECT count(*) AS vms, COALESCE(sum(v.cores), 0) AS cores, COALESCE(sum(v.ram_bytes), 0) AS ram,
-                (SELECT COALESCE(sum(c.local_bytes), 0) FROM volume_claims c JOIN vms o ON o.id = c.vm_id WHERE o.hypervisor_id = h.id) AS local,
+                (SELECT COALESCE(sum(c.local_bytes), 0) FROM volume_claims c JOIN vms o ON o.id = c.vm_id WHERE o.hypervisor_id = h.id)
+                    + (SELECT COALESCE(sum(s.local_bytes), 0) FROM tombstone_claims s WHERE s.hypervisor_id = h.id) AS local,
                 (SELECT COALESCE(sum(c.iops), 0) FROM volume_claims c JOIN vms o ON o.id = c.vm_id WHERE o.hypervisor_id = h.id) AS iops,
                 (SELECT COALESCE(sum(c.disk_bps), 0) FROM volume_claims c JOIN vms o ON o.id = c.vm_id WHERE o.hypervisor_id = h.id) AS bps
             FROM vms v WHERE v.hypervisor_id = h.id) AS r

@@ -180,6 +180,14 @@ async fn a_vm_gets_its_boot_volume_anew_and_keeps_all_else() {
     applied(&app).await;
     assert_eq!(lifecycle(&app, &url).await, "started");
 
+    // Not where there is no room for both, for the old one is kept for a while.
+    sql(&app.dsn, "UPDATE hypervisors h SET local_storage_bytes = u.local_bytes FROM hypervisor_usage u WHERE u.hypervisor_id = h.id").await;
+    let problem = app.post(&format!("{url}/rebuild"), json!({})).await.is(Status::Conflict);
+    assert_eq!(
+        told(&problem),
+        [("/volume".to_owned(), "does not fit: its hypervisor has too little local storage left".to_owned())]
+    );
+    sql(&app.dsn, "UPDATE hypervisors SET local_storage_bytes = 2000000000000").await;
     // Again, and it is not the data volume, which is the first now.
     app.post(&format!("{url}/rebuild"), json!({"image": "debian-12"})).await.is(Status::Ok);
     let [first, second] = volumes().await.try_into().unwrap();

@@ -58,7 +58,7 @@ async fn fleet(app: App) -> (Fleet, String) {
     for (node, more) in [
         (HEARD, json!({"cores": 4, "cpu_overcommit_ratio": 2.0, "reserved_cores": 1})),
         ("h2.example.com", json!({"ram_bytes": 10 * GIB, "reserved_ram_bytes": 2 * GIB, "ram_overcommit_ratio": 1.25})),
-        ("h3.example.com", json!({"local_storage_bytes": 105_000_000_000_i64})),
+        ("h3.example.com", json!({"local_storage_bytes": 305_000_000_000_i64})),
         ("h4.example.com", json!({"cores": 12})),
     ] {
         if node != HEARD {

@@ -84,6 +84,7 @@ async fn expected(app: &App, order: &Value) -> Option<String> {
     let (hypervisors, nodes, vms) = (all(app, "hypervisors").await, all(app, "nodes").await, all(app, "vms").await);
     let (volumes, gpus, groups) =
         (all(app, "volumes").await, all(app, "gpus").await, all(app, "placement-groups").await);
+    let tombstones = all(app, "tombstones").await;
     let flavor = app.get(&format!("/v1/flavors/{}", order["flavor"].as_str().unwrap())).await.is(Status::Ok);
     let packs = order["environment"] == "dense/all";
     let group = groups
@@ -97,6 +98,8 @@ async fn expected(app: &App, order: &Value) -> Option<String> {
         let of_own = |volume: &&Value| own.iter().any(|vm| vm["uuid"] == volume["vm"]["uuid"]);
         let sum = |field: &str| own.iter().map(|vm| number(&vm[field])).sum::<f64>();
         let kept = |field: &str| volumes.iter().filter(of_own).map(|volume| number(&volume[field])).sum::<f64>();
+        let left = tombstones.iter().filter(|left| left["hypervisor"]["fqdn"] == *fqdn && left["ceph_pool"].is_null());
+        let left = left.map(|left| number(&left["size_bytes"])).sum::<f64>();
         let cores = ((number(&host["cores"]) - number(&host["reserved_cores"]))
             * number(&host["cpu_overcommit_ratio"]))
         .floor();
@@ -121,7 +124,7 @@ async fn expected(app: &App, order: &Value) -> Option<String> {
             && sum("cores") + number(&flavor["cores"]) <= cores
             && number(&flavor["ram_bytes"]) <= free
             && !place.is_null()
-            && kept("size_bytes") + number(&flavor["disk_bytes"]) <= number(&host["local_storage_bytes"])
+            && kept("size_bytes") + left + number(&flavor["disk_bytes"]) <= number(&host["local_storage_bytes"])
             && (host["iops"].is_null()
                 || flavor["iops"].is_null()
                 || kept("read_iops_limit") + number(&flavor["iops"]) <= number(&host["iops"]))

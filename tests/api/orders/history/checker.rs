@@ -117,6 +117,9 @@ fn oversubscribed(vms: &[Hold<Seen>], inventory: &Inventory) -> Vec<String> {
                 let disk_bytes = disks.map(|volume| number(volume, "size_bytes")).sum();
                 add(all, Size { cores: number(vm, "cores"), ram_bytes: number(vm, "ram_bytes"), disk_bytes })
             });
+        let left = inventory.tombstones.iter().filter(|left| left["hypervisor"]["fqdn"] == name);
+        let kept = left.filter_map(|left| left["size_bytes"].as_f64()).sum::<f64>();
+        let now = Size { disk_bytes: now.disk_bytes + kept, ..now };
         if !fits(now, capacity) {
             wrong.push(format!("{name} has {now:?} of {capacity:?}"));
         }

@@ -75,7 +75,11 @@ impl Case<'_> {
             if own().any(|hold| of_group(&hold)) {
                 return 0;
             }
-            let (taken, size, all) = (sum(own()), self.order.size, capacity(hypervisor));
+            // A hypervisor keeps the volumes of those who are gone: no agent of these has removed any.
+            let ever = self.vms.iter().filter(|hold| hypervisor["node"]["fqdn"] == hold.what.hypervisor);
+            let kept = sum(ever.filter(|hold| hold.perhaps.0 < self.event.ended));
+            let taken = Size { disk_bytes: kept.disk_bytes, ..sum(own()) };
+            let (size, all) = (self.order.size, capacity(hypervisor));
             let with = |count: f64| Size {
                 cores: size.cores.mul_add(count, taken.cores),
                 ram_bytes: size.ram_bytes.mul_add(count, taken.ram_bytes),
@@ -100,7 +104,8 @@ impl Case<'_> {
             hold.may_meet((began, ended)) || (is_heard && hold.perhaps.0 < ended && !freed(hold))
         };
         let fixed = self.vms.iter().filter(held).flat_map(|hold| hold.what.addresses.iter().cloned());
-        let floating = self.history.floating().into_iter().filter(|hold| hold.may_meet((began, ended)));
+        // Whose guest may still answer by a floating IP that was given back is not known here: it may be held.
+        let floating = self.history.floating().into_iter().filter(|hold| hold.perhaps.0 < ended);
         fixed.chain(floating.map(|hold| hold.what)).collect()
     }
 

@@ -19,6 +19,8 @@ import sys
 import time
 import urllib.request
 
+import orders
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 WORK = ROOT / "target" / "bench"
@@ -31,9 +33,11 @@ def arguments():
     parser.add_argument("--vms", type=int, default=100_000)
     parser.add_argument("--few", type=int, default=10_000, help="VMs of the smaller list")
     parser.add_argument("--many", type=int, default=1_000_000, help="VMs of the larger list")
+    parser.add_argument("--hypervisors", type=int, default=10_000, help="that orders are placed on")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
     parser.add_argument("--only-reports", action="store_true", help="only measure how fast reports are taken in")
+    parser.add_argument("--only-orders", action="store_true", help="only measure orders of VMs")
     parser.add_argument("--before", metavar="REVISION", help="only measure cached documents, beside a build of this one")
     return parser.parse_args()
 
@@ -348,6 +352,11 @@ def main():
         fleet.load(args.nodes, args.vms, 2, 2)
         reports(args, fleet)
         return
+    heading = f"\n  {'':<44}{'ours/s':>10}{'theirs/s':>11}{'ratio':>8}  {'min-max':<9}{'p99 ms':>9}   aim"
+    if args.only_orders:
+        print(heading)
+        orders.measure(sys.modules[__name__], args, cluster)
+        return
     if args.before:
         beside(args, cluster, document)
         return
@@ -356,7 +365,7 @@ def main():
     few, many = Database(cluster, "few"), Database(cluster, "many")
     few.load(args.nodes, args.few, 1, 1)
     many.load(args.nodes, args.many, 1, 1)
-    print(f"\n  {'':<44}{'ours/s':>10}{'theirs/s':>11}{'ratio':>8}  {'min-max':<9}{'p99 ms':>9}   aim")
+    print(heading)
 
     with served(fleet) as (port, pid):
         for path in (document, document.replace("salt/pillar", "puppet/enc")):
@@ -384,6 +393,7 @@ def main():
         slower = (f"{1 / x:.2f}" for x in (result[2],))
         row(f"100 VMs, 3 embeds, of {args.many:,} : {args.few:,}", *result, f">= 0.83 (flat within 1.2; here {next(slower)}), p99 < 20 ms")
     reports(args, fleet)
+    orders.measure(sys.modules[__name__], args, cluster)
     print(f"\n  memory of the server after {hypervisors:,} documents: {memory[0]:.0f} MiB, at most {memory[1]:.0f} MiB (aim: under 150)")
 
 

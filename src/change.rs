@@ -130,6 +130,7 @@ pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Res
         lists::fill(work, id, lists).await?;
         work.shown.add_later(kind, id);
         work.trail.created(kind, id);
+        work.is_there(kind, id);
         return Ok(Done { id, created: true });
     };
     let done = Done { id: before.id(), created: false };

@@ -20,8 +20,9 @@ pub struct Work<'t> {
     pub shown: Shown,
     /// What was changed.
     pub trail: Trail,
-    /// The ids of what was found, by collection and by how it was named.
-    found: HashMap<(&'static str, String), i64>,
+    /// The ids of what was found or made: by whether the server saw it, for it sees more than who asks, by collection, and by how it
+    /// was named.
+    found: HashMap<(bool, &'static str, String), i64>,
 }
 
 impl<'t> Work<'t> {
@@ -32,7 +33,7 @@ impl<'t> Work<'t> {
 
     /// The id of what a value means. A list of many objects names the same few again and again.
     pub async fn find_id(&mut self, kind: &dyn Kind, given: &Value) -> Result<Option<i64>> {
-        let name = (kind.name(), given.to_string());
+        let name = (self.tx.acts_for_server(), kind.name(), given.to_string());
         if let Some(id) = self.found.get(&name) {
             return Ok(Some(*id));
         }
@@ -40,8 +41,16 @@ impl<'t> Work<'t> {
         let sql = Sql::new(format!("SELECT id FROM {} WHERE ", kind.table())).then(condition);
         let ids: Vec<i64> = Statement::<BigInt>::from(sql).load(&mut self.tx.conn()).await?;
         let id = ids.into_iter().next();
-        self.found.extend(id.map(|id| (name, id)));
+        if let Some(id) = id {
+            self.found.insert(name, id);
+            self.is_there(kind, id);
+        }
         Ok(id)
+    }
+
+    /// What was just made, or found, need not be looked for by its id.
+    pub fn is_there(&mut self, kind: &dyn Kind, id: i64) {
+        self.found.insert((self.tx.acts_for_server(), kind.name(), id.to_string()), id);
     }
 
     /// What is new: kinds and ids.

@@ -2,8 +2,7 @@
 
 -- A volume that is removed takes its place on the hypervisor until its agent has deleted it: it counts as long as its tombstone is there.
 ALTER TABLE tombstones
-    ADD COLUMN size_bytes bigint CONSTRAINT tombstones_size_bytes_check CHECK (size_bytes > 0),
-    ADD CONSTRAINT tombstones_size_check CHECK (size_bytes IS NULL OR storage_type_id IS NOT NULL);
+    ADD COLUMN size_bytes bigint CONSTRAINT tombstones_size_bytes_check CHECK (size_bytes > 0);
 
 CREATE VIEW tombstone_claims AS
     SELECT s.id AS tombstone_id, s.hypervisor_id, s.size_bytes AS local_bytes

@@ -74,7 +74,6 @@ impl Resource for Tombstone {
             field: "ceph_pool",
             detail: "must be set for an rbd volume, and for no other",
         },
-        Rule { constraint: "tombstones_size_check", field: "size_bytes", detail: "is only for a volume" },
         Rule {
             constraint: "tombstones_gone_check",
             field: "uuid",

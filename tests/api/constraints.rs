@@ -72,10 +72,6 @@ const CHECKS: &[(&str, &str)] = &[
         "tombstones_size_bytes_check",
         "INSERT INTO tombstones (hypervisor_id, uuid, number, size_bytes, storage_type_id, not_before) SELECT h.id, gen_random_uuid(), 99, 0, t.id, now() FROM hypervisors h, storage_types t WHERE t.name = 'raw' LIMIT 1",
     ),
-    (
-        "tombstones_size_check",
-        "INSERT INTO tombstones (hypervisor_id, uuid, number, size_bytes, not_before) SELECT id, gen_random_uuid(), 99, 1, now() FROM hypervisors LIMIT 1",
-    ),
     ("hypervisors_cores_check", "UPDATE hypervisors SET cores = 0"),
     ("hypervisors_cpu_overcommit_ratio_check", "UPDATE hypervisors SET cpu_overcommit_ratio = 0"),
     ("hypervisors_cpu_overcommit_ratio_check", "UPDATE hypervisors SET cpu_overcommit_ratio = 'NaN'"),

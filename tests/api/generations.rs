@@ -212,6 +212,7 @@ const NOT_SHOWN: &[&str] = &[
     "vms.callback_url",
     "volumes.environment",
     "volumes.lifetime",
+    "tombstones.size_bytes",
     "hypervisors.reserved_cores",
     "hypervisors.reserved_ram_bytes",
     "hypervisors.iops",

@@ -167,6 +167,13 @@ def test_what_others_have_done_stays():
     assert '"old"' not in text
 
 
+@pytest.mark.parametrize("restarts, new", [(1, "vdc"), (2, "vda")])
+def test_a_new_volume_has_the_place_of_the_old_one_after_a_restart(restarts, new):
+    text = merged(machine(volumes=[volume(2), volume(3)], restarts=restarts), machine(restarts=1))
+    disks = {disk.source: disk.target for disk in virtapi_domain_definition.read(text).disks}
+    assert disks == {"/srv/vol-2.raw": "vdb", "/srv/vol-3.raw": new}
+
+
 def test_a_limit_of_cpu_time_goes_and_pinning_stays():
     tuned = merged(machine(cputime_limit=50), DEFINED)
     text = merged(machine(), tuned)

@@ -6,7 +6,7 @@ use diesel::sql_types::BigInt;
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
 
-use crate::actions::{boot_volume, count_restart, lock, mark, shall_run};
+use crate::actions::{boot_volume, count_restart, lock, mark};
 use crate::change::{self, Action, Change};
 use crate::db::Tx;
 use crate::error::{Error, Result};
@@ -71,10 +71,8 @@ pub async fn rebuild(tx: &Tx, key: &str, what: &Rebuild) -> Result<i64> {
             new[field] = old[field].clone();
         }
         change::apply_nested(&mut work, Change::create(Volume::KIND, new)).await?;
-        if shall_run(tx, &vm).await? {
-            count_restart(&mut work, &vm).await?;
-        }
-        work.shown.add_later(Vm::KIND, vm.id());
+        // Of one that is off as well: by this, the agents give the new volume the place of the old one.
+        count_restart(&mut work, &vm).await?;
         mark(tx, &vm, "rebuilding").await?;
         work.finish().await?;
         Ok(vm.id())

@@ -127,6 +127,13 @@ class PlanTest(unittest.TestCase):
                 if wanted is not None:
                     self.assertEqual(len(re.findall("(?:v|virtapi):vm[^>]* restarts='3'/>", answer["merged"])), 1)
 
+    def test_a_new_volume_has_the_place_of_the_old_one_after_a_restart(self):
+        asked = [(machine(volumes=[volume(2), volume(3)], restarts=restarts), machine(restarts=1), None) for restarts in (1, 2)]
+        for found, new in zip(self.plans(*asked), ("vdc", "vda"), strict=True):
+            self.assertEqual(found["left"], [])
+            disks = re.findall("<source file='/srv/vol-(.)[^>]*>.*?<target dev='(.*?)'", found["merged"], re.S)
+            self.assertEqual(disks, [("2", "vdb"), ("3", new)])
+
     def test_devices_that_are_passed_through(self):
         first, second, third = ({"address": f"0000:3b:00.{number}"} for number in range(3))
         foreign = ("<hostdev mode='subsystem' type='pci' managed='no'><source><address domain='0x0000' bus='0x3b' slot='0x00' function='0x2'/>"

@@ -195,13 +195,14 @@ def sources(text):
     return found - {None}
 
 
-def targets(desired, defined):
+def targets(desired, defined, going=()):
     """
     Return each desired disk with its name in the guest, in their order.
 
-    A volume keeps the name that it has, a new one gets the next that is free.
+    A volume keeps the name that it has, a new one gets the next that is free; so is that of one that goes, where the two
+    never meet.
     """
-    taken = {disk.target for disk in defined.disks}
+    taken = {disk.target for disk in defined.disks if disk not in going}
     found = []
     for disk in desired.disks:
         other = counterpart(disk, defined.disks)
@@ -228,8 +229,11 @@ def merge(desired, defined):
     What virtapi decides is put in, everything else stays as it is, such as PCI addresses, by which guests name their
     devices, and devices that an operator has added.
     """
+    # Then nothing is attached to what runs: it is shut down, and started as it is defined here. A machine whose disk is another
+    # now boots from it, for it has the place of the old one.
+    restart_due = None not in (desired.restarts, defined.restarts) and desired.restarts > defined.restarts
+    names = targets(desired, defined, gone(desired.disks, defined.disks) if restart_due else ())
     _merge_system(desired, defined)
-    names = targets(desired, defined)
     devices = defined.root.find("devices")
     for kind in ("disks", "interfaces", "gpus"):
         for device in gone(getattr(desired, kind), getattr(defined, kind)):

@@ -11,6 +11,9 @@ module PuppetX
       def initialize(desired, defined)
         @desired = DomainDefinition.new(desired)
         @defined = DomainDefinition.new(defined)
+        # Then nothing is attached to what runs: it is shut down, and started as it is defined here. A machine whose disk is
+        # another now boots from it, for it has the place of the old one.
+        @restart_due = @desired.restarts && @defined.restarts && @desired.restarts > @defined.restarts
       end
 
       def merge
@@ -22,10 +25,11 @@ module PuppetX
         @defined.root
       end
 
-      # The device names of volumes in their order: a volume keeps the one it has, a new one gets the next that is free.
-      def self.targets(desired, defined)
+      # The device names of volumes in their order: a volume keeps the one it has, a new one gets the next that is free; so is
+      # that of one that goes, where the two never meet.
+      def self.targets(desired, defined, going = [])
         kept = desired.disks.map { |disk| [disk, defined.disks.find { |other| disk.same?(other) }] }
-        taken = defined.disks.map(&:target)
+        taken = (defined.disks - going).map(&:target)
         free = (0..).lazy.map { |index| DomainXml.target(index) }.reject { |target| taken.include?(target) }
         kept.map do |disk, other|
           target = other ? other.target : free.first
@@ -66,7 +70,7 @@ module PuppetX
       end
 
       def disks
-        targets = DomainMerge.targets(@desired, @defined)
+        targets = DomainMerge.targets(@desired, @defined, @restart_due ? gone(@desired.disks, @defined.disks) : [])
         replace(@desired.disks, @defined.disks) do |disk, other|
           if other
             change_disk(other.element, disk.element)
@@ -118,10 +122,15 @@ module PuppetX
         end
       end
 
+      # What is ours and is not desired any more.
+      def gone(desired, present)
+        present.select { |device| device.ours? && desired.none? { |other| other.same?(device) } }
+      end
+
       # Yields each desired device with the one that is there; what was ours and is no longer desired goes.
       def replace(desired, defined)
-        gone = defined.select { |device| device.ours? && desired.none? { |other| other.same?(device) } }
-        devices.reject! { |element| gone.any? { |device| device.element.equal?(element) } }
+        going = gone(desired, defined)
+        devices.reject! { |element| going.any? { |device| device.element.equal?(element) } }
         desired.each { |device| yield device, defined.find { |other| device.same?(other) } }
       end
 

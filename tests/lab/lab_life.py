@@ -266,15 +266,14 @@ class LifeScenario:
 
     def assert_it_is_gone(self):
         """When its time is over: all that there was of it, and what was to tell the agent so."""
-        tombstones = self.server.ask("GET", "/v1/tombstones")["items"]
+        tombstones = self.server.ask("GET", "/v1/tombstones?sort=id")["items"]
         self.assertEqual(len(tombstones), 3, "of the machine, and of its disks")
-        for tombstone in tombstones:
-            self.server.ask("PATCH", f"/v1/tombstones/{tombstone['id']}", {"not_before": "2026-01-01T00:00:00Z"})
-        # All that the hypervisor has, which is more than goes in one run unasked.
-        node = f"/v1/nodes/{CERTNAME}"
-        generation = self.server.ask("GET", f"{node}?fields=desired_generation")["desired_generation"]
-        self.server.ask("POST", f"{node}/approve", {"generation": generation})
-        self.wait(lambda: self.server.ask("GET", "/v1/tombstones")["items"] == [], "all of it is gone")
+        # First the disk that was rebuilt, for both at once are more than goes in one run unasked.
+        rebuilt, *others = tombstones
+        for some, left in ([rebuilt], len(others)), (others, 0):
+            for tombstone in some:
+                self.server.ask("PATCH", f"/v1/tombstones/{tombstone['id']}", {"not_before": "2026-01-01T00:00:00Z"})
+            self.wait(lambda left=left: len(self.server.ask("GET", "/v1/tombstones")["items"]) == left, f"all but {left} are gone")
         self.assertEqual((self.domains(), self.disk.exists(), self.images()), ([], False, []))
         self.assertEqual(list(self.node.storage.iterdir()), [])
         self.wait_for_node()

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 
 use crate::audit::Trail;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::shown::Shown;
 use crate::sql::{Sql, Statement};
 use crate::{db::Tx, kind::Kind, natural_key, telling};
@@ -46,6 +46,16 @@ impl<'t> Work<'t> {
             self.is_there(kind, id);
         }
         Ok(id)
+    }
+
+    /// The id of what a field names; none where it says nothing.
+    ///
+    /// # Errors
+    /// That it names nothing, at that field; or [`Error::Away`].
+    pub async fn named(&mut self, kind: &dyn Kind, field: &str, given: Option<&Value>) -> Result<Option<i64>> {
+        let Some(given) = given.filter(|given| !given.is_null()) else { return Ok(None) };
+        let found = self.find_id(kind, given).await?;
+        found.map(Some).ok_or_else(|| Error::field(field, format!("names none of {}", kind.name())))
     }
 
     /// What was just made, or found, need not be looked for by its id.

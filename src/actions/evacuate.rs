@@ -53,26 +53,29 @@ pub async fn set_state(tx: &Tx, key: &str, state: &str) -> Result<i64> {
 pub async fn evacuate(tx: &Tx, key: &str) -> Result<Vec<Moved>> {
     lock_structure(tx, true).await?;
     let hypervisor = set_state(tx, key, "maintenance").await?;
-    let sql = Sql::new("SELECT id, uuid::text, name FROM vms WHERE hypervisor_id = ");
-    let sql = sql.one(hypervisor.to_string(), "int8").text(" ORDER BY ram_bytes DESC, id");
-    let vms: Vec<(i64, String, String)> = Statement::<(BigInt, Text, Text)>::from(sql).load(&mut tx.conn()).await?;
-    let mut all = Vec::with_capacity(vms.len());
-    for (id, uuid, name) in vms {
-        let (status, detail) = match tx.attempt(async |tx: &Tx| migrate(tx, &id.to_string(), None).await).await {
+    let sql = Sql::new("SELECT id FROM vms WHERE hypervisor_id = ").one(hypervisor.to_string(), "int8");
+    let vms: Vec<i64> =
+        Statement::<BigInt>::from(sql.text(" ORDER BY ram_bytes DESC, id")).load(&mut tx.conn()).await?;
+    let mut outcomes = Vec::with_capacity(vms.len());
+    for id in &vms {
+        outcomes.push(match tx.attempt(async |tx: &Tx| migrate(tx, &id.to_string(), None).await).await {
             Ok(_) => (200, None),
             Err(error @ (Error::Conflict(_) | Error::Invalid(_))) => (error.status(), Some(error.named())),
             // Nothing is wrong with this VM: none of it is done.
             Err(error) => return Err(error),
-        };
-        all.push(Moved { uuid, name, hypervisor: place(tx, id).await?, status, detail });
+        });
     }
-    Ok(all)
+    let moved = |((uuid, name, hypervisor), (status, detail))| Moved { uuid, name, hypervisor, status, detail };
+    Ok(places(tx, &vms).await?.into_iter().zip(outcomes).map(moved).collect())
 }
 
-async fn place(tx: &Tx, vm: i64) -> Result<String> {
-    let sql = Sql::new(
-        "SELECT n.fqdn FROM vms v JOIN hypervisors h ON h.id = v.hypervisor_id JOIN nodes n ON n.id = h.node_id \
-         WHERE v.id = ",
+/// UUID, name and node of each, in the order of these ids.
+async fn places(tx: &Tx, vms: &[i64]) -> Result<Vec<(String, String, String)>> {
+    let ids = vms.iter().map(ToString::to_string).collect();
+    let sql = Sql::new("SELECT v.uuid::text, v.name, n.fqdn FROM unnest(").many(ids, "int8");
+    let sql = sql.text(
+        ") WITH ORDINALITY AS asked (id, place) JOIN vms v ON v.id = asked.id \
+         JOIN hypervisors h ON h.id = v.hypervisor_id JOIN nodes n ON n.id = h.node_id ORDER BY asked.place",
     );
-    Ok(Statement::<Text>::from(sql.one(vm.to_string(), "int8")).get_result(&mut tx.conn()).await?)
+    Ok(Statement::<(Text, Text, Text)>::from(sql).load(&mut tx.conn()).await?)
 }

@@ -27,13 +27,7 @@ pub async fn migrate(tx: &Tx, key: &str, to: Option<&Value>) -> Result<i64> {
     lock_structure(tx, true).await?;
     let vm = lock(tx, key).await?;
     let mut work = Work::new(tx);
-    let only = match to {
-        None => None,
-        Some(to) => {
-            let found = work.find_id(Hypervisor::KIND, to).await?;
-            Some(found.ok_or_else(|| Error::field("hypervisor", "names none of hypervisors"))?)
-        }
-    };
+    let only = work.named(Hypervisor::KIND, "hypervisor", to).await?;
     let needs = needs(tx, &vm, only).await?;
     let place = orders::choose(tx, &needs).await?;
     for gpu in ids(tx, "SELECT id FROM gpus WHERE vm_id = ", &vm).await? {

@@ -10,7 +10,6 @@ use crate::actions::{boot_volume, count_restart, lock, mark};
 use crate::change::{self, Action, Change};
 use crate::db::Tx;
 use crate::error::{Error, Result};
-use crate::kind::Kind;
 use crate::natural_key;
 use crate::orders::{Needs, Storage, keep};
 use crate::resource::Resource;
@@ -51,8 +50,8 @@ pub async fn rebuild(tx: &Tx, key: &str, what: &Rebuild) -> Result<i64> {
     lock_structure(tx, true).await?;
     let vm = lock(tx, key).await?;
     let mut work = Work::new(tx);
-    let image = named(&mut work, Image::KIND, "image", what.image.as_ref()).await?;
-    let volume = named(&mut work, Volume::KIND, "volume", what.volume.as_ref()).await?;
+    let image = work.named(Image::KIND, "image", what.image.as_ref()).await?;
+    let volume = work.named(Volume::KIND, "volume", what.volume.as_ref()).await?;
     tx.as_server(async || {
         let old = old(tx, &vm, volume).await?;
         let image = image.or_else(|| old["image"].as_i64());
@@ -78,13 +77,6 @@ pub async fn rebuild(tx: &Tx, key: &str, what: &Rebuild) -> Result<i64> {
         Ok(vm.id())
     })
     .await
-}
-
-/// The id of what a field names.
-async fn named(work: &mut Work<'_>, kind: &dyn Kind, field: &str, given: Option<&Value>) -> Result<Option<i64>> {
-    let Some(given) = given else { return Ok(None) };
-    let found = work.find_id(kind, given).await?;
-    found.map(Some).ok_or_else(|| Error::field(field, format!("names none of {}", kind.name())))
 }
 
 /// The one that is to go: of this VM, and of a type that is made from images.

@@ -31,7 +31,7 @@ pub async fn resize(tx: &Tx, key: &str, flavor: &Value) -> Result<i64> {
     lock_structure(tx, true).await?;
     let vm = lock(tx, key).await?;
     let mut work = Work::new(tx);
-    let id = work.find_id(Flavor::KIND, flavor).await?.ok_or_else(|| at_flavor("names none of flavors"))?;
+    let id = work.named(Flavor::KIND, "flavor", Some(flavor)).await?.ok_or_else(|| at_flavor("is required"))?;
     let flavor = Flavor::KIND.find(tx, &natural_key::condition(Flavor::KIND, &id.to_string())?).await?;
     tx.as_server(async || {
         is_of_its_kind(tx, &vm, &flavor).await?;

@@ -131,7 +131,7 @@ impl Order {
     pub(crate) async fn read(work: &mut Work<'_>, given: Map<String, Value>, body: &mut Value) -> Result<Self> {
         let mut reader = Reader { work, given };
         reader.check()?;
-        let environment = reader.named(Environment::KIND, "environment", body.get("environment")).await?;
+        let environment = reader.work.named(Environment::KIND, "environment", body.get("environment")).await?;
         reader.may_order_in(environment).await?;
         reader.spread_profile(environment, body).await?;
         reader.shorten(environment, body).await?;
@@ -242,19 +242,10 @@ impl Reader<'_, '_> {
         if found.is_empty() { Err(Error::Forbidden) } else { Ok(()) }
     }
 
-    /// The id of what a field names.
-    async fn named(&mut self, kind: &'static dyn Kind, field: &str, given: Option<&Value>) -> Result<Option<i64>> {
-        let Some(given) = given.filter(|given| !given.is_null()) else { return Ok(None) };
-        match self.work.find_id(kind, given).await? {
-            Some(id) => Ok(Some(id)),
-            None => Err(Error::field(field, format!("names none of {}", kind.name()))),
-        }
-    }
-
     /// What a field names, whole.
     async fn row(&mut self, kind: &'static dyn Kind, field: &str) -> Result<Option<Row>> {
         let given = self.given.get(field).cloned();
-        let Some(id) = self.named(kind, field, given.as_ref()).await? else { return Ok(None) };
+        let Some(id) = self.work.named(kind, field, given.as_ref()).await? else { return Ok(None) };
         Ok(Some(kind.find(self.work.tx, &natural_key::condition(kind, &id.to_string())?).await?))
     }
 
@@ -269,7 +260,7 @@ impl Reader<'_, '_> {
         let is_short = given.as_str().is_some_and(|name| !name.contains('/') && !natural_key::is_id(name));
         if let (true, Some(environment)) = (is_short, environment) {
             let whole = json!({"environment": environment, "name": given.take()});
-            *given = self.named(kind, field, Some(&whole)).await?.into();
+            *given = self.work.named(kind, field, Some(&whole)).await?.into();
         }
         Ok(())
     }
@@ -318,7 +309,7 @@ impl Reader<'_, '_> {
             }
         }
         let given = body["flavor"].clone();
-        let id = self.named(Flavor::KIND, "flavor", Some(&given)).await?;
+        let id = self.work.named(Flavor::KIND, "flavor", Some(&given)).await?;
         let id = id.ok_or_else(|| Error::field("flavor", "is required for an order"))?;
         body["flavor"] = id.into();
         Flavor::KIND.find(self.work.tx, &natural_key::condition(Flavor::KIND, &id.to_string())?).await

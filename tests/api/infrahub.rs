@@ -29,7 +29,8 @@ async fn ask(app: &App, token: &str, method: Method, url: &str, body: &Value) ->
     (answer.status, serde_json::from_slice(&answer.bytes).unwrap_or_default())
 }
 
-async fn member(app: &App) -> String {
+/// A member of the demo's first organization: its secret.
+pub async fn member(app: &App) -> String {
     let user = json!({"name": "member", "account_type": "person", "state": "active"});
     app.post("/v1/memberships", json!({"organization": "acme", "user": user, "role": "member"}))
         .await

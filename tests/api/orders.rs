@@ -3,6 +3,8 @@
 mod actions;
 mod at_once;
 mod history;
+mod kept;
+mod lifecycle;
 mod model;
 mod pools;
 
@@ -20,7 +22,7 @@ pub fn order() -> Value {
     json!({"name": "web-9", "environment": SHOP, "flavor": "small", "image": "debian-12", "network": "customers"})
 }
 
-fn with(more: Value) -> Value {
+pub fn with(more: Value) -> Value {
     let mut order = order();
     order.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     order
@@ -32,7 +34,7 @@ pub fn told(problem: &Value) -> Vec<(String, String)> {
     problem["errors"].as_array().unwrap().iter().map(|e| (text(&e["pointer"]), text(&e["detail"]))).collect()
 }
 
-async fn refused(app: &App, order: Value, status: Status, pointer: &str, part: &str) {
+pub async fn refused(app: &App, order: Value, status: Status, pointer: &str, part: &str) {
     let before = app.contents().await;
     let shown = order.to_string();
     let problem = app.post("/v1/vms", order).await.is(status);
@@ -246,82 +248,6 @@ async fn what_cannot_be_ordered_is_named_and_leaves_nothing() {
 }
 
 #[rocket::async_test]
-async fn an_address_that_may_still_answer_is_given_to_nobody() {
-    let app = demo().await;
-    app.post("/v1/networks", json!({"name": "more", "audience": "customers"})).await.is(Status::Created);
-    app.post(
-        "/v1/subnets",
-        json!({"name": "more", "network": "more", "cidr": "198.18.0.0/30", "purpose": "addresses"}),
-    )
-    .await
-    .is(Status::Created);
-    let one = |name: &str| with(json!({"name": name, "network": "more", "hypervisor": "hv01.example.com"}));
-    let first = app.post("/v1/vms", one("first")).await.is(Status::Created);
-    app.post("/v1/vms", one("second")).await.is(Status::Created);
-    // The agent is there, and has applied what it was given.
-    let applied = "UPDATE node_observations SET last_report = now(), applied_generation = n.desired_generation FROM nodes n WHERE n.id = node_id";
-    sql(&app.dsn, applied).await;
-    assert_eq!(app.json(Method::Delete, &format!("/v1/vms/{}", first["id"]), Value::Null).await.status, 204);
-    refused(&app, one("third"), Status::Conflict, "/networks/0", "no IPv4 address left").await;
-    let by_name = with(json!({"name": "third", "network": "more", "address": "198.18.0.1"}));
-    refused(&app, by_name, Status::Conflict, "/networks/0/address", "taken").await;
-    sql(&app.dsn, applied).await;
-    let third = app.post("/v1/vms", one("third")).await.is(Status::Created);
-
-    // Nor when its interface goes, or loses it; a floating IP neither.
-    sql(&app.dsn, applied).await;
-    let interfaces = app.get(&format!("/v1/interfaces?vm={}", third["id"])).await.is(Status::Ok);
-    let interface = format!("/v1/interfaces/{}", interfaces["items"][0]["id"]);
-    app.json(Method::Patch, &interface, json!({"addresses": []})).await.is(Status::Ok);
-    refused(&app, one("fourth"), Status::Conflict, "/networks/0", "no IPv4 address left").await;
-    // Who says it gives it: here the same interface gets it back.
-    app.json(Method::Patch, &interface, json!({"addresses": ["198.18.0.1/30"]})).await.is(Status::Ok);
-    sql(&app.dsn, applied).await;
-    assert_eq!(app.json(Method::Delete, &interface, Value::Null).await.status, 204);
-    refused(&app, one("fourth"), Status::Conflict, "/networks/0", "no IPv4 address left").await;
-    sql(&app.dsn, applied).await;
-    app.post("/v1/vms", one("fourth")).await.is(Status::Created);
-
-    let public = json!({"name": "few", "network": "more", "cidr": "198.19.0.0/31", "purpose": "floating"});
-    app.post("/v1/subnets", public).await.is(Status::Created);
-    let floating =
-        async |vm: &Value| app.post("/v1/floating-ips", json!({"environment": SHOP, "subnet": "few", "vm": vm})).await;
-    let (bound, _) =
-        (floating(&third["id"]).await.is(Status::Created), floating(&Value::Null).await.is(Status::Created));
-    let url = format!("/v1/floating-ips/{}", bound["id"]);
-    sql(&app.dsn, applied).await;
-    assert_eq!(app.json(Method::Delete, &url, Value::Null).await.status, 204);
-    assert_eq!(floating(&Value::Null).await.status, 422);
-    sql(&app.dsn, applied).await;
-    assert_eq!(floating(&Value::Null).await.is(Status::Created)["ip"], bound["ip"]);
-    assert_counted(&app).await;
-}
-
-#[rocket::async_test]
-async fn what_is_kept_of_a_volume_takes_its_place_until_it_is_gone() {
-    let app = demo().await;
-    // Room for one more on the one, and for none on the other.
-    sql(
-        &app.dsn,
-        "UPDATE hypervisors h SET local_storage_bytes = u.local_bytes + CASE h.id WHEN 1 THEN 21474836480 ELSE 0 END \
-         FROM hypervisor_usage u WHERE u.hypervisor_id = h.id",
-    )
-    .await;
-    let vm = app.post("/v1/vms", order()).await.is(Status::Created);
-    assert_eq!(app.json(Method::Delete, &format!("/v1/vms/{}", vm["id"]), Value::Null).await.status, 204);
-    assert_counted(&app).await;
-    refused(&app, order(), Status::Conflict, "/hypervisor", "2 has too little local storage left").await;
-    let left = app.get("/v1/tombstones?size_bytes=21474836480").await.is(Status::Ok);
-    let tombstone = format!("/v1/tombstones/{}", left["items"][0]["id"]);
-    // As somebody says that it is smaller, or as its agent has found it gone.
-    app.json(Method::Patch, &tombstone, json!({"size_bytes": 1})).await.is(Status::Ok);
-    assert_counted(&app).await;
-    assert_eq!(app.json(Method::Delete, &tombstone, Value::Null).await.status, 204);
-    assert_counted(&app).await;
-    app.post("/v1/vms", order()).await.is(Status::Created);
-}
-
-#[rocket::async_test]
 async fn a_customer_orders_in_its_own_environment_and_sees_no_fleet() {
     let app = demo().await;
     let user = |name: &str, role: &str| {
@@ -443,74 +369,6 @@ async fn every_candidate_is_shown_with_its_reasons() {
     ] {
         assert_eq!(app.post(url, body).await.status, status, "{url}");
     }
-}
-
-#[rocket::async_test]
-async fn a_vm_lives_by_what_its_agent_has_seen() {
-    let app = demo().await;
-    let vm = app.post("/v1/vms", order()).await.is(Status::Created);
-    let (url, uuid) = (format!("/v1/vms/{}", vm["id"]), vm["uuid"].as_str().unwrap().to_owned());
-    let lifecycle = async || app.get(&url).await.is(Status::Ok)["lifecycle"].as_str().unwrap().to_owned();
-    // What the agent says of it, or that it is silent or has failed.
-    let seen = async |state: &str, applied: bool| {
-        let vms = if state.is_empty() { "{}".to_owned() } else { format!(r#"{{"{uuid}": "{state}"}}"#) };
-        let generation = if applied { "n.desired_generation" } else { "o.applied_generation" };
-        sql(
-            &app.dsn,
-            &format!(
-                "UPDATE node_observations o SET last_report = now(), has_failed = false, amiss = '[]', \
-            observed = '{{\"vms\": {vms}}}', applied_generation = {generation} FROM nodes n WHERE n.id = o.node_id"
-            ),
-        )
-        .await;
-    };
-    assert_eq!(lifecycle().await, "scheduled");
-    seen("", false).await;
-    assert_eq!(lifecycle().await, "scheduled");
-    seen("shut off", false).await;
-    assert_eq!(lifecycle().await, "starting");
-    seen("running", true).await;
-    assert_eq!(lifecycle().await, "started");
-    let vm = app.post(&format!("{url}/reboot"), Value::Null).await.is(Status::Ok);
-    assert_eq!((&vm["lifecycle"], &vm["restarts"]), (&json!("rebooting"), &json!(1)));
-    seen("running", false).await;
-    assert_eq!(lifecycle().await, "rebooting");
-    seen("running", true).await;
-    assert_eq!(lifecycle().await, "started");
-    let vm = app.post(&format!("{url}/stop"), Value::Null).await.is(Status::Ok);
-    assert_eq!((&vm["state"]["name"], &vm["lifecycle"]), (&json!("stopped"), &json!("started")));
-    app.post(&format!("{url}/reboot"), Value::Null).await.is(Status::Conflict);
-    seen("shut off", true).await;
-    assert_eq!(lifecycle().await, "stopped");
-    app.post(&format!("{url}/start"), Value::Null).await.is(Status::Ok);
-    seen("shut off", true).await;
-    sql(&app.dsn, &format!("UPDATE node_observations SET amiss = '[\"{uuid}\"]'")).await;
-    let vm = app.get(&url).await.is(Status::Ok);
-    assert_eq!(
-        (&vm["lifecycle"], &vm["failure"]),
-        (&json!("failed"), &json!("it does not run, though its agent has done its work"))
-    );
-    seen("shut off", false).await;
-    sql(&app.dsn, "UPDATE node_observations SET has_failed = true").await;
-    let vm = app.get(&url).await.is(Status::Ok);
-    assert_eq!(
-        (&vm["lifecycle"], &vm["failure"]),
-        (&json!("failed"), &json!("the last run of the agent of its hypervisor failed"))
-    );
-    seen("running", true).await;
-    sql(&app.dsn, "UPDATE node_observations SET last_report = now() - interval '1 year'").await;
-    assert_eq!(lifecycle().await, "unknown");
-    // Not by a rehearsal, nor by a word that is none.
-    let before = app.contents().await;
-    app.post(&format!("{url}/stop?dry_run=true"), Value::Null).await.is(Status::Ok);
-    app.post(&format!("{url}/reboot?dry_run=true"), Value::Null).await.is(Status::Ok);
-    assert_eq!(app.contents().await, before);
-    for (path, status) in [("explode", 405), ("stop?x=1", 400)] {
-        assert_eq!(app.post(&format!("{url}/{path}"), Value::Null).await.status, status, "{path}");
-    }
-    assert_eq!(app.post("/v1/vms/999999/reboot", Value::Null).await.status, 404);
-    app.json(Method::Patch, &url, json!({"hypervisor": null})).await.is(Status::Ok);
-    assert_eq!(lifecycle().await, "requested");
 }
 
 /// What is counted beside the hypervisors is what their VMs add up to.

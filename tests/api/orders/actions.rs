@@ -3,18 +3,10 @@
 use rocket::http::{Method, Status};
 use serde_json::{Value, json};
 
-use crate::access::issue;
 use crate::harness::{Answer, App, sql};
+use crate::infrahub::member;
 use crate::orders::{assert_counted, order, told};
 use crate::relations::demo;
-
-/// A member of the demo's first organization: its secret.
-async fn member(app: &App) -> String {
-    let user = json!({"name": "member", "account_type": "person", "state": "active"});
-    let membership = json!({"organization": "acme", "user": user, "role": "member"});
-    app.post("/v1/memberships", membership).await.is(Status::Created);
-    issue(app, json!({"user": "member"})).await.1
-}
 
 async fn ask(app: &App, secret: &str, method: Method, url: &str, body: &Value) -> Answer {
     let bearer = format!("Bearer {secret}");
@@ -180,6 +172,10 @@ async fn a_vm_gets_its_boot_volume_anew_and_keeps_all_else() {
     applied(&app).await;
     assert_eq!(lifecycle(&app, &url).await, "started");
 
+    // One that is off is counted a restart as well: by that its agent gives the new volume the place of the old one.
+    app.post(&format!("{url}/stop"), Value::Null).await.is(Status::Ok);
+    let off = app.post(&format!("{url}/rebuild"), json!({})).await.is(Status::Ok);
+    assert_eq!((&off["state"]["name"], &off["restarts"]), (&json!("stopped"), &json!(2)));
     // Not where there is no room for both, for the old one is kept for a while.
     sql(&app.dsn, "UPDATE hypervisors h SET local_storage_bytes = u.local_bytes FROM hypervisor_usage u WHERE u.hypervisor_id = h.id").await;
     let problem = app.post(&format!("{url}/rebuild"), json!({})).await.is(Status::Conflict);

@@ -2,6 +2,7 @@
 //! of one transaction and written at its end, so that there is no change without its record, and no record without its
 //! change. It knows kinds and actors, and neither requests nor how a record is read.
 
+use futures_util::future::try_join_all;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -143,25 +144,35 @@ impl Trail {
                 kinds.push(entry.kind);
             }
         }
-        for kind in kinds {
-            let of_kind = |entry: &&mut Entry| entry.kind.name() == kind.name() && entry.action != DELETE;
-            let mut entries: Vec<&mut Entry> = self.entries.iter_mut().filter(of_kind).collect();
-            entries.sort_by_key(|entry| entry.id);
-            let ids: Vec<i64> = entries.iter().map(|entry| entry.id).collect();
-            let mut found = Vec::with_capacity(ids.len());
-            for rows in rows(tx, kind, &ids).await? {
-                found.extend(items(tx, kind, rows).await?);
-            }
-            for entry in entries {
+        // Side by side: what there is of one kind is read while another's is on its way.
+        let found = try_join_all(kinds.iter().map(|kind| self.results(tx, *kind))).await?;
+        for (kind, found) in kinds.into_iter().zip(found) {
+            for entry in self.entries.iter_mut().filter(|entry| entry.is_left(kind)) {
                 let place = found.binary_search_by_key(&entry.id, kind::id);
                 entry.after = place.ok().and_then(|place| found.get(place).cloned());
             }
         }
         Ok(())
     }
+
+    /// What became of those of one kind, in the order of their ids.
+    async fn results(&self, tx: &Tx, kind: &'static dyn Kind) -> Result<Vec<Value>> {
+        let mut ids: Vec<i64> = self.entries.iter().filter(|entry| entry.is_left(kind)).map(|entry| entry.id).collect();
+        ids.sort_unstable();
+        let mut found = Vec::with_capacity(ids.len());
+        for rows in rows(tx, kind, &ids).await? {
+            found.extend(items(tx, kind, rows).await?);
+        }
+        Ok(found)
+    }
 }
 
 impl Entry {
+    /// Whether it is of this kind, and there is still something to read.
+    fn is_left(&self, kind: &dyn Kind) -> bool {
+        self.kind.name() == kind.name() && self.action != DELETE
+    }
+
     /// Whether it says nothing about the object itself.
     fn is_apart(&self) -> bool {
         matches!(self.action, ISSUE | APPROVE | RESEND | SET_PASSWORD | REMOVE_PASSWORD)

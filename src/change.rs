@@ -127,10 +127,10 @@ pub(crate) async fn apply_nested(work: &mut Work<'_>, mut change: Change) -> Res
             }
         }
         let id = kind.insert(work.tx, body).await?;
+        work.is_there(kind, id);
         lists::fill(work, id, lists).await?;
         work.shown.add_later(kind, id);
         work.trail.created(kind, id);
-        work.is_there(kind, id);
         return Ok(Done { id, created: true });
     };
     let done = Done { id: before.id(), created: false };

@@ -35,9 +35,9 @@ pub async fn settle(tx: &Tx, kind: &dyn Kind, id: i64, body: &mut Value) -> Resu
     for column in kind.columns().iter().filter(|column| matches!(column.ty, Type::Owned(_))) {
         let Some(items) = body.get_mut(column.name).and_then(Value::as_array_mut) else { continue };
         if items.iter().any(Value::is_string) {
-            let held = refs::pairs(tx, column, std::iter::once(id)).await?;
+            let held = refs::listed(tx, column, id).await?;
             for item in items.iter_mut() {
-                if let Some((_, id, _)) = held.iter().find(|(_, _, key)| item == key.as_str()) {
+                if let Some((id, _)) = held.iter().find(|(_, key)| item == key.as_str()) {
                     *item = (*id).into();
                 }
             }

@@ -1,7 +1,9 @@
-//! References on the way out: `{id, key, href}`, or the whole object where the client asked for it. Statements are per
-//! column, never per object, and those of one level share a round trip.
+//! References on the way out: `{id, key, href}`, or the whole object where the client asked for it. One statement finds the
+//! names of all columns, one the objects of each that are shown whole; never one per object, and those of one level share a
+//! round trip.
 
-use diesel::sql_types::{BigInt, Text};
+mod names;
+
 use futures_util::future::try_join_all;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -13,9 +15,9 @@ use crate::error::{Error, Result};
 use crate::object::{Content, Object, Reference};
 use crate::query::Query;
 use crate::row::Row;
-use crate::sql::{Sql, Statement};
 use crate::value_type::Type;
 use crate::{db::Tx, kind::Kind, natural_key};
+use names::{Asked, Named};
 
 /// How many objects one embedded relation may bring.
 const MAX_EMBEDDED: i64 = 10_000;
@@ -61,12 +63,30 @@ pub async fn expand(tx: &Tx, kind: &'static dyn Kind, rows: Vec<Row>, embed: &Em
     if rows.is_empty() {
         return Ok(vec![]);
     }
-    let columns = try_join_all(kind.columns().iter().map(|column| show_column(tx, column, &rows, embed)));
+    let whole = |column: &Column| embed.of_column(column);
+    // What is in a list is known only when it was read, so lists count with what is only named.
+    let to_name: Vec<&Column> =
+        kind.columns().iter().filter(|column| !column.is_stored() || whole(column).is_none()).collect();
+    let held = try_join_all(kind.columns().iter().filter(|column| column.is_stored()).filter_map(|column| {
+        let ids = names::distinct(rows.iter().filter_map(|row| row[column.name].as_i64()));
+        Some(whole_by_id(tx, column, ids, whole(column)?))
+    }));
     let reverse = try_join_all(embed.0.iter().filter_map(|branch| match branch.relation {
         Relation::Reverse(kind, column) => Some(show_reverse(tx, branch, kind, column, &rows)),
         Relation::Column(_) => None,
     }));
-    let (mut columns, mut reverse) = tokio::try_join!(columns, reverse)?;
+    let (mut names, held, mut reverse) = tokio::try_join!(names_by_column(tx, &to_name, &rows), held, reverse)?;
+    let listed = try_join_all(to_name.iter().filter_map(|column| {
+        let below = whole(column)?;
+        let ids = names::distinct(names.get(column.name).into_iter().flatten().map(|one| one.id));
+        Some(whole_by_id(tx, column, ids, below))
+    }));
+    let mut whole: HashMap<&str, HashMap<i64, Content>> = held.into_iter().chain(listed.await?).collect();
+    let mut columns: Vec<Shown> = kind
+        .columns()
+        .iter()
+        .map(|column| show_column(column, names.remove(column.name).unwrap_or_default(), whole.remove(column.name)))
+        .collect();
     let object = |row: Row| {
         let id = row.id();
         // Room for all of it, and for the `href` of an object that is shown within another one.
@@ -90,12 +110,12 @@ pub async fn with_references(tx: &Tx, kind: &'static dyn Kind, rows: Vec<Row>) -
 
 /// Fills the lists of some rows with ids: what a change compares and merges.
 pub async fn fill_lists(tx: &Tx, kind: &'static dyn Kind, rows: &mut [Row]) -> Result<()> {
-    let lists = kind.columns().iter().filter(|column| !column.is_stored());
-    let pairs = try_join_all(lists.clone().map(|column| pairs(tx, column, rows.iter().map(Row::id)))).await?;
-    for (column, pairs) in lists.zip(pairs) {
+    let lists: Vec<&Column> = kind.columns().iter().filter(|column| !column.is_stored()).collect();
+    let mut found = names_by_column(tx, &lists, rows).await?;
+    for column in lists {
         let mut ids: HashMap<i64, Vec<Value>> = HashMap::new();
-        for (own, other, _) in pairs {
-            ids.entry(own).or_default().push(other.into());
+        for named in found.remove(column.name).unwrap_or_default() {
+            ids.entry(named.own).or_default().push(named.id.into());
         }
         for row in &mut *rows {
             row.fill(column, ids.remove(&row.id()).unwrap_or_default().into());
@@ -104,30 +124,48 @@ pub async fn fill_lists(tx: &Tx, kind: &'static dyn Kind, rows: &mut [Row]) -> R
     Ok(())
 }
 
-async fn show_column(tx: &Tx, column: &'static Column, rows: &[Row], embed: &Embed) -> Result<Shown> {
-    let Some(target) = column.any_target() else { return Ok(Shown::Value) };
-    let whole = embed.of_column(column);
-    if let Type::Ref(_) = column.ty {
-        let ids = distinct(rows.iter().filter_map(|row| row[column.name].as_i64()));
-        return Ok(Shown::One(match whole {
-            Some(below) => whole_by_id(tx, target, ids, below).await?,
-            None => references(tx, target, ids).await?,
-        }));
+/// The objects behind a list of one object: ids and natural keys.
+pub async fn listed(tx: &Tx, column: &'static Column, own: i64) -> Result<Vec<(i64, String)>> {
+    let found = names::find(tx, vec![Asked::list(column, std::iter::once(own))]).await?;
+    Ok(found.into_iter().map(|named| (named.id, named.key)).collect())
+}
+
+/// What these rows lead to, by the names of these columns.
+async fn names_by_column(
+    tx: &Tx,
+    columns: &[&'static Column],
+    rows: &[Row],
+) -> Result<HashMap<&'static str, Vec<Named>>> {
+    let (columns, asked): (Vec<_>, Vec<_>) =
+        columns.iter().filter_map(|column| Some((column.name, Asked::of(column, rows)?))).unzip();
+    let mut names: HashMap<&str, Vec<Named>> = HashMap::new();
+    for named in names::find(tx, asked).await? {
+        if let Some(column) = columns.get(named.place) {
+            names.entry(column).or_default().push(named);
+        }
     }
-    let pairs = pairs(tx, column, rows.iter().map(Row::id)).await?;
-    let objects = match whole {
-        Some(below) => Some(whole_by_id(tx, target, distinct(pairs.iter().map(|(_, id, _)| *id)), below).await?),
-        None => None,
-    };
-    let mut lists: HashMap<i64, Vec<Content>> = HashMap::new();
-    for (own, id, key) in pairs {
-        let shown = match &objects {
-            Some(objects) => objects.get(&id).cloned(),
-            None => Some(reference(target, id, key)),
-        };
-        lists.entry(own).or_default().extend(shown);
+    Ok(names)
+}
+
+fn show_column(column: &Column, names: Vec<Named>, whole: Option<HashMap<i64, Content>>) -> Shown {
+    let Some(target) = column.any_target() else { return Shown::Value };
+    match (column.ty, whole) {
+        (Type::Ref(_), Some(objects)) => Shown::One(objects),
+        (Type::Ref(_), None) => {
+            Shown::One(names.into_iter().map(|named| (named.id, reference(target, named.id, named.key))).collect())
+        }
+        (_, whole) => {
+            let mut lists: HashMap<i64, Vec<Content>> = HashMap::new();
+            for Named { own, id, key, .. } in names {
+                let shown = match &whole {
+                    Some(objects) => objects.get(&id).cloned(),
+                    None => Some(reference(target, id, key)),
+                };
+                lists.entry(own).or_default().extend(shown);
+            }
+            Shown::Several(lists)
+        }
     }
-    Ok(Shown::Several(lists))
 }
 
 async fn show_reverse(
@@ -137,7 +175,7 @@ async fn show_reverse(
     column: &Column,
     rows: &[Row],
 ) -> Result<(String, Shown)> {
-    let ids = distinct(rows.iter().map(Row::id));
+    let ids = names::distinct(rows.iter().map(Row::id));
     let mut lists: HashMap<i64, Vec<Content>> = HashMap::new();
     for (id, object) in whole(tx, kind, column, ids, &branch.below).await? {
         lists.entry(id).or_default().push(object);
@@ -145,65 +183,23 @@ async fn show_reverse(
     Ok((branch.name.clone(), Shown::Several(lists)))
 }
 
-/// The objects behind a list column: `(own id, other id, other's natural key)`.
-pub async fn pairs(tx: &Tx, column: &Column, own: impl Iterator<Item = i64>) -> Result<Vec<(i64, i64, String)>> {
-    let ids = distinct(own);
-    let sql = match column.ty {
-        Type::Many(link) => {
-            let (key, table) = (natural_key::text_sql(link.kind, "other"), link.kind.table());
-            let (own, other) = (link.own, link.other);
-            Sql::new(format!(
-                "SELECT link.{own}, other.id, {key} FROM {} AS link JOIN {table} AS other ON other.id = link.{other} \
-                 WHERE link.{own} = ",
-                link.table
-            ))
-        }
-        Type::Owned(owned) => {
-            let (key, table) = (natural_key::text_sql(owned.kind, "other"), owned.kind.table());
-            Sql::new(format!(
-                "SELECT other.{0}_id, other.id, {key} FROM {table} AS other WHERE other.{0}_id = ",
-                owned.owner
-            ))
-        }
-        _ => return Ok(vec![]),
-    };
-    let statement: Statement<(BigInt, BigInt, Text)> = sql.any(ids, "int8").text(" ORDER BY 1, 2").into();
-    Ok(diesel_async::RunQueryDsl::load(statement, &mut tx.conn()).await?)
-}
-
-fn distinct(ids: impl Iterator<Item = i64>) -> Vec<String> {
-    let ids: std::collections::BTreeSet<i64> = ids.collect();
-    ids.into_iter().map(|id| id.to_string()).collect()
-}
-
 fn reference(kind: &dyn Kind, id: i64, key: String) -> Content {
     let (field, href) = (natural_key::field(kind), href(kind, id));
     Content::Reference(Arc::new(Reference { id, field, key, href }))
 }
 
-/// The objects with these ids as references.
-async fn references(tx: &Tx, kind: &dyn Kind, ids: Vec<String>) -> Result<HashMap<i64, Content>> {
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let key = natural_key::text_sql(kind, "named");
-    let sql = Sql::new(format!("SELECT named.id, {key} FROM {} AS named WHERE named.id = ", kind.table()));
-    let statement: Statement<(BigInt, Text)> = sql.any(ids, "int8").into();
-    let found: Vec<(i64, String)> = diesel_async::RunQueryDsl::load(statement, &mut tx.conn()).await?;
-    Ok(found.into_iter().map(|(id, key)| (id, reference(kind, id, key))).collect())
-}
-
-/// The objects with these ids, whole.
+/// The objects behind a column that have these ids, whole, with its name.
 async fn whole_by_id(
     tx: &Tx,
-    kind: &'static dyn Kind,
+    column: &'static Column,
     ids: Vec<String>,
     below: &Embed,
-) -> Result<HashMap<i64, Content>> {
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    Ok(whole(tx, kind, &Column::ID, ids, below).await?.into_iter().collect())
+) -> Result<(&'static str, HashMap<i64, Content>)> {
+    let objects = match column.any_target() {
+        Some(kind) if !ids.is_empty() => whole(tx, kind, &Column::ID, ids, below).await?.into_iter().collect(),
+        _ => HashMap::new(),
+    };
+    Ok((column.name, objects))
 }
 
 /// The objects whose column holds one of these ids, whole, each with that id.

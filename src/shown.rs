@@ -3,6 +3,7 @@
 
 use diesel::sql_types::{BigInt, Nullable};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use futures_util::future::try_join_all;
 use std::collections::BTreeSet;
 
 use crate::error::Result;
@@ -16,43 +17,38 @@ pub struct Shown {
     pub nodes: BTreeSet<i64>,
     /// The clusters.
     pub clusters: BTreeSet<i64>,
-    /// What is shown as it is at the end: rows of one kind after the other.
+    /// What is shown as it is at the end: the rows of each kind.
     later: Vec<(&'static dyn Kind, Vec<String>)>,
 }
 
 impl Shown {
     /// Those that show a row now.
     pub async fn add(&mut self, tx: &Tx, kind: &'static dyn Kind, id: i64) -> Result<()> {
-        self.find(tx, kind, vec![id.to_string()]).await
+        let places = places(tx, kind, vec![id.to_string()]).await?;
+        self.take(places);
+        Ok(())
     }
 
     /// Those that show a row when all is done.
     pub fn add_later(&mut self, kind: &'static dyn Kind, id: i64) {
-        match self.later.last_mut() {
-            Some((last, ids)) if last.name() == kind.name() => ids.push(id.to_string()),
-            _ => self.later.push((kind, vec![id.to_string()])),
+        match self.later.iter_mut().find(|(other, _)| other.name() == kind.name()) {
+            Some((_, ids)) => ids.push(id.to_string()),
+            None => self.later.push((kind, vec![id.to_string()])),
         }
     }
 
-    async fn find(&mut self, tx: &Tx, kind: &'static dyn Kind, ids: Vec<String>) -> Result<()> {
-        if kind.shown_in().is_empty() {
-            return Ok(());
-        }
-        // The statement names its parameter more than once, and a bound value stands in one place.
-        let sql = Sql::new("SELECT DISTINCT shown.* FROM unnest(").many(ids, "int8");
-        let sql = sql.text(format!(") AS changed (id), LATERAL ({}) AS shown", kind.shown_in()));
-        let statement: Statement<(Nullable<BigInt>, Nullable<BigInt>)> = sql.into();
-        let found: Vec<(Option<i64>, Option<i64>)> = statement.load(&mut tx.conn()).await?;
-        self.nodes.extend(found.iter().filter_map(|(node, _)| *node));
-        self.clusters.extend(found.iter().filter_map(|(_, cluster)| *cluster));
-        Ok(())
+    fn take(&mut self, places: Vec<Place>) {
+        self.nodes.extend(places.iter().filter_map(|(node, _)| *node));
+        self.clusters.extend(places.iter().filter_map(|(_, cluster)| *cluster));
     }
 
     /// Raises their generations, and leaves an event of each for those who wait for one. Locked in order, so that two
     /// changes never wait for each other.
     pub async fn raise_generations(&mut self, tx: &Tx) -> Result<()> {
-        for (kind, ids) in std::mem::take(&mut self.later) {
-            self.find(tx, kind, ids).await?;
+        let later = std::mem::take(&mut self.later);
+        let found = try_join_all(later.into_iter().map(|(kind, ids)| places(tx, kind, ids))).await?;
+        for places in found {
+            self.take(places);
         }
         for (table, generation, column, ids) in [
             ("nodes", "desired_generation", "node_id", &self.nodes),
@@ -72,6 +68,21 @@ impl Shown {
         }
         Ok(())
     }
+}
+
+/// A node or a cluster.
+type Place = (Option<i64>, Option<i64>);
+
+/// Whose document shows these rows.
+async fn places(tx: &Tx, kind: &'static dyn Kind, ids: Vec<String>) -> Result<Vec<Place>> {
+    if kind.shown_in().is_empty() {
+        return Ok(vec![]);
+    }
+    // The statement names its parameter more than once, and a bound value stands in one place.
+    let sql = Sql::new("SELECT DISTINCT shown.* FROM unnest(").many(ids, "int8");
+    let sql = sql.text(format!(") AS changed (id), LATERAL ({}) AS shown", kind.shown_in()));
+    let statement: Statement<(Nullable<BigInt>, Nullable<BigInt>)> = sql.into();
+    Ok(statement.load(&mut tx.conn()).await?)
 }
 
 /// Changes that cannot move anything go on side by side; one that can has the inventory to itself until it is

@@ -1,7 +1,7 @@
 //! What one transaction has to remember while it writes: names that it has looked up, and whose documents show what it
 //! has changed. It knows no particular kind.
 
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Integer};
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -48,6 +48,32 @@ impl<'t> Work<'t> {
         Ok(id)
     }
 
+    /// Finds in one statement what will be asked for by [`Self::find_id`]. What cannot be found says so when it is asked for.
+    pub async fn find_ids(&mut self, wanted: &[(&'static dyn Kind, &Value)]) -> Result<()> {
+        let sees = self.tx.acts_for_server();
+        let (mut names, mut parts) = (Vec::new(), Vec::new());
+        for (kind, given) in wanted {
+            let name = (sees, kind.name(), given.to_string());
+            if self.found.contains_key(&name) {
+                continue;
+            }
+            if let Ok(condition) = natural_key::condition_of(*kind, given) {
+                let select = format!("SELECT {}, id FROM {} WHERE ", names.len(), kind.table());
+                parts.push(Sql::new(select).then(condition));
+                names.push((*kind, name));
+            }
+        }
+        let Some(all) = parts.into_iter().reduce(|all, part| all.text(" UNION ALL ").then(part)) else { return Ok(()) };
+        let found: Vec<(i32, i64)> = Statement::<(Integer, BigInt)>::from(all).load(&mut self.tx.conn()).await?;
+        for (place, id) in found {
+            if let Some((kind, name)) = usize::try_from(place).ok().and_then(|place| names.get(place)) {
+                self.found.insert(name.clone(), id);
+                self.is_there(*kind, id);
+            }
+        }
+        Ok(())
+    }
+
     /// The id of what a field names; none where it says nothing.
     ///
     /// # Errors
@@ -58,7 +84,7 @@ impl<'t> Work<'t> {
         found.map(Some).ok_or_else(|| Error::field(field, format!("names none of {}", kind.name())))
     }
 
-    /// What was just made, or found, need not be looked for by its id.
+    /// What was just made, or found, or is referred to by what was found, need not be looked for by its id.
     pub fn is_there(&mut self, kind: &dyn Kind, id: i64) {
         self.found.insert((self.tx.acts_for_server(), kind.name(), id.to_string()), id);
     }

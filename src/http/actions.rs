@@ -126,10 +126,9 @@ async fn act(key: &str, wanted: &Wanted, ask: &Ask, db: &Db) -> Result<Reply> {
     let (id, shown) = loop {
         let work = async |tx: &Tx| {
             let id = wanted.grant(tx, key).await?;
-            let mut rows = [kind.find(tx, &natural_key::condition(kind, &id.to_string())?).await?];
-            refs::fill_lists(tx, kind, &mut rows).await?;
-            let [row] = rows;
-            Ok((id, show_one(tx, kind, row, &Query::parse_shape(kind, &[])?).await?))
+            let row = kind.find(tx, &natural_key::condition(kind, &id.to_string())?).await?;
+            let (_, shown) = show_one(tx, kind, row, &Query::parse_shape(kind, &[])?).await?;
+            Ok((id, shown))
         };
         match db.write(ask.actor.clone(), ask.dry_run, work).await {
             Err(error) => attempts.after(error)?,

@@ -103,9 +103,17 @@ pub(super) async fn show(tx: &Tx, kind: &'static dyn Kind, rows: Vec<Row>, asked
     Ok(objects.into_iter().map(Content::from).collect())
 }
 
-/// The same of one.
-pub(super) async fn show_one(tx: &Tx, kind: &'static dyn Kind, row: Row, asked: &Query) -> Result<Content> {
-    show(tx, kind, vec![row], asked).await?.pop().ok_or(Error::NotFound)
+/// The same of one, with its entity tag.
+pub(super) async fn show_one(tx: &Tx, kind: &'static dyn Kind, row: Row, asked: &Query) -> Result<(String, Content)> {
+    let shown = show(tx, kind, vec![row.clone()], asked);
+    let (tag, mut shown) = tokio::try_join!(tag(tx, kind, row), shown)?;
+    Ok((tag, shown.pop().ok_or(Error::NotFound)?))
+}
+
+async fn tag(tx: &Tx, kind: &'static dyn Kind, row: Row) -> Result<String> {
+    let mut rows = [row];
+    refs::fill_lists(tx, kind, &mut rows).await?;
+    Ok(etag::object(kind, &rows[0]))
 }
 
 #[get("/<kind>/<key..>", rank = 20)]
@@ -120,16 +128,13 @@ async fn find(
     let asked = Query::parse_shape(kind, &ask.pairs)?;
     let condition = natural_key::condition(kind, &key)?;
     let work = async |tx: &Tx| {
-        let mut rows = [kind.find(tx, &condition).await?];
-        refs::fill_lists(tx, kind, &mut rows).await?;
-        let tag = Some(etag::object(kind, &rows[0]));
+        let row = kind.find(tx, &condition).await?;
         if ask.format == Format::Html {
-            let [row] = rows;
+            let tag = Some(tag(tx, kind, row.clone()).await?);
             return Ok(Reply { tag, ..Reply::page(200, &Detail::read(tx, kind, row).await?)? });
         }
-        let [row] = rows;
-        let body = show_one(tx, kind, row, &asked).await?;
-        Ok(Reply { kind: Some(kind), tag, ..Reply::new(200, ask.format, body) })
+        let (tag, body) = show_one(tx, kind, row, &asked).await?;
+        Ok(Reply { kind: Some(kind), tag: Some(tag), ..Reply::new(200, ask.format, body) })
     };
     db.read(ask.actor.clone(), work).await
 }

@@ -19,7 +19,7 @@ use crate::http::resources::{list_of, show, show_one};
 use crate::object::Content;
 use crate::query::{MAX_LIMIT, Query};
 use crate::shown::Shown;
-use crate::{etag, kind::Kind, natural_key, orders, policy, refs};
+use crate::{kind::Kind, natural_key, orders, policy, refs};
 
 /// What a request wants to write.
 struct Wish {
@@ -184,13 +184,10 @@ impl Wish {
             let done = Answer { status: 204, body: Value::Null, tag: None, location: here };
             return Ok(Applied { done, shown, made });
         }
-        let mut rows = [kind.find(tx, &natural_key::condition(kind, &done.id.to_string())?).await?];
-        refs::fill_lists(tx, kind, &mut rows).await?;
-        let tag = Some(etag::object(kind, &rows[0]));
-        let [row] = rows;
-        let body = show_one(tx, kind, row, shape).await?.to_value()?;
-        let status = if done.created { 201 } else { 200 };
-        let done = Answer { status, body, tag, location: refs::href(kind, done.id) };
+        let row = kind.find(tx, &natural_key::condition(kind, &done.id.to_string())?).await?;
+        let (tag, object) = show_one(tx, kind, row, shape).await?;
+        let (status, body) = (if done.created { 201 } else { 200 }, object.to_value()?);
+        let done = Answer { status, body, tag: Some(tag), location: refs::href(kind, done.id) };
         Ok(Applied { done, shown, made })
     }
 }

@@ -33,16 +33,16 @@ pub async fn free(tx: &Tx, wanted: &Wanted) -> Result<Vec<String>> {
         Sql::new("SELECT id, family(cidr), masklen(cidr) FROM subnets WHERE purpose = 'addresses' AND network_id = ");
     let sql = sql.one(wanted.network.to_string(), "int8").text(" ORDER BY family(cidr), id");
     let subnets: Vec<Subnet> = Statement::<(BigInt, Integer, Integer)>::from(sql).load(&mut tx.conn()).await?;
-    let mut addresses = Vec::new();
-    for family in [4, 6] {
-        let of_family: Vec<Subnet> = subnets.iter().copied().filter(|subnet| subnet.1 == family).collect();
-        if let Some(address) = wanted.address.filter(|address| address.is_ipv4() == (family == 4)) {
-            addresses.push(take(tx, wanted.network, address).await?);
-        } else if !of_family.is_empty() {
-            addresses.push(next(tx, of_family, wanted.subnet, family).await?);
+    let of_family = async |family| {
+        let subnets: Vec<Subnet> = subnets.iter().copied().filter(|subnet| subnet.1 == family).collect();
+        match wanted.address.filter(|address| address.is_ipv4() == (family == 4)) {
+            Some(address) => take(tx, wanted.network, address).await.map(Some),
+            None if subnets.is_empty() => Ok(None),
+            None => next(tx, subnets, wanted.subnet, family).await.map(Some),
         }
-    }
-    Ok(addresses)
+    };
+    let (four, six) = tokio::try_join!(of_family(4), of_family(6))?;
+    Ok(four.into_iter().chain(six).collect())
 }
 
 /// The next one of a subnet: the wanted one if it is of this family, and no other then.

@@ -18,12 +18,15 @@ use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::resolve;
 use crate::resource::Resource;
-use crate::resources::{FloatingIp, Gpu, Hypervisor, Interface, Vm, Volume};
+use crate::resources::{FloatingIp, Gpu, Hypervisor, Interface, StorageType, VirtMethod, Vm, Volume};
 use crate::sql::{Sql, Statement};
 use crate::work::Work;
 
 pub use placement::{Candidate, Moves, Needs, Storage, choose, keep};
 pub use request::{FIELDS, Order, expand};
+
+/// How the boot volume of an order is cached.
+const CACHE: &str = "none";
 
 /// Whether a change orders something.
 #[must_use]
@@ -48,6 +51,11 @@ pub(crate) async fn fulfil(work: &mut Work<'_>, order: Order, mut body: Value) -
         let needs = order.needs(&body);
         let place = choose(tx, &needs).await?;
         body["hypervisor"] = place.into();
+        for (kind, id) in
+            [(Hypervisor::KIND, place), (VirtMethod::KIND, needs.virt_method), (StorageType::KIND, order.storage_type)]
+        {
+            work.is_there(kind, id);
+        }
         let vm = Box::pin(change::apply_nested(work, Change::create(Vm::KIND, body))).await?;
         let of_volume = if order.volume.is_some() { "volume" } else { "image" };
         make_volume(work, &order, vm.id).await.map_err(|error| at(error, of_volume))?;
@@ -104,7 +112,7 @@ async fn make_volume(work: &mut Work<'_>, order: &Order, vm: i64) -> Result<()> 
         return Ok(());
     }
     let volume = json!({
-        "vm": vm, "size_bytes": order.disk_bytes, "storage_type": order.storage_type, "cache_option": "none",
+        "vm": vm, "size_bytes": order.disk_bytes, "storage_type": order.storage_type, "cache_option": CACHE,
         "ceph_pool": order.ceph_pool, "image": order.image, "environment": order.environment, "lifetime": order.lifetime,
         "read_iops_limit": order.iops, "write_iops_limit": order.iops,
         "read_bps_limit": order.disk_bps, "write_bps_limit": order.disk_bps,
@@ -117,11 +125,11 @@ async fn make_volume(work: &mut Work<'_>, order: &Order, vm: i64) -> Result<()> 
 async fn make_interfaces(work: &mut Work<'_>, order: &Order, vm: i64) -> Result<()> {
     for (i, wanted) in order.networks.iter().enumerate() {
         let addresses =
-            addresses::free(work.tx, wanted).await.map_err(|error| error.below(&format!("networks/{i}")))?;
+            async { addresses::free(work.tx, wanted).await.map_err(|error| error.below(&format!("networks/{i}"))) };
+        let (addresses, mac) = tokio::try_join!(addresses, addresses::free_mac(work.tx))?;
         let vlans: Vec<i64> = wanted.vlan.into_iter().collect();
-        let interface = json!({
-            "vm": vm, "mac": addresses::free_mac(work.tx).await?, "name": format!("eth{i}"), "vlans": vlans, "addresses": addresses,
-        });
+        let interface =
+            json!({"vm": vm, "mac": mac, "name": format!("eth{i}"), "vlans": vlans, "addresses": addresses});
         Box::pin(change::apply_nested(work, Change::create(Interface::KIND, interface))).await?;
     }
     Ok(())

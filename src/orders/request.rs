@@ -14,7 +14,8 @@ use crate::kind::Kind;
 use crate::natural_key;
 use crate::resource::Resource;
 use crate::resources::{
-    CephPool, Environment, Flavor, Image, Key, Network, PlacementGroup, Profile, StorageType, Subnet, Volume,
+    CacheOption, CephPool, Environment, Flavor, Image, Key, Network, PlacementGroup, Profile, StorageType, Subnet,
+    VirtMethod, VmState, Volume,
 };
 use crate::row::Row;
 use crate::sql::{Sql, Statement};
@@ -131,6 +132,10 @@ impl Order {
     pub(crate) async fn read(work: &mut Work<'_>, given: Map<String, Value>, body: &mut Value) -> Result<Self> {
         let mut reader = Reader { work, given };
         reader.check()?;
+        if body["state"].is_null() {
+            body["state"] = "running".into();
+        }
+        reader.find_names(body).await?;
         let environment = reader.work.named(Environment::KIND, "environment", body.get("environment")).await?;
         reader.may_order_in(environment).await?;
         reader.spread_profile(environment, body).await?;
@@ -144,9 +149,6 @@ impl Order {
             [("cores", &flavor["cores"]), ("ram_bytes", &flavor["ram_bytes"]), ("virt_method", &flavor["virt_method"])]
         {
             body[field] = value.clone();
-        }
-        if body["state"].is_null() {
-            body["state"] = "running".into();
         }
         let given = reader.given;
         let number = |value: &Value| value.as_i64();
@@ -228,6 +230,24 @@ impl Reader<'_, '_> {
         });
         let wrong: Vec<_> = wrong.collect();
         if wrong.is_empty() { Ok(()) } else { Err(Error::Invalid(wrong)) }
+    }
+
+    /// Looks up at once what the order names by what is mostly given, and what each order leads to.
+    async fn find_names(&mut self, body: &Value) -> Result<()> {
+        let cache = super::CACHE.into();
+        let said = [
+            (Environment::KIND, body.get("environment")),
+            (Flavor::KIND, body.get("flavor")),
+            (VmState::KIND, body.get("state")),
+            (Image::KIND, self.given.get("image")),
+            (Network::KIND, self.given.get("network")),
+            (CacheOption::KIND, Some(&cache)),
+        ];
+        let wanted: Vec<(&'static dyn Kind, &Value)> = said
+            .into_iter()
+            .filter_map(|(kind, given)| Some((kind, given.filter(|given| !given.is_null())?)))
+            .collect();
+        self.work.find_ids(&wanted).await
     }
 
     /// What is made for an order is made by the server, to which the database shows everything: so a customer is asked here.
@@ -312,7 +332,9 @@ impl Reader<'_, '_> {
         let id = self.work.named(Flavor::KIND, "flavor", Some(&given)).await?;
         let id = id.ok_or_else(|| Error::field("flavor", "is required for an order"))?;
         body["flavor"] = id.into();
-        Flavor::KIND.find(self.work.tx, &natural_key::condition(Flavor::KIND, &id.to_string())?).await
+        let flavor = Flavor::KIND.find(self.work.tx, &natural_key::condition(Flavor::KIND, &id.to_string())?).await?;
+        self.work.is_there(VirtMethod::KIND, flavor["virt_method"].as_i64().unwrap_or_default());
+        Ok(flavor)
     }
 
     /// The name of the flavor's storage type; and the cluster that is needed, for a volume that was kept or for a new one.

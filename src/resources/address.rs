@@ -18,7 +18,7 @@ pub struct Address {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = addresses, treat_none_as_null = true)]
+#[diesel(table_name = addresses, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewAddress {
     ip: IpNet,
     #[serde(rename = "interface")]

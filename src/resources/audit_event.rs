@@ -2,8 +2,11 @@
 //! change itself, what was only seen a moment later; neither is ever written again.
 
 use super::prelude::*;
+use crate::error::Error;
 use crate::schema::audit_events;
+use crate::sql::Statement;
 use crate::types::Ip;
+use diesel::sql_types::BigInt;
 
 /// A row of `audit_events`.
 #[derive(Queryable, Selectable, Serialize)]
@@ -27,8 +30,7 @@ pub struct AuditEvent {
 }
 
 /// What is added.
-#[derive(Insertable)]
-#[diesel(table_name = audit_events)]
+#[derive(Serialize)]
 pub struct NewAuditEvent {
     /// When, if not in this transaction.
     pub happened_at: Option<DateTime<Utc>>,
@@ -60,16 +62,25 @@ pub struct NewAuditEvent {
     pub after: Option<Value>,
 }
 
-/// How many are added by one statement: it has fourteen parameters for each, and Postgres takes 65,535.
+/// How many are added by one statement.
 const AT_ONCE: usize = 1000;
+
+/// As one value, so that there is one statement for any number, which is prepared once.
+const ADD: &str = "INSERT INTO audit_events (happened_at, actor, token_id, address, request, action, collection, object_id, \
+    object_key, times, detail, message, before, after) SELECT COALESCE(happened_at, now()), actor, token_id, address, request, \
+    action, collection, object_id, object_key, times, detail, message, before, after FROM json_to_recordset(";
+const COLUMNS: &str = ") AS (happened_at timestamptz, actor text, token_id int8, address inet, request text, action text, \
+    collection text, object_id int8, object_key text, times int8, detail text, message text, before json, after json)";
 
 /// Adds events.
 ///
 /// # Errors
-/// [`Error::Away`](crate::error::Error::Away).
+/// [`Error::Away`].
 pub async fn record(tx: &Tx, events: &[NewAuditEvent]) -> Result<()> {
     for events in events.chunks(AT_ONCE) {
-        diesel::insert_into(audit_events::table).values(events).execute(&mut tx.conn()).await?;
+        let events = serde_json::to_string(events).map_err(|error| Error::Internal(error.into()))?;
+        let add = Sql::new(ADD).one(events, "json").text(COLUMNS);
+        Statement::<BigInt>::from(add).execute(&mut tx.conn()).await?;
     }
     Ok(())
 }

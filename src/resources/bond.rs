@@ -19,7 +19,7 @@ pub struct Bond {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = bonds, treat_none_as_null = true)]
+#[diesel(table_name = bonds, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewBond {
     #[serde(rename = "node")]
     node_id: i64,

@@ -15,7 +15,7 @@ pub struct CacheOption {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = cache_options, treat_none_as_null = true)]
+#[diesel(table_name = cache_options, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewCacheOption {
     name: String,
 }

@@ -19,7 +19,7 @@ pub struct CephCluster {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = ceph_clusters, treat_none_as_null = true)]
+#[diesel(table_name = ceph_clusters, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewCephCluster {
     name: String,
     fsid: Uuid,

@@ -23,7 +23,7 @@ pub struct CephMon {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = ceph_mons, treat_none_as_null = true)]
+#[diesel(table_name = ceph_mons, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewCephMon {
     #[serde(rename = "node")]
     node_id: i64,

@@ -23,7 +23,7 @@ pub struct CephOsd {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = ceph_osds, treat_none_as_null = true)]
+#[diesel(table_name = ceph_osds, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewCephOsd {
     #[serde(rename = "node")]
     node_id: i64,

@@ -21,7 +21,7 @@ pub struct CephPool {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = ceph_pools, treat_none_as_null = true)]
+#[diesel(table_name = ceph_pools, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewCephPool {
     name: String,
     #[serde(rename = "cluster")]

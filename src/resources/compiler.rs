@@ -21,7 +21,7 @@ pub struct Compiler {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = compilers, treat_none_as_null = true)]
+#[diesel(table_name = compilers, treat_none_as_null = true, treat_none_as_default_value = false)]
 #[validate(schema(function = "filter_given"))]
 pub struct NewCompiler {
     name: String,

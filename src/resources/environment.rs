@@ -19,7 +19,7 @@ pub struct Environment {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = environments, treat_none_as_null = true)]
+#[diesel(table_name = environments, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewEnvironment {
     #[serde(rename = "organization")]
     organization_id: i64,

@@ -30,7 +30,7 @@ pub struct Flavor {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = flavors, treat_none_as_null = true)]
+#[diesel(table_name = flavors, treat_none_as_null = true, treat_none_as_default_value = false)]
 #[validate(schema(function = "gpus_of_a_model"))]
 pub struct NewFlavor {
     name: String,

@@ -23,7 +23,7 @@ pub struct FloatingIp {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = floating_ips, treat_none_as_null = true)]
+#[diesel(table_name = floating_ips, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewFloatingIp {
     ip: Option<Ip>,
     #[serde(rename = "subnet")]

@@ -21,7 +21,7 @@ pub struct Gpu {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = gpus, treat_none_as_null = true)]
+#[diesel(table_name = gpus, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewGpu {
     #[serde(rename = "hypervisor")]
     hypervisor_id: i64,

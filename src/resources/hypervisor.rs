@@ -29,7 +29,7 @@ pub struct Hypervisor {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = hypervisors, treat_none_as_null = true)]
+#[diesel(table_name = hypervisors, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewHypervisor {
     #[serde(rename = "node")]
     node_id: i64,

@@ -19,7 +19,7 @@ pub struct Image {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = images, treat_none_as_null = true)]
+#[diesel(table_name = images, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewImage {
     name: String,
     format: String,

@@ -25,7 +25,7 @@ pub struct Interface {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = interfaces, treat_none_as_null = true)]
+#[diesel(table_name = interfaces, treat_none_as_null = true, treat_none_as_default_value = false)]
 #[validate(schema(function = "of_one"))]
 pub struct NewInterface {
     mac: Mac,

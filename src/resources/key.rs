@@ -19,7 +19,7 @@ pub struct Key {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = keys, treat_none_as_null = true)]
+#[diesel(table_name = keys, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewKey {
     #[serde(rename = "environment")]
     environment_id: i64,

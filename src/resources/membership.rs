@@ -20,7 +20,7 @@ pub struct Membership {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = memberships, treat_none_as_null = true)]
+#[diesel(table_name = memberships, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewMembership {
     #[serde(rename = "organization")]
     organization_id: i64,

@@ -23,7 +23,7 @@ pub struct Network {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = networks, treat_none_as_null = true)]
+#[diesel(table_name = networks, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewNetwork {
     name: String,
     cidr: Option<IpNet>,

@@ -32,7 +32,7 @@ pub struct Node {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = nodes, treat_none_as_null = true)]
+#[diesel(table_name = nodes, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewNode {
     fqdn: String,
     location: Option<String>,

@@ -15,7 +15,7 @@ pub struct NodeState {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = node_states, treat_none_as_null = true)]
+#[diesel(table_name = node_states, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewNodeState {
     name: String,
 }

@@ -20,7 +20,7 @@ pub struct PlacementGroup {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = placement_groups, treat_none_as_null = true)]
+#[diesel(table_name = placement_groups, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewPlacementGroup {
     #[serde(rename = "environment")]
     environment_id: i64,

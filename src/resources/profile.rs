@@ -26,7 +26,7 @@ pub struct Profile {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = profiles, treat_none_as_null = true)]
+#[diesel(table_name = profiles, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewProfile {
     #[serde(rename = "environment")]
     environment_id: i64,

@@ -24,7 +24,7 @@ pub struct SecurityRule {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = security_rules, treat_none_as_null = true)]
+#[diesel(table_name = security_rules, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewSecurityRule {
     uuid: Uuid,
     #[serde(rename = "vm")]

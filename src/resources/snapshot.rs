@@ -20,7 +20,7 @@ pub struct Snapshot {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = snapshots, treat_none_as_null = true)]
+#[diesel(table_name = snapshots, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewSnapshot {
     #[serde(rename = "volume")]
     volume_id: i64,

@@ -15,7 +15,7 @@ pub struct StorageType {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = storage_types, treat_none_as_null = true)]
+#[diesel(table_name = storage_types, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewStorageType {
     name: String,
 }

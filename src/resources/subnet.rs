@@ -24,7 +24,7 @@ pub struct Subnet {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = subnets, treat_none_as_null = true)]
+#[diesel(table_name = subnets, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewSubnet {
     name: String,
     #[serde(rename = "network")]

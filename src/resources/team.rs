@@ -19,7 +19,7 @@ pub struct Team {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = teams, treat_none_as_null = true)]
+#[diesel(table_name = teams, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewTeam {
     #[serde(rename = "organization")]
     organization_id: i64,

@@ -28,7 +28,7 @@ pub struct Token {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = tokens, treat_none_as_null = true)]
+#[diesel(table_name = tokens, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewToken {
     uuid: Uuid,
     name: String,

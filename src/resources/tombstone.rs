@@ -26,7 +26,7 @@ pub struct Tombstone {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = tombstones, treat_none_as_null = true)]
+#[diesel(table_name = tombstones, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewTombstone {
     #[serde(rename = "hypervisor")]
     hypervisor_id: i64,

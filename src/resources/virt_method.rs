@@ -15,7 +15,7 @@ pub struct VirtMethod {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = virt_methods, treat_none_as_null = true)]
+#[diesel(table_name = virt_methods, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewVirtMethod {
     name: String,
 }

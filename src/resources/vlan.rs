@@ -17,7 +17,7 @@ pub struct Vlan {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = vlans, treat_none_as_null = true)]
+#[diesel(table_name = vlans, treat_none_as_null = true, treat_none_as_default_value = false)]
 #[validate(schema(function = "tag_or_vni"))]
 pub struct NewVlan {
     name: String,

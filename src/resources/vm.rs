@@ -43,7 +43,7 @@ pub struct Vm {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = vms, treat_none_as_null = true)]
+#[diesel(table_name = vms, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewVm {
     uuid: Uuid,
     name: String,

@@ -34,7 +34,7 @@ pub struct Volume {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = volumes, treat_none_as_null = true)]
+#[diesel(table_name = volumes, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewVolume {
     uuid: Uuid,
     #[serde(rename = "vm")]

@@ -25,7 +25,7 @@ pub struct Webhook {
 
 /// What a client may set.
 #[derive(Insertable, AsChangeset, Deserialize, Validate)]
-#[diesel(table_name = webhooks, treat_none_as_null = true)]
+#[diesel(table_name = webhooks, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewWebhook {
     uuid: Uuid,
     #[serde(rename = "organization")]

@@ -7,6 +7,7 @@ mod kept;
 mod lifecycle;
 mod model;
 mod pools;
+mod statements;
 
 use rocket::http::{Method, Status};
 use serde_json::{Value, json};

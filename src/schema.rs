@@ -450,6 +450,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    pending_restores (volume_id) {
+        volume_id -> Int8,
+        generation -> Int8,
+    }
+}
+
+diesel::table! {
     placement_groups (id) {
         id -> Int8,
         environment_id -> Int8,
@@ -783,6 +790,8 @@ diesel::table! {
         updated_at -> Timestamptz,
         environment_id -> Nullable<Int8>,
         lifetime -> Text,
+        restores -> Int4,
+        restored_from -> Nullable<Text>,
     }
 }
 

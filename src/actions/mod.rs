@@ -6,6 +6,7 @@ mod migrate;
 mod power;
 mod rebuild;
 mod resize;
+mod snapshot;
 
 use diesel::sql_types::{BigInt, Bool};
 use diesel_async::RunQueryDsl;
@@ -24,6 +25,7 @@ use crate::work::Work;
 pub use evacuate::{STATES, evacuate};
 pub use power::{Power, WORDS};
 pub use rebuild::Rebuild;
+pub use snapshot::{Restored, Taken};
 
 /// What is asked of one object.
 #[derive(Clone, Debug)]
@@ -34,6 +36,10 @@ pub enum Wanted {
     Resize(Value),
     /// Of a VM: a volume anew.
     Rebuild(Rebuild),
+    /// Of a VM: a snapshot of its volumes.
+    Snapshot(Taken),
+    /// Of a VM: its volumes as they were.
+    Restore(Restored),
     /// Of a VM: to this hypervisor, or to the best one.
     Migrate(Option<Value>),
     /// Of a hypervisor: this state of its node.
@@ -57,6 +63,8 @@ impl Wanted {
             Self::Power(power) => power::want(tx, key, *power).await,
             Self::Resize(flavor) => resize::resize(tx, key, flavor).await,
             Self::Rebuild(rebuild) => rebuild::rebuild(tx, key, rebuild).await,
+            Self::Snapshot(taken) => snapshot::take(tx, key, taken).await,
+            Self::Restore(restored) => snapshot::restore(tx, key, restored).await,
             Self::Migrate(to) => migrate::migrate(tx, key, to.as_ref()).await,
             Self::State(state) => evacuate::set_state(tx, key, state).await,
         }

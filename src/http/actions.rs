@@ -3,7 +3,7 @@
 use rocket::{Route, State, post, routes};
 use serde_json::{Value, json};
 
-use crate::actions::{self, Power, Rebuild, Wanted};
+use crate::actions::{self, Power, Rebuild, Restored, Taken, Wanted};
 use crate::db::{Attempts, Db, Tx};
 use crate::error::{Error, Result};
 use crate::http::ask::Ask;
@@ -54,6 +54,24 @@ async fn rebuild(key: &str, ask: Result<Ask>, body: Result<Body>, db: &State<Db>
     let (mut ask, body) = (ask?, body?);
     let [image, volume] = said(&mut ask, body, ["image", "volume"])?;
     act(stem(key), &Wanted::Rebuild(Rebuild { image, volume }), &ask, db).await
+}
+
+/// A snapshot of this `name` is taken of its volumes, or of this `volume`; it goes after `keep_until`.
+#[post("/vms/<key>/snapshot", data = "<body>")]
+async fn snapshot(key: &str, ask: Result<Ask>, body: Result<Body>, db: &State<Db>) -> Result<Reply> {
+    let (mut ask, body) = (ask?, body?);
+    let [name, keep_until, volume] = said(&mut ask, body, ["name", "keep_until", "volume"])?;
+    let name = name.ok_or_else(|| Error::field("name", "is required"))?;
+    act(stem(key), &Wanted::Snapshot(Taken { name, keep_until, volume }), &ask, db).await
+}
+
+/// Its volumes, or this `volume`, become again what they were in a `snapshot`.
+#[post("/vms/<key>/restore", data = "<body>")]
+async fn restore(key: &str, ask: Result<Ask>, body: Result<Body>, db: &State<Db>) -> Result<Reply> {
+    let (mut ask, body) = (ask?, body?);
+    let [snapshot, volume] = said(&mut ask, body, ["snapshot", "volume"])?;
+    let snapshot = snapshot.ok_or_else(|| Error::field("snapshot", "is required"))?;
+    act(stem(key), &Wanted::Restore(Restored { snapshot, volume }), &ask, db).await
 }
 
 /// It goes to another `hypervisor`, or to the best one.
@@ -143,5 +161,5 @@ async fn act(key: &str, wanted: &Wanted, ask: &Ask, db: &Db) -> Result<Reply> {
 
 /// The routes under `/v1`.
 pub fn routes() -> Vec<Route> {
-    routes![start, stop, reboot, resize, rebuild, migrate, maintenance, resume, evacuate]
+    routes![start, stop, reboot, resize, rebuild, snapshot, restore, migrate, maintenance, resume, evacuate]
 }

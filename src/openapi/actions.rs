@@ -42,6 +42,27 @@ pub fn paths() -> Vec<(String, Value)> {
         ),
         path(
             Vm::KIND,
+            "snapshot",
+            "Take a snapshot of a VM's volumes",
+            body(&[
+                ("name", "What it is called: unique for each volume.", true),
+                ("keep_until", "When it goes; it stays unless given.", false),
+                ("volume", "Of which volume: its id, its UUID, or an object; of all unless given.", false),
+            ]),
+            whole(Vm::KIND),
+        ),
+        path(
+            Vm::KIND,
+            "restore",
+            "Set a VM's volumes back to a snapshot: what was written since is lost",
+            body(&[
+                ("snapshot", "Its name.", true),
+                ("volume", "Which volume: its id, its UUID, or an object; all of them unless given.", false),
+            ]),
+            whole(Vm::KIND),
+        ),
+        path(
+            Vm::KIND,
             "migrate",
             "Move a VM to another hypervisor",
             body(&[(

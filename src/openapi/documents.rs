@@ -279,6 +279,9 @@ fn volume() -> Value {
         schema["description"] = description.into();
         volume["properties"][name] = schema;
     }
+    let mut restore = object(&[("snapshot", text()), ("number", number())]);
+    restore["description"] = "Only of one that was to be restored: to which snapshot last, and how often.".into();
+    volume["properties"]["restore"] = restore;
     volume["oneOf"] =
         json!([{"required": ["path"]}, {"required": ["vg", "lv"]}, {"required": ["cluster", "pool", "image"]}]);
     volume

@@ -137,7 +137,8 @@ const KEYS: Text = (
 const VOLUMES: Text = (
     "SELECT d.id, d.vm_id, d.uuid, t.name AS storage_type, o.name AS cache, d.size_bytes,
     d.read_iops_limit, d.write_iops_limit, d.read_bps_limit, d.write_bps_limit, p.name AS pool, c.name AS cluster,
-    g.name AS image, g.format AS image_format, g.path AS image_path, g.checksum AS image_checksum
+    g.name AS image, g.format AS image_format, g.path AS image_path, g.checksum AS image_checksum,
+    d.restores, d.restored_from
     FROM nodes n JOIN hypervisors h ON h.node_id = n.id JOIN vms m ON m.hypervisor_id = h.id
     JOIN volumes d ON d.vm_id = m.id
     JOIN storage_types t ON t.id = d.storage_type_id JOIN cache_options o ON o.id = d.cache_option_id

@@ -104,6 +104,9 @@ fn volume(row: &Volume, hypervisor: &Hypervisor, snapshots: Vec<Value>) -> Value
         None => Value::Null,
     };
     volume["snapshots"] = snapshots.into();
+    if let Some(snapshot) = &row.restored_from {
+        volume["restore"] = json!({"snapshot": snapshot, "number": row.restores});
+    }
     volume
 }
 

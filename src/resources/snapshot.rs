@@ -36,9 +36,11 @@ impl Resource for Snapshot {
     const COLUMNS: &'static [Column] = &[
         Column::ID,
         Column::new("volume", Type::Ref(Volume::KIND)).required().belongs().about("Of what."),
-        Column::new("name", Type::Word(&HOST_LABEL)).required().about("Unique for its volume."),
+        Column::new("name", Type::Word(&HOST_LABEL))
+            .required()
+            .about("Unique for its volume; the storage calls it `virtapi-` and this."),
         Column::new("take_at", Type::Time).required().about("When it is to be taken."),
-        Column::new("keep_until", Type::Time).about("When it may go; until it is deleted unless given."),
+        Column::new("keep_until", Type::Time).about("When it goes; it stays unless given."),
         Column::CREATED_AT,
         Column::UPDATED_AT,
     ];
@@ -46,8 +48,14 @@ impl Resource for Snapshot {
         "take_at": "2026-12-01T02:00:00Z", "keep_until": "2026-12-08T02:00:00Z"}"#;
     const SHOWN_IN: &'static str = "SELECT node_id, NULL::int8 FROM snapshots JOIN volumes ON volumes.id = volume_id JOIN vms ON vms.id = vm_id \
         JOIN hypervisors ON hypervisors.id = vms.hypervisor_id WHERE snapshots.id = changed.id";
-    const RULES: &'static [Rule] =
-        &[Rule { constraint: "snapshots_keep_until_check", field: "keep_until", detail: "must be after take_at" }];
+    const RULES: &'static [Rule] = &[
+        Rule { constraint: "snapshots_keep_until_check", field: "keep_until", detail: "must be after take_at" },
+        Rule {
+            constraint: "snapshots_snapshots_check",
+            field: "volume",
+            detail: "is of a type that holds no snapshots: only qcow2 and rbd do",
+        },
+    ];
     const REALM: Realm = Realm::Customer;
 
     type New = NewSnapshot;

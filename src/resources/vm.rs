@@ -144,6 +144,11 @@ impl Resource for Vm {
             field: "hypervisor",
             detail: "has no local_storage_path or vg_name for a volume of this VM",
         },
+        Rule {
+            constraint: "vms_restoring_check",
+            field: "hypervisor",
+            detail: "keeps it until a volume of it is restored: its agent has not said so yet",
+        },
         Rule { constraint: "hypervisor_usage_cores_left", field: "cores", detail: MORE_THAN_LEFT },
         Rule { constraint: "hypervisor_usage_ram_bytes_left", field: "ram_bytes", detail: MORE_THAN_LEFT },
     ];
@@ -168,7 +173,7 @@ static KEYS: Link = Link { table: "vm_keys", own: "vm_id", other: "key_id", kind
 static SECURITY_RULES: Owned = Owned { kind: SecurityRule::KIND, owner: "vm" };
 
 /// The states of a life. Which follows from what is in the view `vms_with_status`.
-pub const LIFECYCLES: [&str; 11] = [
+pub const LIFECYCLES: [&str; 12] = [
     "requested",
     "scheduled",
     "starting",
@@ -177,6 +182,7 @@ pub const LIFECYCLES: [&str; 11] = [
     "rebooting",
     "resizing",
     "rebuilding",
+    "restoring",
     "migrating",
     "failed",
     "unknown",

@@ -28,6 +28,8 @@ pub struct Volume {
     #[serde(rename = "environment")]
     environment_id: Option<i64>,
     lifetime: String,
+    restores: i32,
+    restored_from: Option<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -85,6 +87,8 @@ impl Resource for Volume {
         Column::new("lifetime", Type::Choice(&["own", "vm"])).about(
             "Whether it goes when its VM is deleted (`vm`), or must be taken from it first; `own` unless given.",
         ),
+        Column::server("restores", Type::Int).required().about("How often somebody has asked to restore it."),
+        Column::server("restored_from", Type::Text).about("The snapshot that it was to be restored to last."),
         Column::CREATED_AT,
         Column::UPDATED_AT,
     ];
@@ -113,6 +117,16 @@ impl Resource for Volume {
             constraint: "volumes_volume_place_check",
             field: "storage_type",
             detail: "needs a local_storage_path (files) or a vg_name (lvm) on the hypervisor of its VM",
+        },
+        Rule {
+            constraint: "volumes_snapshots_check",
+            field: "storage_type",
+            detail: "must be qcow2 or rbd as long as it has snapshots",
+        },
+        Rule {
+            constraint: "volumes_restoring_check",
+            field: "vm",
+            detail: "keeps it until it is restored: the agent of its hypervisor has not said so yet",
         },
         Rule { constraint: "volumes_size_of_image_check", field: "size_bytes", detail: "is less than the image has" },
     ];

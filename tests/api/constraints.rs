@@ -171,6 +171,8 @@ const CHECKS: &[(&str, &str)] = &[
     ),
     ("volumes_read_bps_limit_check", "UPDATE volumes SET read_bps_limit = 0"),
     ("volumes_read_iops_limit_check", "UPDATE volumes SET read_iops_limit = 0"),
+    ("volumes_restored_from_check", "UPDATE volumes SET restores = 1"),
+    ("volumes_restores_check", "UPDATE volumes SET restores = -1, restored_from = 'golden'"),
     ("volumes_size_bytes_check", "UPDATE volumes SET size_bytes = 0 WHERE image_id IS NULL"),
     ("volumes_size_of_image_check", "UPDATE volumes SET size_bytes = 1 WHERE image_id IS NOT NULL"),
     (
@@ -349,6 +351,7 @@ async fn every_reference_and_every_key_holds_in_the_database() {
     sql(&app.dsn, "UPDATE users SET openid_subject = name").await;
     sql(&app.dsn, &format!("{RUN}; {RUN}; INSERT INTO node_facts (node_id, facts) SELECT id, '{{}}' FROM nodes")).await;
     sql(&app.dsn, "INSERT INTO pending_actions SELECT id, 'rebooting', 1 FROM vms").await;
+    sql(&app.dsn, "INSERT INTO pending_restores SELECT id, 0 FROM volumes").await;
     sql(&app.dsn, "UPDATE ip_claims SET held_node_id = 1, held_generation = 1").await;
     sql(
         &app.dsn,

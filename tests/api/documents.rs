@@ -312,7 +312,7 @@ async fn few_and_many(app: &App) {
     };
     let volumes = |(_, n): (&str, u32)| [volume(1000 + n, n, "raw", None), volume(2000 + n, n, "rbd", Some("rbd"))];
     post("volumes", vms().flat_map(volumes).collect()).await;
-    let snapshot = |n: u32| json!({"volume": uuid(1000 + n), "name": "nightly", "take_at": "2026-12-01T02:00:00Z"});
+    let snapshot = |n: u32| json!({"volume": uuid(2000 + n), "name": "nightly", "take_at": "2026-12-01T02:00:00Z"});
     post("snapshots", vms().map(|(_, n)| snapshot(n)).collect()).await;
 }
 

@@ -7,6 +7,7 @@ mod kept;
 mod lifecycle;
 mod model;
 mod pools;
+mod snapshots;
 mod statements;
 
 use rocket::http::{Method, Status};

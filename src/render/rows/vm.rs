@@ -116,6 +116,10 @@ pub struct Volume {
     pub image_path: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     pub image_checksum: Option<String>,
+    #[diesel(sql_type = Integer)]
+    pub restores: i32,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub restored_from: Option<String>,
 }
 
 /// A snapshot of a volume.

@@ -8,7 +8,7 @@ use crate::infrahub::member;
 use crate::orders::{assert_counted, order, told};
 use crate::relations::demo;
 
-async fn ask(app: &App, secret: &str, method: Method, url: &str, body: &Value) -> Answer {
+pub(super) async fn ask(app: &App, secret: &str, method: Method, url: &str, body: &Value) -> Answer {
     let bearer = format!("Bearer {secret}");
     let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
     app.send(method, url, &headers, body.to_string().as_bytes()).await
@@ -49,7 +49,7 @@ async fn what_a_customer_makes_larger_still_fits() {
 }
 
 /// What the agents have seen, and that all of them have applied all that there is.
-async fn applied(app: &App) {
+pub(super) async fn applied(app: &App) {
     sql(
         &app.dsn,
         "UPDATE node_observations o SET last_report = now(), has_failed = false, amiss = '[]', applied_generation = n.desired_generation, \
@@ -59,7 +59,7 @@ async fn applied(app: &App) {
     .await;
 }
 
-async fn lifecycle(app: &App, url: &str) -> String {
+pub(super) async fn lifecycle(app: &App, url: &str) -> String {
     app.get(url).await.is(Status::Ok)["lifecycle"].as_str().unwrap().to_owned()
 }
 
@@ -212,7 +212,7 @@ async fn a_vm_gets_its_boot_volume_anew_and_keeps_all_else() {
 }
 
 /// Two hypervisors that reach a pool, and a VM of the first with a volume in it.
-async fn in_a_pool(app: &App) -> Value {
+pub(super) async fn in_a_pool(app: &App) -> Value {
     sql(&app.dsn, "DELETE FROM hypervisor_ceph_clusters; DELETE FROM hypervisor_networks").await;
     let flavor = json!({"name": "pooled", "cores": 1, "ram_bytes": 1 << 30, "disk_bytes": 1 << 30, "virt_method": "KVM",
         "storage_type": "rbd", "ceph_pool": "rbd", "iops": 500});

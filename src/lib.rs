@@ -33,6 +33,7 @@ mod html;
 mod http;
 mod kind;
 mod leaving;
+mod lifecycle;
 mod listener;
 mod lists;
 mod merge;

@@ -10,6 +10,7 @@ use crate::actions::{lock, mark};
 use crate::change::{self, Action, Change};
 use crate::db::Tx;
 use crate::error::{Error, Result};
+use crate::lifecycle::Lifecycle;
 use crate::orders::{self, Moves, Needs, Storage};
 use crate::resource::Resource;
 use crate::resources::{Gpu, Hypervisor, Vm};
@@ -37,7 +38,7 @@ pub async fn migrate(tx: &Tx, key: &str, to: Option<&Value>) -> Result<i64> {
     let place_it = Change::of(Vm::KIND, Action::Update, &vm.id().to_string(), json!({"hypervisor": place}));
     change::apply_nested(&mut work, place_it).await?;
     orders::give_gpus(&mut work, &needs, place, vm.id()).await?;
-    mark(tx, &vm, "migrating").await?;
+    mark(tx, &vm, Lifecycle::Migrating).await?;
     work.finish().await?;
     Ok(vm.id())
 }

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::kind::Kind;
+use crate::lifecycle::Lifecycle;
 use crate::natural_key;
 use crate::resource::Resource;
 use crate::resources::{Hypervisor, Vm};
@@ -115,14 +116,14 @@ async fn count_restart(work: &mut Work<'_>, vm: &Row) -> Result<()> {
 }
 
 /// Until the agent of its hypervisor has applied the next generation, this is what a VM is doing.
-async fn mark(tx: &Tx, vm: &Row, action: &str) -> Result<()> {
+async fn mark(tx: &Tx, vm: &Row, action: Lifecycle) -> Result<()> {
     // The node is nobody else's until the commit, so that the next generation is the one that says so.
     let sql = Sql::new(
         "WITH node AS (SELECT v.id, n.desired_generation + 1 AS next FROM vms v \
          JOIN hypervisors h ON h.id = v.hypervisor_id JOIN nodes n ON n.id = h.node_id WHERE v.id = ",
     );
     let sql = sql.one(vm.id().to_string(), "int8");
-    let sql = sql.text(" FOR NO KEY UPDATE OF n) INSERT INTO pending_actions SELECT id, ").one(action, "text");
+    let sql = sql.text(" FOR NO KEY UPDATE OF n) INSERT INTO pending_actions SELECT id, ").one(action.word(), "text");
     let sql = sql.text(
         ", next FROM node ON CONFLICT (vm_id) DO UPDATE \
          SET action = excluded.action, generation = excluded.generation",

@@ -6,6 +6,7 @@ use crate::actions::{count_restart, lock, mark, shall_run};
 use crate::change::{self, Action, Change};
 use crate::db::Tx;
 use crate::error::{Error, Result};
+use crate::lifecycle::Lifecycle;
 use crate::resource::Resource;
 use crate::resources::Vm;
 use crate::shown::lock_structure;
@@ -50,7 +51,7 @@ async fn reboot(tx: &Tx, key: &str) -> Result<i64> {
         }
         let mut work = Work::new(tx);
         count_restart(&mut work, &vm).await?;
-        mark(tx, &vm, "rebooting").await?;
+        mark(tx, &vm, Lifecycle::Rebooting).await?;
         work.finish().await?;
         Ok(vm.id())
     })

@@ -10,6 +10,7 @@ use crate::actions::{boot_volume, count_restart, lock, mark};
 use crate::change::{self, Action, Change};
 use crate::db::Tx;
 use crate::error::{Error, Result};
+use crate::lifecycle::Lifecycle;
 use crate::natural_key;
 use crate::orders::{Needs, Storage, keep};
 use crate::resource::Resource;
@@ -72,7 +73,7 @@ pub async fn rebuild(tx: &Tx, key: &str, what: &Rebuild) -> Result<i64> {
         change::apply_nested(&mut work, Change::create(Volume::KIND, new)).await?;
         // Of one that is off as well: by this, the agents give the new volume the place of the old one.
         count_restart(&mut work, &vm).await?;
-        mark(tx, &vm, "rebuilding").await?;
+        mark(tx, &vm, Lifecycle::Rebuilding).await?;
         work.finish().await?;
         Ok(vm.id())
     })

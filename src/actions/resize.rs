@@ -10,6 +10,7 @@ use crate::actions::{boot_volume, count_restart, lock, mark, shall_run};
 use crate::change::{self, Action, Change};
 use crate::db::Tx;
 use crate::error::{Error, Result};
+use crate::lifecycle::Lifecycle;
 use crate::natural_key;
 use crate::orders::{Needs, keep};
 use crate::resource::Resource;
@@ -53,7 +54,7 @@ pub async fn resize(tx: &Tx, key: &str, flavor: &Value) -> Result<i64> {
         if shall_run(tx, &vm).await? {
             count_restart(&mut work, &vm).await?;
         }
-        mark(tx, &vm, "resizing").await?;
+        mark(tx, &vm, Lifecycle::Resizing).await?;
         work.finish().await?;
         Ok(vm.id())
     })

@@ -11,6 +11,7 @@ use crate::actions::{count_restart, lock, mark};
 use crate::change::{self, Change};
 use crate::db::Tx;
 use crate::error::{Error, Result};
+use crate::lifecycle::Lifecycle;
 use crate::natural_key;
 use crate::resource::Resource;
 use crate::resources::{Snapshot, Vm, Volume};
@@ -87,7 +88,7 @@ pub async fn restore(tx: &Tx, key: &str, what: &Restored) -> Result<i64> {
         let volumes = volumes(tx, &vm, volume, Sql::new("x.id IS NOT NULL"), joined.one(name, "text")).await?;
         refuse(&volumes, "snapshot", "is none that the volume has now")?;
         // First, for it keeps the node: its next generation is the one that says so.
-        mark(tx, &vm, "restoring").await?;
+        mark(tx, &vm, Lifecycle::Restoring).await?;
         for (volume, ..) in volumes {
             set_back(&mut work, volume, name).await?;
         }

@@ -1,6 +1,7 @@
 //! A virtual machine, on one hypervisor or on none yet.
 
 use super::prelude::*;
+use crate::lifecycle;
 use crate::resources::{Environment, Flavor, Hypervisor, Key, PlacementGroup, SecurityRule, VirtMethod, VmState};
 use crate::schema::{vms, vms_with_status};
 
@@ -87,7 +88,7 @@ impl Resource for Vm {
             .about("How much of its CPUs it may use, in per cent; unlimited unless given."),
         Column::new("state", Type::Ref(VmState::KIND)).required().about("What it shall be."),
         STATUS,
-        Column::derived("lifecycle", Type::Choice(&LIFECYCLES)).required().about(
+        Column::derived("lifecycle", Type::Choice(&lifecycle::WORDS)).required().about(
             "Where it is in its life, by what its agent has seen: `requested` has no hypervisor, `scheduled` was not seen there yet; `unknown`: \
              its hypervisor is silent.",
         ),
@@ -171,22 +172,6 @@ impl Resource for Vm {
 
 static KEYS: Link = Link { table: "vm_keys", own: "vm_id", other: "key_id", kind: Key::KIND };
 static SECURITY_RULES: Owned = Owned { kind: SecurityRule::KIND, owner: "vm" };
-
-/// The states of a life. Which follows from what is in the view `vms_with_status`.
-pub const LIFECYCLES: [&str; 12] = [
-    "requested",
-    "scheduled",
-    "starting",
-    "started",
-    "stopped",
-    "rebooting",
-    "resizing",
-    "rebuilding",
-    "restoring",
-    "migrating",
-    "failed",
-    "unknown",
-];
 
 /// A customer makes nothing larger than what is left.
 pub(super) const MORE_THAN_LEFT: &str = "is more than its hypervisor has left";

@@ -19,6 +19,7 @@ use crate::config::Settings;
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::kind::Kind;
+use crate::lifecycle::Lifecycle;
 use crate::row::Row;
 use crate::value_type::Type;
 
@@ -35,9 +36,9 @@ pub const ACTIONS: &[&str] = &[CREATE, UPDATE, DELETE, STARTED, STOPPED, FAILED]
 const CREATE: &str = "create";
 const UPDATE: &str = "update";
 const DELETE: &str = "delete";
-const STARTED: &str = "started";
-const STOPPED: &str = "stopped";
-const FAILED: &str = "failed";
+const STARTED: &str = Lifecycle::Started.word();
+const STOPPED: &str = Lifecycle::Stopped.word();
+const FAILED: &str = Lifecycle::Failed.word();
 
 /// What each transaction must know of telling.
 #[derive(Debug, Default)]

@@ -9,6 +9,7 @@ mod model;
 mod pools;
 mod snapshots;
 mod statements;
+mod states;
 
 use rocket::http::{Method, Status};
 use serde_json::{Value, json};

@@ -792,6 +792,7 @@ diesel::table! {
         lifetime -> Text,
         restores -> Int4,
         restored_from -> Nullable<Text>,
+        name -> Nullable<Text>,
     }
 }
 

@@ -31,7 +31,7 @@ fn order() -> Value {
             "flavor_name": named("The size; required unless the profile has one."),
             "key_name": text("A key of the environment."),
             "key_names": {"type": ["array", "null"], "items": {"type": "string"}, "description": "Several of them."},
-            "volume_name": named("A volume to boot from, by its UUID."),
+            "volume_name": named("A volume of the environment to boot from, by its name or its UUID."),
             "create_bootable_volume": yes("Whether the boot volume is kept when the VM is deleted."),
             "count": {"type": ["integer", "null"], "minimum": 1, "maximum": 100, "description": "How many."},
             "user_data": text("What cloud-init is given."),

@@ -10,6 +10,7 @@ use crate::schema::volumes;
 pub struct Volume {
     id: i64,
     uuid: Uuid,
+    name: Option<String>,
     #[serde(rename = "vm")]
     vm_id: Option<i64>,
     size_bytes: i64,
@@ -39,6 +40,7 @@ pub struct Volume {
 #[diesel(table_name = volumes, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct NewVolume {
     uuid: Uuid,
+    name: Option<String>,
     #[serde(rename = "vm")]
     vm_id: Option<i64>,
     size_bytes: i64,
@@ -67,6 +69,7 @@ impl Resource for Volume {
     const COLUMNS: &'static [Column] = &[
         Column::ID,
         Column::new("uuid", Type::Uuid).by_operators().about("Made by the server unless given."),
+        Column::new("name", Type::Name).about("What people call it; unique in its environment."),
         Column::new("vm", Type::Ref(Vm::KIND)).belongs_if("lifetime", "vm").about("The VM that has it."),
         Column::new("size_bytes", Type::Int).required().between(1, i64::MAX).about("What the guest sees."),
         Column::new("storage_type", Type::Ref(StorageType::KIND)).required().about("How it is kept."),

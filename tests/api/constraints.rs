@@ -171,6 +171,7 @@ const CHECKS: &[(&str, &str)] = &[
     ),
     ("volumes_read_bps_limit_check", "UPDATE volumes SET read_bps_limit = 0"),
     ("volumes_read_iops_limit_check", "UPDATE volumes SET read_iops_limit = 0"),
+    ("volumes_name_key", "UPDATE volumes SET vm_id = NULL; UPDATE volumes SET environment_id = 1, name = 'same'"),
     ("volumes_restored_from_check", "UPDATE volumes SET restores = 1"),
     ("volumes_restores_check", "UPDATE volumes SET restores = -1, restored_from = 'golden'"),
     ("volumes_size_bytes_check", "UPDATE volumes SET size_bytes = 0 WHERE image_id IS NULL"),
@@ -286,6 +287,8 @@ const OTHERS: &str = "
     FROM pg_index WHERE indisunique AND NOT indisprimary AND NOT 0 = ANY (indkey)
         -- The id alone makes it unique; it is there to be referred to.
         AND indexrelid <> 'bonds_id_node_id_key'::regclass
+        -- A volume that is of a VM has its environment; it is tried with those that are of none.
+        AND indexrelid <> 'volumes_name_key'::regclass
         AND indrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)";
 
 /// What Postgres says that a statement breaks. Nothing is kept of it.

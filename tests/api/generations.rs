@@ -211,6 +211,7 @@ const NOT_SHOWN: &[&str] = &[
     "vms.labels",
     "vms.callback_url",
     "volumes.environment",
+    "volumes.name",
     "volumes.lifetime",
     "tombstones.size_bytes",
     "hypervisors.reserved_cores",

@@ -6,7 +6,7 @@ use rocket::http::{Method, Status};
 use serde_json::{Value, json};
 
 use crate::access::issue;
-use crate::harness::App;
+use crate::harness::{App, sql};
 use crate::orders::told;
 use crate::relations::demo;
 
@@ -120,4 +120,42 @@ async fn what_goes_wrong_is_told_in_these_words() {
     }
     assert_eq!((count("vms").await, count("volumes").await), before);
     assert_eq!(ask(&app, "virtapi_00000000_false", Method::Get, HERE, &Value::Null).await.0, 401);
+}
+
+#[rocket::async_test]
+async fn a_volume_is_booted_from_by_its_name_in_the_environment() {
+    let app = demo().await;
+    let token = member(&app).await;
+    sql(&app.dsn, "DELETE FROM hypervisor_ceph_clusters; DELETE FROM hypervisor_networks").await;
+    let kept = |name: &str, environment: &str| {
+        json!({"name": name, "size_bytes": 1_u64 << 30, "storage_type": "rbd", "ceph_pool": "rbd", "cache_option": "none",
+            "environment": environment})
+    };
+    let mut volumes = vec![];
+    for (name, environment) in [("data", "acme/shop"), ("other", "acme/shop"), ("data", "globex/mail")] {
+        volumes.push(app.post("/v1/volumes", kept(name, environment)).await.is(Status::Created));
+    }
+    app.post("/v1/volumes", kept("data", "acme/shop")).await.is(Status::Conflict);
+    let order = |name: &str, volume: &Value| {
+        let mut sent = payload();
+        let fields = sent.as_object_mut().unwrap();
+        fields.retain(|field, _| ["environment_name", "flavor_name"].contains(&field.as_str()));
+        fields.insert("name".into(), name.into());
+        fields.insert("volume_name".into(), volume.clone());
+        sent
+    };
+    for (name, said, volume) in
+        [("by-name", json!("data"), &volumes[0]), ("by-uuid", volumes[1]["uuid"].clone(), &volumes[1])]
+    {
+        let (status, made) = ask(&app, &token, Method::Post, HERE, &order(name, &said)).await;
+        assert_eq!(status, 201, "{made}");
+        let vm = app.get(&format!("/v1/volumes/{}", volume["id"])).await.is(Status::Ok)["vm"].clone();
+        let named = app.get(&format!("/v1/vms/{}", vm["id"])).await.is(Status::Ok)["name"].clone();
+        assert_eq!(named, name);
+    }
+    // Not one of somebody else's, nor one that is taken, nor none.
+    for said in [json!("none"), volumes[2]["uuid"].clone(), json!("data")] {
+        let (status, problem) = ask(&app, &token, Method::Post, HERE, &order("again", &said)).await;
+        assert_eq!((status, told(&problem)[0].0.as_str()), (422, "/volume_name"), "{said} {problem}");
+    }
 }

@@ -1,6 +1,8 @@
 //! The words of Infrahub: what an order says in them, what a VM is in them, and what is wrong in them. It translates, and decides
 //! nothing.
 
+use diesel::sql_types::BigInt;
+use diesel_async::RunQueryDsl;
 use serde_json::{Map, Value, json};
 
 use crate::column::{Column, text};
@@ -13,6 +15,7 @@ use crate::refs;
 use crate::resource::Resource;
 use crate::resources::{FloatingIp, Vm};
 use crate::row::Row;
+use crate::sql::{Sql, Statement};
 
 /// Their names of what an order says, and ours.
 const FIELDS: [(&str, &str); 14] = [
@@ -103,12 +106,25 @@ pub async fn translated(tx: &Tx, sent: Value) -> Result<Value> {
     if !keys.is_empty() {
         body.insert("keys".into(), keys.into());
     }
+    if let (Some(Value::String(name)), Some(environment)) = (body.get("volume"), body.get("environment"))
+        && let Some(volume) = volume_named(tx, name, environment).await?
+    {
+        body.insert("volume".into(), volume.into());
+    }
     for (required, ours) in [("environment_name", "environment"), ("flavor_name", "flavor")] {
         if !body.contains_key(ours) && !body.contains_key("profile") {
             return Err(Error::field(required, "is required"));
         }
     }
     Ok(body.into())
+}
+
+/// The volume of this name in an environment, if it is a name: what is a UUID means that one.
+async fn volume_named(tx: &Tx, name: &str, environment: &Value) -> Result<Option<i64>> {
+    let sql = Sql::new("SELECT id FROM volumes WHERE environment_id = ").one(environment.to_string(), "int8");
+    let sql = sql.text(" AND name = ").one(name, "text").text(" AND NOT uuid::text = ").one(name, "text");
+    let found: Vec<i64> = Statement::<BigInt>::from(sql).load(&mut tx.conn()).await?;
+    Ok(found.into_iter().next())
 }
 
 /// Their rules say no protocol for any.

@@ -1,18 +1,13 @@
 """A hypervisor whose virsh is a stand-in, for tests of what is done to one machine, in which order, and how often."""
 
-import os
-import sys
-
 import pytest
+import virsh_stand_in
 import virtapi_command
 import virtapi_network_filter
 import virtapi_seed_files
 from salt.exceptions import CommandExecutionError
 from test_plan import interface, machine
 from test_states import states, uuid
-
-sys.path.append(os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, "tests", "agents"))
-import virsh_stand_in
 
 LOOKS = ("list", "echo", "dumpxml", "domstate", "nwfilter-list")
 

@@ -42,7 +42,9 @@ class Disk:
         self.format = _attribute(element, "driver", "type")
         self.cache = _attribute(element, "driver", "cache") or "default"
         self.limits = {field: _number(element, "iotune/" + tag) or None for field, tag in IOTUNE.items()}
-        ours = _OURS.fullmatch(_attribute(element, "alias", "name") or "")
+        # What libvirt calls the device.
+        self.alias = _attribute(element, "alias", "name")
+        ours = _OURS.fullmatch(self.alias or "")
         self.uuid = ours.group(1) if ours else None
 
     @property

@@ -117,6 +117,7 @@ class virtapi::hypervisor (
             vm        => $uuid,
             type      => $volume['type'],
             snapshots => $volume['snapshots'],
+            restore   => $volume['restore'],
             *         => $place.filter |$name, $_| { !($name in ['provider', 'backing']) },
           }
         }

@@ -25,7 +25,7 @@ class Libvirt:
         words = [str(word) for word in words[4:]]
         commands = [command.split() for command in words[0].split("; ")] if len(words) == 1 else [words]
         if words[0].split()[0] not in LOOKS:
-            self.commands.append(" ".join([words[0]] + [word for word in words if word in ("--live", "--disable")]))
+            self.commands.append(" ".join([words[0]] + [word for word in words if word in ("--live", "--config", "--disable")]))
         try:
             return "".join(virsh_stand_in.answer(self.domains, command, self.filters) for command in commands)
         except virsh_stand_in.Refused as error:
@@ -52,12 +52,12 @@ def libvirt(monkeypatch, tmp_path):
 def apply(libvirt, states):
     """Converge one machine: what Salt says, and the commands."""
 
-    def call(test=False, switch="linux", **other):
+    def call(test=False, switch="linux", clusters=None, **other):
         libvirt.commands.clear()
         run = states(test=test)
         run["virtapi_domain.mod_init"]({})
         wanted = machine(**dict({"state": "running", "volumes": [], "interfaces": [interface(1)]}, **other))
-        result = run["virtapi_domain.present"](uuid(1), wanted, accelerate=False, switch=switch, shutdown_timeout=1)
+        result = run["virtapi_domain.present"](uuid(1), wanted, accelerate=False, switch=switch, clusters=clusters, shutdown_timeout=1)
         return result, list(libvirt.commands)
 
     return call

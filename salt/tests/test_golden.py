@@ -8,6 +8,7 @@ import pytest
 import virtapi_domain_xml
 import virtapi_network_filter
 import virtapi_removal_plan
+import virtapi_restore_plan
 import virtapi_snapshot_plan
 from virtapi_segment import Segment, cable
 
@@ -89,6 +90,11 @@ def test_what_is_removed(case):
 @pytest.mark.parametrize("case", SNAPSHOTS["snapshots"], ids=[case["about"] for case in SNAPSHOTS["snapshots"]])
 def test_what_becomes_of_snapshots(case):
     assert virtapi_snapshot_plan.plan(**case["given"]) == case["plan"]
+
+
+@pytest.mark.parametrize("case", SNAPSHOTS["restores"], ids=[case["about"] for case in SNAPSHOTS["restores"]])
+def test_what_is_restored(case):
+    assert virtapi_restore_plan.plan(**case["given"]) == case["plan"]
 
 
 def test_the_names_of_disks():

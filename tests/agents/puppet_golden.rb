@@ -4,6 +4,7 @@ require 'json'
 lib = File.expand_path('../../puppet/lib/puppet_x/virtapi', __dir__)
 require "#{lib}/domain_xml"
 require "#{lib}/removal_plan"
+require "#{lib}/restore_plan"
 require "#{lib}/segment"
 require "#{lib}/snapshot_plan"
 
@@ -18,7 +19,11 @@ if File.basename(ARGV[0]) == 'plans.json'
     plan = PuppetX::Virtapi::SnapshotPlan.new(**given, now: Time.iso8601(given[:now]))
     %w[take delete].map { |name| [name, plan.public_send(name)] }.to_h
   end
-  puts JSON.generate('snapshots' => snapshots)
+  restores = plans['restores'].map do |example|
+    plan = PuppetX::Virtapi::RestorePlan.new(**symbols(example['given']))
+    %w[pending keep].map { |name| [name, plan.public_send(name)] }.to_h
+  end
+  puts JSON.generate('snapshots' => snapshots, 'restores' => restores)
   exit
 end
 

@@ -76,7 +76,7 @@ def rbd(images, words):
         return json.dumps(rows)
     name, _, of = place.partition("@")
     image = images[name]
-    if image.get("broken"):
+    if image.get("broken") is True or image.get("broken") in command:
         raise Refused("rbd: (110) Connection timed out")
     if command == ["status"]:
         return json.dumps({"watchers": [{"address": each} for each in image.get("watchers", [])]})

@@ -41,9 +41,12 @@ def one(domains, command, *words):
         domain.update(state="running (booted)", running=domain["defined"])
     elif command == "metadata":
         # Of one that has no other; `--set` is the last of them.
-        assert rest[:-1] == ["urn:virtapi", "virtapi"] and "--live" in flags, words
-        kept = f"<metadata xmlns:virtapi='urn:virtapi'>{rest[-1].replace('<vm ', '<virtapi:vm ')}</metadata>"
-        domain["running"] = re.sub("<metadata.*</metadata>", "", domain["running"], flags=re.DOTALL).replace("</name>", "</name>" + kept)
+        assert rest[:-1] == ["urn:virtapi", "virtapi"], words
+        what = "running" if "--live" in flags else "defined"
+        kept = "<metadata xmlns:virtapi='urn:virtapi'>{}</metadata>".format(re.sub("(</?)(vm|volume)", r"\1virtapi:\2", rest[-1]))
+        domain[what] = re.sub("<metadata.*</metadata>", "", domain[what], flags=re.DOTALL).replace("</name>", "</name>" + kept)
+    elif command == "managedsave-remove":
+        domain["state"] = "shut off (shutdown)"
     elif command == "update-device":
         update(domain, pathlib.Path(rest[0]).read_text(encoding="utf-8"))
     elif command == "qemu-monitor-command":

@@ -160,6 +160,17 @@ def keep_restarts(uuid, number):
     _virsh("metadata", uuid, *words, "--live", "--set", "<vm restarts='{}'/>".format(number))
 
 
+def keep_restores(uuid, number, numbers):
+    """Keep in what is defined which restore of each volume was the last, beside the number of restarts."""
+    words = ["--uri", virtapi_domain_metadata.NAMESPACE, "--key", virtapi_domain_metadata.PREFIX]
+    _virsh("metadata", uuid, *words, "--config", "--set", virtapi_domain_metadata.words(number, numbers))
+
+
+def drop_memory(uuid):
+    """Forget the memory that libvirt has written to a file: the domain boots at its next start."""
+    _virsh("managedsave-remove", uuid)
+
+
 def resize(uuid, target, size):
     """Make a disk of a running domain larger."""
     _virsh("blockresize", uuid, target, "{}B".format(size))

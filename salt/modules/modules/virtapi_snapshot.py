@@ -1,6 +1,6 @@
 """
-Snapshots of volumes: how one is taken and deleted. When that may be, the state ``virtapi_snapshots`` decides; which there are,
-``virtapi_volume.snapshots`` says.
+Snapshots of volumes: how one is taken and deleted, and how a volume is brought back to one. When that may be, the states
+``virtapi_snapshots`` and ``virtapi_domain`` decide; which there are, ``virtapi_volume.snapshots`` says.
 """
 
 import salt.utils.platform
@@ -37,6 +37,24 @@ def delete(volume, name, vm=None, cluster=None, rbd_user="libvirt"):
         _rbd(volume, cluster, rbd_user, "rm", name)
     else:
         _file(volume, vm, "blockdev-snapshot-delete-internal-sync", "-d", name)
+
+
+def restore(volume, name, cluster=None, rbd_user="libvirt"):
+    """
+    Bring a volume back to a snapshot, and make it as large as it should be: it may have grown since.
+
+    Only of a machine that does not run. qemu-img refuses an image that is open; Ceph would do it below a machine that runs, and
+    so nobody may have the image open.
+    """
+    pool = {"cluster": cluster, "rbd_user": rbd_user}
+    if volume["type"] == "rbd":
+        __salt__["virtapi_volume.wait_until_unused"](volume, cluster, rbd_user)
+        _rbd(volume, cluster, rbd_user, "rollback", name)
+    else:
+        virtapi_command.run(__salt__, "qemu-img", "snapshot", "-q", "-a", name, volume["path"])
+    __salt__["virtapi_volume.forget"]()
+    if __salt__["virtapi_volume.size"](volume, **pool) < volume["size_bytes"]:
+        __salt__["virtapi_volume.grow"](volume, **pool)
 
 
 def _rbd(volume, cluster, rbd_user, action, name):

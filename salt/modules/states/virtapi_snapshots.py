@@ -7,12 +7,12 @@ deleted when its time is over. What the document does not name is left alone. do
 
 import re
 
+import virtapi_domain_definition
 import virtapi_domain_xml
 import virtapi_removal_plan
+import virtapi_restore_plan
 import virtapi_snapshot_plan
 from salt.exceptions import CommandExecutionError
-
-_TYPES = ("qcow2", "rbd")
 
 
 def mod_init(low):
@@ -41,7 +41,7 @@ def present(name, volume, vm=None, cluster=None, rbd_user="libvirt"):
         ret["comment"] = "{} is no UUID".format(name)
         return ret
     place = __salt__["virtapi_volume.place"](volume)
-    if volume["type"] not in _TYPES:
+    if volume["type"] not in virtapi_snapshot_plan.TYPES:
         ret["comment"] = "{}: snapshots of {} volumes are not taken".format(place or name, volume["type"])
         return ret
     if volume["type"] == "rbd" and not cluster:
@@ -50,7 +50,7 @@ def present(name, volume, vm=None, cluster=None, rbd_user="libvirt"):
     pool = {"cluster": cluster, "rbd_user": rbd_user}
     try:
         there = __salt__["virtapi_volume.snapshots"](volume, **pool)
-        plan = virtapi_snapshot_plan.plan(volume["snapshots"], there, virtapi_removal_plan.now())
+        plan = _plan(volume, there, vm)
     except (CommandExecutionError, OSError) as error:
         ret["comment"] = "{}: {}".format(place, error)
         return ret
@@ -64,6 +64,27 @@ def present(name, volume, vm=None, cluster=None, rbd_user="libvirt"):
         errors = _carry_out(plan, changes, ret["changes"], volume, vm, pool)
         ret.update(result=not errors, comment="{}: {}".format(place, "; ".join(errors) or "its snapshots are changed"))
     return ret
+
+
+def _plan(volume, there, vm):
+    """Return what is to be done; what a restore waits for stays, which is asked only where it would go."""
+    now = virtapi_removal_plan.now()
+    plan = virtapi_snapshot_plan.plan(volume["snapshots"], there, now)
+    needed = (volume.get("restore") or {}).get("snapshot")
+    if needed and virtapi_snapshot_plan.name_of(needed) in plan["delete"] and _restore_pending(volume, vm):
+        return virtapi_snapshot_plan.plan(volume["snapshots"], there, now, needed)
+    return plan
+
+
+def _restore_pending(volume, vm):
+    domain = __salt__["virtapi_libvirt.domain"](vm) if vm else None
+    if not domain or not domain["persistent"]:
+        return False
+    uuid = volume["uuid"]
+    defined = virtapi_domain_definition.read(domain["defined"])
+    source = __salt__["virtapi_volume.source"](volume)
+    attached = [uuid for disk in defined.disks if disk.uuid == uuid or disk.source == source]
+    return bool(virtapi_restore_plan.plan({uuid: volume["restore"]["number"]}, defined.restores, attached)["pending"])
 
 
 def _carry_out(plan, changes, done, volume, vm, pool):

@@ -7,6 +7,8 @@ from virtapi_removal_plan import moment
 
 # By what those of virtapi are told from those of others.
 PREFIX = "virtapi-"
+# Volumes of which snapshots are taken.
+TYPES = ("qcow2", "rbd")
 
 
 def name_of(name):

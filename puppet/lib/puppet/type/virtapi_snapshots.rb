@@ -48,6 +48,10 @@ Puppet::Type.newtype(:virtapi_snapshots) do
     defaultto { [] }
   end
 
+  newparam(:restore) do
+    desc 'The snapshot that the volume was last to be brought back to, as the document has it. While that waits, it is not deleted.'
+  end
+
   newproperty(:pending) do
     desc 'What is to be done by now: none, when it is done.'
     newvalues(:none)

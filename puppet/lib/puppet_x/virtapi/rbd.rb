@@ -94,7 +94,15 @@ module PuppetX
         JSON.parse(ask('snap', 'ls', '--format', 'json', @place))
       end
 
-      # @param action [String] create or rm
+      def size
+        JSON.parse(ask('info', '--format', 'json', @place))['size']
+      end
+
+      def resize(bytes)
+        execute('resize', '--no-progress', '--size', "#{bytes}B", @place)
+      end
+
+      # @param action [String] create, rm or rollback
       def snapshot(action, name)
         execute('snap', action, '--no-progress', "#{@place}@#{name}")
       end

@@ -1,4 +1,5 @@
 # Snapshots, by what volumes are stored with.
+require_relative '../../../puppet_x/virtapi/restore_plan'
 require_relative '../../../puppet_x/virtapi/snapshot_plan'
 require_relative '../../../puppet_x/virtapi/volume_snapshots'
 
@@ -34,7 +35,32 @@ Puppet::Type.type(:virtapi_snapshots).provide(:storage) do
   private
 
   def plan
-    @plan ||= PuppetX::Virtapi::SnapshotPlan.new(snapshots: resource[:snapshots], there: there, now: Time.now)
+    return @plan if @plan
+
+    @plan = make_plan
+    needed = resource[:restore] && resource[:restore]['snapshot']
+    goes = needed && @plan.delete.include?(PuppetX::Virtapi::SnapshotPlan.name_of(needed))
+    @plan = make_plan(needed) if goes && restore_pending?
+    @plan
+  end
+
+  def make_plan(needed = nil)
+    PuppetX::Virtapi::SnapshotPlan.new(snapshots: resource[:snapshots], there: there, now: Time.now, needed: needed)
+  end
+
+  # Asked only where the snapshot would go.
+  def restore_pending?
+    domain = resource[:vm] && PuppetX::Virtapi::Virsh.domains([resource[:vm]]).values.first
+    return false unless domain && domain.persistent
+
+    disks = domain.defined.disks.select { |disk| disk.uuid == resource[:uuid] || disk.source == source }
+    !PuppetX::Virtapi::RestorePlan.new(wanted: { resource[:uuid] => resource[:restore]['number'] }, kept: domain.defined.restores,
+                                       attached: disks.map { resource[:uuid] }).pending.empty?
+  end
+
+  # What a domain has as the source of its disk.
+  def source
+    rbd? ? "rbd:#{resource[:place]}" : resource[:place]
   end
 
   # None where the volume is not there, as in a dry run that would make it.

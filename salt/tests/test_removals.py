@@ -5,7 +5,6 @@ import os
 import struct
 
 import pytest
-import storage_stand_in
 import test_states
 import virtapi_command
 import virtapi_seed_files
@@ -384,38 +383,6 @@ def test_one_that_fails_keeps_no_other_from_being_removed(hypervisor, states, im
     assert result["comment"] == "virsh: no; {} is kept: domain vm-1 has it".format(images / "vol-1.raw")
     assert list(result["changes"]) == ["vm-2", str(images / "vol-2.raw")]
     assert uuid(1) in hypervisor.vms, "one that runs on is not undefined"
-
-
-@pytest.mark.parametrize(
-    "snapshots, protected, watchers, goes",
-    [
-        (["virtapi-a", "virtapi-b"], [], [], True),
-        (["virtapi-a", "backup"], [], [], False),
-        (["virtapi-a", "virtapi-b"], ["virtapi-b"], [], False),
-        (["virtapi-a"], [], ["10.1.0.12"], False),
-        ([], [], ["10.1.0.12"], False),
-    ],
-)
-def test_snapshots_of_virtapi_go_with_their_image(hypervisor, states, monkeypatch, snapshots, protected, watchers, goes):
-    held = {"size": 4, "snapshots": dict.fromkeys(snapshots, {}), "protected": protected, "watchers": watchers}
-    images = {"rbd/vol-9": held}
-    asked = []
-
-    def run(functions, *words, **options):
-        if words[0] != "rbd":
-            return hypervisor.run(functions, *words, **options)
-        asked.append(words[10:])
-        try:
-            return storage_stand_in.rbd(images, list(words[1:]))
-        except storage_stand_in.Refused as error:
-            raise CommandExecutionError(str(error))
-
-    monkeypatch.setattr(virtapi_command, "run", run)
-    result = apply(states(), document(tombstones([], _21=RBD), 20))
-    assert (result["result"], bool(images)) == (goes, not goes), result
-    if not goes:
-        assert result["comment"] == "rbd: image has snapshots or watchers"
-        assert (list(held["snapshots"]), [words for words in asked if words[:2] == ("snap", "rm")]) == (snapshots, [])
 
 
 def test_a_pool_that_does_not_answer_is_asked_once(hypervisor, states, images, monkeypatch):

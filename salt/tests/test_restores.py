@@ -11,6 +11,7 @@ from test_states import states, uuid
 
 OF_FILE, OF_IMAGE, FOREIGN = (volume(number)["uuid"] for number in (1, 2, 9))
 KEEP = "metadata --config"
+ON, OFF = "autostart", "autostart --disable"
 RESTORE_IMAGE = ["rbd snap rollback --no-progress rbd/vol-2@virtapi-a", "rbd resize --no-progress --size 4B rbd/vol-2", KEEP]
 OLD = {"virtapi-a": {"size": 1, "data": "old"}}
 
@@ -67,7 +68,7 @@ def test_a_machine_that_runs(storage, disks, apply, converge, kept, restore_file
     }
     result, asked = apply(test=True, **disks(2, to(1), to(1)))
     assert (result["result"], result["changes"], asked, data(storage)) == (None, changes, [], ("new", "new"))
-    result = converge(["define", "shutdown", *restore_file, *RESTORE_IMAGE, "start"], **disks(2, to(1), to(1)))
+    result = converge(["define", "shutdown", OFF, *restore_file, *RESTORE_IMAGE, ON, "start"], **disks(2, to(1), to(1)))
     assert (result["changes"], "warnings" in result) == (changes, False)
     assert (kept(), data(storage)) == ((2, {OF_FILE: 1, OF_IMAGE: 1}), ("old", "old"))
     assert (storage.held()["size"], storage.images[IMAGE]["size"]) == (4, 4)
@@ -75,7 +76,7 @@ def test_a_machine_that_runs(storage, disks, apply, converge, kept, restore_file
     storage.hold(data="new")
     converge(["define", "shutdown", "start"], **disks(3, to(1), to(1)))
     assert data(storage) == ("new", "old")
-    converge(["define", "shutdown", *restore_file, "start"], **disks(4, to(5), to(1)))
+    converge(["define", "shutdown", OFF, *restore_file, ON, "start"], **disks(4, to(5), to(1)))
     assert data(storage) == ("old", "old")
 
 
@@ -86,7 +87,7 @@ def test_a_machine_that_does_not_run(storage, disks, converge, kept, restore_fil
     assert sorted(result["changes"]) == ["restarts", "restore"]
     assert data(storage) == ("old", "new")
     # To be started, and to be stopped.
-    converge(["autostart", *RESTORE_IMAGE, "start"], **disks(2, to(1), to(1)))
+    converge([ON, OFF, *RESTORE_IMAGE, ON, "start"], **disks(2, to(1), to(1)))
     converge(["define", "autostart --disable", "shutdown", *restore_file], **disks(3, to(2), to(1), state="stopped"))
     assert kept() == (3, {OF_FILE: 2, OF_IMAGE: 1})
     converge(restore_file, **disks(3, to(3), to(1), state="maintenance"))
@@ -113,21 +114,22 @@ def test_one_that_fails_is_not_started(libvirt, storage, disks, apply, converge,
     converge(FIRST, **disks(1))
     storage.images[IMAGE]["broken"] = "rollback"
     result, asked = apply(**disks(2, to(1), to(1)))
-    assert (result["result"], asked) == (False, ["define", "shutdown", *restore_file, RESTORE_IMAGE[0]])
+    assert (result["result"], asked) == (False, ["define", "shutdown", OFF, *restore_file, RESTORE_IMAGE[0]])
     assert "Connection timed out" in result["comment"]
-    assert (libvirt.domains[uuid(1)]["state"], kept()) == ("shut off (shutdown)", (2, {OF_FILE: 1}))
+    domain = libvirt.domains[uuid(1)]
+    assert (domain["state"], domain["autostart"], kept()) == ("shut off (shutdown)", False, (2, {OF_FILE: 1}))
     # What is not done is done again, and nothing else.
     result, asked = apply(**disks(2, to(1), to(1)))
-    assert (result["result"], asked) == (False, RESTORE_IMAGE[:1])
+    assert (result["result"], asked) == (False, [ON, OFF, RESTORE_IMAGE[0]])
     del storage.images[IMAGE]["broken"]
-    converge([*RESTORE_IMAGE, "start"], **disks(2, to(1), to(1)))
+    converge([ON, OFF, *RESTORE_IMAGE, ON, "start"], **disks(2, to(1), to(1)))
     # It was restored, and could not be kept.
     libvirt.domains[uuid(1)]["refuses"] = ["metadata"]
     result, asked = apply(**disks(3, to(2), to(1)))
-    assert (result["result"], asked) == (False, ["define", "shutdown", *restore_file])
+    assert (result["result"], asked) == (False, ["define", "shutdown", OFF, *restore_file])
     assert kept() == (3, {OF_FILE: 1, OF_IMAGE: 1})
     libvirt.domains[uuid(1)]["refuses"] = []
-    converge([*restore_file, "start"], **disks(3, to(2), to(1)))
+    converge([ON, OFF, *restore_file, ON, "start"], **disks(3, to(2), to(1)))
 
 
 def test_nobody_else_may_have_the_image_open(libvirt, storage, disks, apply, converge):
@@ -166,13 +168,13 @@ def test_a_machine_that_runs_and_is_not_restarted(storage, disks, apply, converg
     result, _ = apply(**disks(2, to(1), state="maintenance"))
     assert told in result["warnings"][0]
     assert data(storage) == ("new", "new")
-    converge(["shutdown", *restore_file, "start"], **disks(2, to(1)))
+    converge(["shutdown", OFF, *restore_file, ON, "start"], **disks(2, to(1)))
 
 
 def test_the_memory_of_what_the_disks_were_is_forgotten(libvirt, disks, converge, restore_file):
     converge(FIRST, **disks(1))
     libvirt.domains[uuid(1)]["state"] = "shut off (saved)"
-    converge(["define", "managedsave-remove", *restore_file, "start"], **disks(2, to(1)))
+    converge(["define", "managedsave-remove", OFF, *restore_file, ON, "start"], **disks(2, to(1)))
 
 
 def test_what_a_restore_waits_for_stays(storage, disks, states, converge, restore_file):
@@ -186,5 +188,5 @@ def test_what_a_restore_waits_for_stays(storage, disks, states, converge, restor
     converge(FIRST, **disks(1))
     assert [deleted(to(1)), deleted(to(1, "b")), deleted(None)] == [0, 1, 0]
     storage.hold(snapshots=OLD)
-    converge(["define", "shutdown", *restore_file, "start"], **disks(2, to(1)))
+    converge(["define", "shutdown", OFF, *restore_file, ON, "start"], **disks(2, to(1)))
     assert [deleted(to(1)), deleted(to(1))] == [1, 0]

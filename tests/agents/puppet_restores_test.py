@@ -60,7 +60,7 @@ class RestoresTest(StorageTest):
         self.assertIn(f"current_value [], should be [{FILE} a 1, {IMAGE} a 1] (noop)", str(self.answer["messages"]))
         self.assert_untouched()
         # Of what its guest shall not see any more, nothing is kept: the volumes are restored while it is off.
-        changed, said = self.done(["define", "shutdown", *RESTORE_FILE, *RESTORE_IMAGE, "start"], 2, to(1), to(1))
+        changed, said = self.done(["define", "shutdown", OFF, *RESTORE_FILE, *RESTORE_IMAGE, ON, "start"], 2, to(1), to(1))
         self.assertEqual((changed, said), (["restarts", "restore"], []))
         self.assertEqual(self.kept(), (2, {FILE: 1, IMAGE: 1}))
         self.assert_restored()
@@ -68,7 +68,7 @@ class RestoresTest(StorageTest):
         self.held(data="new")
         self.done(["define", "shutdown", "start"], 3, to(1), to(1))
         self.assertEqual(self.held()["data"], "new")
-        self.done(["define", "shutdown", *RESTORE_FILE, "start"], 4, to(5), to(1))
+        self.done(["define", "shutdown", OFF, *RESTORE_FILE, ON, "start"], 4, to(5), to(1))
         self.assertEqual(self.held()["data"], "old")
 
     def test_a_machine_that_does_not_run(self):
@@ -77,7 +77,7 @@ class RestoresTest(StorageTest):
         self.assertEqual(self.done(["define", *RESTORE_FILE], 2, to(1), state="stopped")[0], ["restarts", "restore"])
         self.assertEqual(self.held()["data"], "old")
         # To be started, and to be stopped.
-        self.done(["autostart", *RESTORE_IMAGE, "start"], 2, to(1), to(1))
+        self.done([ON, OFF, *RESTORE_IMAGE, ON, "start"], 2, to(1), to(1))
         self.held(size=1, data="new")
         self.done(["define", "autostart --disable", "shutdown", *RESTORE_FILE], 3, to(2), to(1), state="stopped")
         self.assertEqual(self.kept(), (3, {FILE: 2, IMAGE: 1}))
@@ -100,27 +100,28 @@ class RestoresTest(StorageTest):
     def test_one_that_fails_is_not_started(self):
         self.done(FIRST, 1)
         self.image(broken="rollback")
-        commands = ["define", "shutdown", *RESTORE_FILE, "rbd rollback"]
+        commands = ["define", "shutdown", OFF, *RESTORE_FILE, "rbd rollback"]
         self.assertEqual(self.commands(2, to(1), to(1)), commands)
         self.assertIn("Connection timed out", self.said("err")[0])
-        self.assertEqual((self.domain()["state"], self.kept()), ("shut off (shutdown)", (2, {FILE: 1})))
+        now = self.domain()
+        self.assertEqual((now["state"], now["autostart"], self.kept()), ("shut off (shutdown)", False, (2, {FILE: 1})))
         # What is not done is done again, and nothing else.
-        self.assertEqual(self.commands(2, to(1), to(1)), ["rbd rollback"])
+        self.assertEqual(self.commands(2, to(1), to(1)), [ON, OFF, "rbd rollback"])
         self.assertTrue(self.answer["failed"])
         self.image(broken=None)
-        self.done([*RESTORE_IMAGE, "start"], 2, to(1), to(1))
+        self.done([ON, OFF, *RESTORE_IMAGE, ON, "start"], 2, to(1), to(1))
         self.assert_restored()
         # It was restored, and could not be kept.
         self.domain(refuses=["metadata"])
-        self.assertEqual(self.commands(3, to(2), to(1)), ["define", "shutdown", "qemu-img -a", "qemu-img resize", "metadata --config"])
+        self.assertEqual(self.commands(3, to(2), to(1)), ["define", "shutdown", OFF, *RESTORE_FILE])
         self.assertEqual((self.answer["failed"], self.kept()), (True, (3, {FILE: 1, IMAGE: 1})))
         self.domain(refuses=[])
-        self.done([*RESTORE_FILE, "start"], 3, to(2), to(1))
+        self.done([ON, OFF, *RESTORE_FILE, ON, "start"], 3, to(2), to(1))
 
     def test_nobody_else_may_have_the_image_open(self):
         self.done(FIRST, 1)
         self.domain(deaf=["shutdown", "destroy"])
-        self.assertEqual(self.commands(2, to(1)), ["define", "shutdown", "destroy", "qemu-img -a"])
+        self.assertEqual(self.commands(2, to(1)), ["define", "shutdown", "destroy", OFF, "qemu-img -a"])
         self.assertIn('Failed to get "write" lock', self.said("err")[-1])
         self.assert_untouched()
 
@@ -151,12 +152,12 @@ class RestoresTest(StorageTest):
             self.commands(2, to(1), state="maintenance", autostart="true")
             self.assertIn(f"volume {FILE} is to be restored", self.said("warning")[0])
         self.assert_untouched()
-        self.done(["shutdown", *RESTORE_FILE, "start"], 2, to(1))
+        self.done(["shutdown", OFF, *RESTORE_FILE, ON, "start"], 2, to(1))
 
     def test_the_memory_of_what_the_disks_were_is_forgotten(self):
         self.done(FIRST, 1)
         self.domain(state="shut off (saved)")
-        self.done(["define", "managedsave-remove", *RESTORE_FILE, "start"], 2, to(1))
+        self.done(["define", "managedsave-remove", OFF, *RESTORE_FILE, ON, "start"], 2, to(1))
 
     def test_what_a_restore_waits_for_stays(self):
         self.done(FIRST, 1)
@@ -164,7 +165,7 @@ class RestoresTest(StorageTest):
         self.assertEqual(self.snapshots(over, restore=to(1)), [])
         self.assertEqual(len(self.snapshots(over, restore=to(1, "b"))), 1)
         self.held(snapshots={"virtapi-a": {"size": 4, "data": "old"}})
-        self.done(["define", "shutdown", "qemu-img -a", "metadata --config", "start"], 2, to(1))
+        self.done(["define", "shutdown", OFF, "qemu-img -a", "metadata --config", ON, "start"], 2, to(1))
         self.assertEqual(len(self.snapshots(over, restore=to(1))), 1)
         self.nothing_to_do(self.snapshots, over)
 
@@ -179,6 +180,7 @@ def short(line):
     return " ".join([words[0], *(word for word in words[1:] if word in told)])
 
 
+ON, OFF = "autostart", "autostart --disable"
 RESTORE_FILE = ["qemu-img -a", "qemu-img resize", "metadata --config"]
 RESTORE_IMAGE = ["rbd rollback", "rbd resize", "metadata --config"]
 

@@ -158,9 +158,14 @@ class _Machine:
         return changes
 
     @property
+    def to_be_off(self):
+        """Return whether it shall not run."""
+        return self.vm["state"] in ("stopped", "deactivated")
+
+    @property
     def to_be_stopped(self):
         """Return whether it runs and shall not."""
-        return self.vm["state"] in ("stopped", "deactivated") and self.state not in _OFF
+        return self.to_be_off and self.state not in _OFF
 
     @property
     def to_be_restarted(self):
@@ -169,7 +174,7 @@ class _Machine:
 
     def due_restores(self):
         """Return the volumes to restore in this run, for the machine does not run, or is about to be shut down."""
-        off = self.running is None or self.to_be_restarted or self.vm["state"] in ("stopped", "deactivated")
+        off = self.running is None or self.to_be_restarted or self.to_be_off
         pending = self.plan.pending_restores if off else []
         return [volume for volume in self.vm["volumes"] if volume["uuid"] in pending]
 
@@ -269,9 +274,21 @@ class _Machine:
 
         Each is kept as soon as it is done: what is interrupted is done again, which does no harm before the machine starts.
         """
-        if self.restores and self.saved:
+        if not self.restores:
+            return
+        if self.saved:
             # It belongs to what the disks were.
             _libvirt("drop_memory", self.uuid)
+        # Should the hypervisor end meanwhile, libvirt must not start what is half restored.
+        starts_itself = self.vm["state"] == "running" or (self.found["autostart"] and not self.to_be_off)
+        if starts_itself:
+            _libvirt("autostart", self.uuid, False)
+        self.restore_each()
+        if starts_itself:
+            _libvirt("autostart", self.uuid, True)
+
+    def restore_each(self):
+        """Bring back one after the other."""
         while self.restores:
             volume = self.restores[0]
             name = virtapi_snapshot_plan.name_of(volume["restore"]["snapshot"])

@@ -224,12 +224,16 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     @found.running.nil? || %w[stopped deactivated].include?(resource[:state])
   end
 
-  # What libvirt has kept of a machine's memory belongs to what its disks were.
+  # What libvirt has kept of a machine's memory belongs to what its disks were. And should the hypervisor end meanwhile, libvirt must
+  # not start what is half restored.
   def carry_out_restores
     return if restores.empty?
 
     virsh('managedsave-remove', uuid) if saved?
+    starts_itself = @autostart ? @autostart.to_s == 'true' : @found.autostart
+    autostarted(false) if starts_itself
     restores.carry_out
+    autostarted(true) if starts_itself
   end
 
   def live

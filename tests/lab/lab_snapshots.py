@@ -107,6 +107,17 @@ class SnapshotsScenario:
         self.converge()
         self.assertEqual(self.of_image(), ["backup", "virtapi-second"])
         self.assertEqual(self.node.virsh("domstate", "vm-9001").strip(), "running")
+        with self.subTest("they go with the image, where none is of others"):
+            wanted = document({}, self.node.storage, clusters=self.ceph.clusters)
+            gone = {"type": "rbd", "cluster": "ceph", "pool": "rbd", "image": "vol-2", "not_before": PAST}
+            wanted["hypervisor"]["tombstones"] = {"vms": {uuid(1): {"name": "guest", "domain": "vm-9001", "not_before": PAST}},
+                                                  "volumes": {uuid(1002): gone}}
+            self.node.document(wanted)
+            self.assertIn("image has snapshots", self.fail_once())
+            self.assertEqual(self.of_image(), ["backup", "virtapi-second"])
+            self.node.run("rbd", "snap", "rm", "--no-progress", "rbd/vol-2@backup")
+            self.converge()
+            self.assertEqual(json.loads(self.node.run("rbd", "ls", "--format", "json", "rbd")), [])
 
     def test_a_file_is_restored(self):
         place = f"{self.node.storage}/vol-1.qcow2"

@@ -1,7 +1,7 @@
 # @summary A hypervisor and the virtual machines that belong on it.
 #
-# Bridges and volumes come before the machines that use them. What was removed in virtapi goes by its tombstone; what virtapi
-# does not know is left alone, and the report of the run names it.
+# Bridges and volumes come before the machines that use them; snapshots are taken before a machine is started or stopped. What was
+# removed in virtapi goes by its tombstone; what virtapi does not know is left alone, and the report of the run names it.
 #
 # libvirt, QEMU, and what the volumes and the switch need are not installed from here: require that from this class; what seeds
 # are built with is, where a machine has one. The
@@ -111,6 +111,15 @@ class virtapi::hypervisor (
           type       => $volume['type'],
           size_bytes => $volume['size_bytes'],
           *          => $place,
+        }
+        unless $volume['snapshots'].empty {
+          virtapi_snapshots { $volume['uuid']:
+            vm        => $uuid,
+            type      => $volume['type'],
+            snapshots => $volume['snapshots'],
+            restore   => $volume['restore'],
+            *         => $place.filter |$name, $_| { !($name in ['provider', 'backing']) },
+          }
         }
       }
 

@@ -13,6 +13,8 @@ import salt.loader
 MODULES = os.path.join(os.path.dirname(__file__), os.pardir, "modules")
 # As Salt does it while it loads a module.
 sys.path.append(os.path.join(MODULES, "utils"))
+# Stand-ins for the programs of a hypervisor.
+sys.path.append(os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, "tests", "agents"))
 DOCUMENT = {
     "virtapi": {
         "meta": {"schema": 1, "node_id": 3, "generation": 12, "clusters": {}},

@@ -1,18 +1,13 @@
 """A hypervisor whose virsh is a stand-in, for tests of what is done to one machine, in which order, and how often."""
 
-import os
-import sys
-
 import pytest
+import virsh_stand_in
 import virtapi_command
 import virtapi_network_filter
 import virtapi_seed_files
 from salt.exceptions import CommandExecutionError
 from test_plan import interface, machine
 from test_states import states, uuid
-
-sys.path.append(os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, "tests", "agents"))
-import virsh_stand_in
 
 LOOKS = ("list", "echo", "dumpxml", "domstate", "nwfilter-list")
 
@@ -30,7 +25,7 @@ class Libvirt:
         words = [str(word) for word in words[4:]]
         commands = [command.split() for command in words[0].split("; ")] if len(words) == 1 else [words]
         if words[0].split()[0] not in LOOKS:
-            self.commands.append(" ".join([words[0]] + [word for word in words if word in ("--live", "--disable")]))
+            self.commands.append(" ".join([words[0]] + [word for word in words if word in ("--live", "--config", "--disable")]))
         try:
             return "".join(virsh_stand_in.answer(self.domains, command, self.filters) for command in commands)
         except virsh_stand_in.Refused as error:
@@ -57,12 +52,12 @@ def libvirt(monkeypatch, tmp_path):
 def apply(libvirt, states):
     """Converge one machine: what Salt says, and the commands."""
 
-    def call(test=False, switch="linux", **other):
+    def call(test=False, switch="linux", clusters=None, **other):
         libvirt.commands.clear()
         run = states(test=test)
         run["virtapi_domain.mod_init"]({})
         wanted = machine(**dict({"state": "running", "volumes": [], "interfaces": [interface(1)]}, **other))
-        result = run["virtapi_domain.present"](uuid(1), wanted, accelerate=False, switch=switch, shutdown_timeout=1)
+        result = run["virtapi_domain.present"](uuid(1), wanted, accelerate=False, switch=switch, clusters=clusters, shutdown_timeout=1)
         return result, list(libvirt.commands)
 
     return call

@@ -92,6 +92,24 @@ def test_every_fact_of_the_document_reaches_a_state(show_sls, manage):
         assert argument(states, "virtapi_ceph_osd_" + osd["uuid"], "osd") == osd
 
 
+def test_snapshots_come_between_their_volume_and_its_machine_which_does_not_need_them(show_sls):
+    pillar = copy.deepcopy(of_roles("hypervisor"))
+    (vm,) = pillar["virtapi"]["hypervisor"]["vms"].values()
+    file, image = vm["volumes"]
+    image["snapshots"] = [dict(file["snapshots"][0], name="other")]
+    vm["volumes"].append(dict(file, uuid=file["uuid"][:-1] + "f", snapshots=[]))
+    _, states = show_sls(pillar, "virtapi")
+    names = {"virtapi_snapshots_" + volume["uuid"]: volume for volume in (file, image)}
+    assert {name for name in states if name.startswith("virtapi_snapshots")} == set(names)
+    for name, volume in names.items():
+        assert (function(states, name), argument(states, name, "volume")) == ("virtapi_snapshots.present", volume)
+        assert argument(states, name, "require") == [{"virtapi_volume": "virtapi_volume_" + volume["uuid"]}]
+        assert name < min(each for each in states if each.startswith("virtapi_vm_"))
+    cluster = pillar["virtapi"]["ceph"]["clusters"]["ceph"]
+    assert argument(states, "virtapi_snapshots_" + image["uuid"], "cluster") == cluster
+    assert argument(states, "virtapi_snapshots_" + image["uuid"], "vm") == next(iter(pillar["virtapi"]["hypervisor"]["vms"]))
+
+
 def test_a_node_without_roles_has_its_base_states(show_sls):
     document = {key: EXAMPLE["virtapi"][key] for key in ("meta", "node")}
     code, states = show_sls({"virtapi": dict(document, roles=[])}, "virtapi")

@@ -8,11 +8,15 @@ import pytest
 import virtapi_domain_xml
 import virtapi_network_filter
 import virtapi_removal_plan
+import virtapi_restore_plan
+import virtapi_snapshot_plan
 from virtapi_segment import Segment, cable
 
 GOLDEN = os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, "tests", "golden")
 with open(os.path.join(GOLDEN, "removals.json"), encoding="utf-8") as file:
     REMOVALS = json.load(file)
+with open(os.path.join(GOLDEN, "snapshots", "plans.json"), encoding="utf-8") as file:
+    SNAPSHOTS = json.load(file)
 CASES = sorted(name for name in os.listdir(GOLDEN) if os.path.exists(os.path.join(GOLDEN, name, "document.json")))
 
 
@@ -81,6 +85,16 @@ def test_the_devices_of_each_bridge(case):
 @pytest.mark.parametrize("case", REMOVALS, ids=[case["about"] for case in REMOVALS])
 def test_what_is_removed(case):
     assert virtapi_removal_plan.plan(**case["given"]) == case["plan"]
+
+
+@pytest.mark.parametrize("case", SNAPSHOTS["snapshots"], ids=[case["about"] for case in SNAPSHOTS["snapshots"]])
+def test_what_becomes_of_snapshots(case):
+    assert virtapi_snapshot_plan.plan(**case["given"]) == case["plan"]
+
+
+@pytest.mark.parametrize("case", SNAPSHOTS["restores"], ids=[case["about"] for case in SNAPSHOTS["restores"]])
+def test_what_is_restored(case):
+    assert virtapi_restore_plan.plan(**case["given"]) == case["plan"]
 
 
 def test_the_names_of_disks():

@@ -15,7 +15,8 @@ def volume(number, **other):
     limits = dict.fromkeys(("read_iops_limit", "write_iops_limit", "read_bps_limit", "write_bps_limit"))
     uuid = "b0000000-0000-4000-8000-{:012d}".format(number)
     path = "/srv/vol-{}.raw".format(number)
-    return dict({"uuid": uuid, "type": "raw", "size_bytes": 1, "cache": "none", "path": path}, **dict(limits, **other))
+    here = {"uuid": uuid, "type": "raw", "size_bytes": 1, "cache": "none", "path": path, "snapshots": []}
+    return dict(here, **dict(limits, **other))
 
 
 def interface(number):

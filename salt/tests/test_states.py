@@ -173,7 +173,7 @@ def test_the_version_is_told_as_the_server_reads_it_and_not_in_a_dry_run(states)
     assert "virtapi: " not in run["virtapi_document.applied"]("x", meta)["comment"]
 
 
-RESULTS = {"domain": {"result": True}, "bridge": {"result": True, "changes": {"link": {}}}, "volume": {"result": True}}
+RESULTS = {"domain": {"result": True}, "bridge": {"result": True, "changes": {"link": {}}}, "volume": {"result": True}, "snapshots": {"result": True}}
 
 
 @pytest.mark.parametrize(
@@ -185,17 +185,19 @@ RESULTS = {"domain": {"result": True}, "bridge": {"result": True, "changes": {"l
         ("bridge", {"result": True, "skip_watch": True}, ["virtapi_bridge br-7-1"]),
         ("volume", {"result": True, "__state_ran__": False}, ["virtapi_volume " + volume(1)["uuid"]]),
         ("volume", {}, ["virtapi_volume " + volume(1)["uuid"]]),
+        ("snapshots", {"result": False}, ["virtapi_snapshots " + volume(1)["uuid"]]),
+        ("snapshots", {}, ["virtapi_snapshots " + volume(1)["uuid"]]),
     ],
 )
 def test_the_version_is_told_only_when_all_was_looked_at_and_is_so(states, kind, result, left_out):
     results = dict(RESULTS, **({} if result is None else {kind: result}))
-    names = {"domain": uuid(1), "bridge": "br-7-1", "volume": volume(1)["uuid"]}
+    names = {"domain": uuid(1), "bridge": "br-7-1", "volume": volume(1)["uuid"], "snapshots": volume(1)["uuid"]}
     tag = "virtapi_{0}_|-virtapi_{0}_x_|-{1}_|-present"
     # What was excluded is in no result.
     running = {tag.format(each, name): results[each] for each, name in names.items() if results[each]}
     run = states()
     run.inject_globals = {"__running__": running}
-    comment = run["virtapi_document.applied"]("x", {}, {"vms": {uuid(1): vm(volumes=[volume(1)])}})["comment"]
+    comment = run["virtapi_document.applied"]("x", {}, {"vms": {uuid(1): vm(volumes=[volume(1, snapshots=[{}])])}})["comment"]
     if left_out:
         assert comment.startswith("not applied as a whole: " + left_out[0])
     else:

@@ -1,6 +1,6 @@
-# Runs of Puppet over one machine, on a hypervisor whose programs are those in PATH, and which tells of its bridges in the directory
-# that is given: each line of stdin has the parameters of virtapi_domain as JSON, and is answered by a line with the messages of the
-# run and what changed.
+# Runs of Puppet over one resource, on a hypervisor whose programs are those in PATH, and which tells of its bridges in the directory
+# that is given: each line of stdin has its type and its parameters as JSON, and is answered by a line with the messages of the run
+# and what changed.
 require 'json'
 require 'puppet'
 require 'tmpdir'
@@ -17,7 +17,8 @@ Puppet::Util::Log.level = :notice
 $stdin.each_line do |line|
   messages.clear
   catalog = Puppet::Resource::Catalog.new('a')
-  catalog.add_resource(Puppet::Type.type(:virtapi_domain).new(JSON.parse(line).compact.transform_keys(&:to_sym)))
+  type, parameters = JSON.parse(line)
+  catalog.add_resource(Puppet::Type.type(type).new(parameters.compact.transform_keys(&:to_sym)))
   status = catalog.apply.report.resource_statuses.values.first
   changed = status.events.select { |event| event.status == 'success' }.map(&:property)
   puts JSON.generate(messages: messages.map { |message| [message.level, message.message] }, changed: changed.sort, failed: !!status.failed?)

@@ -45,14 +45,18 @@ class DomainTest(unittest.TestCase):
         self.libvirt.write_text(json.dumps(domains), encoding="utf-8")
         return domains[UUID]
 
+    def apply(self, kind, parameters):
+        """A run with one resource."""
+        self.asked.write_text("", encoding="utf-8")
+        self.puppet.stdin.write(json.dumps([kind, parameters]) + "\n")
+        self.puppet.stdin.flush()
+        self.answer = json.loads(self.puppet.stdout.readline())
+
     def run_once(self, **parameters):
         """The commands that change something, and what Puppet says."""
         given = {"uuid": UUID, "domain": "vm-7", "vm_name": "web", "cores": 1, "ram_bytes": 2**30, "cputime_limit": "none",
                  "virt_method": "QEMU", "state": "running", "interfaces": [interface(1)], "volumes": [], "shutdown_timeout": 1, **parameters}
-        self.asked.unlink(missing_ok=True)
-        self.puppet.stdin.write(json.dumps(given) + "\n")
-        self.puppet.stdin.flush()
-        self.answer = json.loads(self.puppet.stdout.readline())
+        self.apply("virtapi_domain", given)
         asked = self.asked.read_text(encoding="utf-8").replace("-q -c qemu:///system ", "").replace(f" {UUID}", "").splitlines()
         return [" ".join(line.split()[:1] + [word for word in line.split() if word in ("--live", "--disable")])
                 for line in asked if not line.startswith(("list", "echo", "dumpxml", "nwfilter-list"))]

@@ -1,14 +1,35 @@
 # What the Puppet module makes of a golden document: `ruby puppet_golden.rb DIRECTORY` prints, as JSON, the XML of each
-# domain and the segment of each bridge; of the file removals.json, the plan of each case.
+# domain and the segment of each bridge; of the files removals.json and snapshots/plans.json, the plan of each case.
 require 'json'
 lib = File.expand_path('../../puppet/lib/puppet_x/virtapi', __dir__)
 require "#{lib}/domain_xml"
 require "#{lib}/removal_plan"
+require "#{lib}/restore_plan"
 require "#{lib}/segment"
+require "#{lib}/snapshot_plan"
+
+def symbols(given)
+  given.transform_keys(&:to_sym)
+end
+
+if File.basename(ARGV[0]) == 'plans.json'
+  plans = JSON.parse(File.read(ARGV[0], encoding: 'UTF-8'))
+  snapshots = plans['snapshots'].map do |example|
+    given = symbols(example['given'])
+    plan = PuppetX::Virtapi::SnapshotPlan.new(**given, now: Time.iso8601(given[:now]))
+    %w[take delete].map { |name| [name, plan.public_send(name)] }.to_h
+  end
+  restores = plans['restores'].map do |example|
+    plan = PuppetX::Virtapi::RestorePlan.new(**symbols(example['given']))
+    %w[pending keep].map { |name| [name, plan.public_send(name)] }.to_h
+  end
+  puts JSON.generate('snapshots' => snapshots, 'restores' => restores)
+  exit
+end
 
 if File.file?(ARGV[0])
   plans = JSON.parse(File.read(ARGV[0], encoding: 'UTF-8')).map do |example|
-    given = example['given'].transform_keys(&:to_sym)
+    given = symbols(example['given'])
     plan = PuppetX::Virtapi::RemovalPlan.new(**given, now: Time.iso8601(given[:now]))
     %w[stop undefine delete removed wrong refused].map { |name| [name, plan.public_send(name)] }.to_h
   end

@@ -44,6 +44,15 @@ class GoldenTest(unittest.TestCase):
             with self.subTest(case["about"]):
                 self.assertEqual(plan, case["plan"])
 
+    def test_every_snapshot(self):
+        cases = json.loads((GOLDEN / "snapshots/plans.json").read_text(encoding="utf-8"))
+        made = self.made(GOLDEN / "snapshots/plans.json")
+        self.assertEqual(set(made), set(cases))
+        for kind, examples in cases.items():
+            for case, plan in zip(examples, made[kind], strict=True):
+                with self.subTest(f"{kind}: {case['about']}"):
+                    self.assertEqual(plan, case["plan"])
+
     @staticmethod
     def made(case):
         run = subprocess.run(["ruby", ROOT / "tests/agents/puppet_golden.rb", case], capture_output=True,

@@ -241,7 +241,23 @@ done
             self.assertIn(reason, error)
         self.assertEqual(seen["removed"], [UUIDS[8]])
 
+    def test_snapshots_of_virtapi_go_with_their_image(self):
+        program = self.dir / "rbd"
+        program.write_text(f'#!/bin/sh\necho "rbd $*" >> {self.asked}\n'
+                           f'exec python3 {ROOT}/tests/agents/storage_stand_in.py {self.dir} rbd "$@"\n', encoding="utf-8")
+        kept = {"rbd/vol-2": ["virtapi-a", "backup"], "rbd/vol-3": ["virtapi-a", "virtapi-b"], "rbd/vol-4": ["virtapi-a"], "rbd/vol-5": []}
+        images = {place: {"size": 1, "snapshots": dict.fromkeys(names, {})} for place, names in {"rbd/vol-1": kept["rbd/vol-3"], **kept}.items()}
+        images["rbd/vol-3"]["protected"] = ["virtapi-b"]
+        images["rbd/vol-4"]["watchers"] = images["rbd/vol-5"]["watchers"] = ["10.1.0.12"]
+        (self.dir / "images.json").write_text(json.dumps(images), encoding="utf-8")
+        volumes = dict(zip(UUIDS, (rbd(place.split("/")[1]) for place in images)))
+        _, error, _ = self.run_once(volumes=volumes, approved=True)
+        self.assertEqual(error.count("image has snapshots or watchers"), 4)
+        left = json.loads((self.dir / "images.json").read_text(encoding="utf-8"))
+        self.assertEqual({place: list(image["snapshots"]) for place, image in left.items()}, kept)
+
     def test_images(self):
+        self.answer("snap ls --format json rbd/vol-1", "[]")
         self.answer("ls --format json rbd", '["vol-1","vol-2","vol-3"]', said="a warning\n")
         self.answer("ls --format json gone", status=2, said="rbd: error opening pool 'gone': (2) No such file or directory\n")
         self.answer("rm --no-progress rbd/vol-1", status=16, said="rbd: error: image still has watchers\n")

@@ -15,6 +15,8 @@ QCOW2, LVM, RAW, RBD = VM["volumes"]
 TOMBSTONES = documents.tombstones()
 GONE = {tombstone["type"]: tombstone for tombstone in TOMBSTONES["volumes"].values()}
 
+RESTORE = {"snapshot": "before-upgrade", "number": 2}
+
 # Keys of a machine that a server may not send.
 ORDERED = ("seed", "restarts", "security_rules", "gpus")
 
@@ -28,7 +30,9 @@ VALID = {
     "Virtapi::Gpu": VM["gpus"],
     "Virtapi::VmInterface": VM["interfaces"],
     "Virtapi::Interface": DATA["virtapi::node"]["interfaces"],
-    "Virtapi::Volume": [QCOW2, LVM, RAW, RBD, {**RAW, "type": "zfs"}],
+    "Virtapi::Volume": [QCOW2, LVM, RAW, RBD, {**RAW, "type": "zfs"}, {**QCOW2, "restore": RESTORE}, {**RBD, "restore": None},
+                        {**LVM, "restore": RESTORE}],
+    "Virtapi::Volume::Restore": [RESTORE],
     "Virtapi::Tombstones": [TOMBSTONES, {"vms": {}, "volumes": {}}],
     "Virtapi::Tombstone::Vm": [{**tombstone, "name": name} for tombstone in TOMBSTONES["vms"].values() for name in ("a", None)],
     "Virtapi::Tombstone::Volume": [*GONE.values(), {**GONE["qcow2"], "type": "zfs"}],
@@ -64,7 +68,9 @@ WRONG = {
         {**QCOW2, "type": "rbd"}, {**QCOW2, "type": "a/b"}, {**QCOW2, "type": ""}, {**QCOW2, "type": "lvm"},
         {**LVM, "vg": None}, {**RAW, "path": None},
         {**RBD, "pool": None}, {**RBD, "image": ""}, {**LVM, "path": "/a"}, {**RBD, "backing": QCOW2["backing"]},
+        *({**QCOW2, "restore": value} for value in ({}, [], 2, "before-upgrade")),
         {**QCOW2, "size_bytes": "1"}, {**QCOW2, "size_bytes": -1}, {**QCOW2, "read_iops_limit": 0}],
+    "Virtapi::Volume::Restore": [{**RESTORE, "snapshot": ""}, {**RESTORE, "number": "2"}, {**RESTORE, "number": -1}, {**RESTORE, "number": None}],
     "Virtapi::Seed": [None, {}, [], {"Meta": ""}, {"../a": ""}, {"a.b": ""}, {"": ""}, {"meta-data": None}, {"meta-data": {}}],
     "Virtapi::Vm": [
         *({**VM, "seed": value} for value in ({}, "", {"meta-data": 1}, {"a/b": ""})),
@@ -101,7 +107,7 @@ def mistakes(value, optional=()):
 FREE = {"Virtapi::Meta": ("clusters",), "Virtapi::Node": ("parameters",), "Virtapi::Tombstones": ("vms", "volumes"),
         "Virtapi::Vm": ("seed",)}
 # A server that has none of these says nothing of them.
-OPTIONAL = {"Virtapi::Meta": ("approved",), "Virtapi::Vm": ORDERED, "Virtapi::Seed": tuple(VM["seed"])}
+OPTIONAL = {"Virtapi::Meta": ("approved",), "Virtapi::Vm": ORDERED, "Virtapi::Volume": ("restore",), "Virtapi::Seed": tuple(VM["seed"])}
 
 
 class TypesTest(unittest.TestCase):

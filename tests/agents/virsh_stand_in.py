@@ -7,6 +7,8 @@ import re
 import sys
 import xml.etree.ElementTree
 
+import storage_stand_in
+
 xml.etree.ElementTree.register_namespace("virtapi", "urn:virtapi")
 
 
@@ -39,11 +41,16 @@ def one(domains, command, *words):
         domain.update(state="running (booted)", running=domain["defined"])
     elif command == "metadata":
         # Of one that has no other; `--set` is the last of them.
-        assert rest[:-1] == ["urn:virtapi", "virtapi"] and "--live" in flags, words
-        kept = f"<metadata xmlns:virtapi='urn:virtapi'>{rest[-1].replace('<vm ', '<virtapi:vm ')}</metadata>"
-        domain["running"] = re.sub("<metadata.*</metadata>", "", domain["running"], flags=re.DOTALL).replace("</name>", "</name>" + kept)
+        assert rest[:-1] == ["urn:virtapi", "virtapi"], words
+        what = "running" if "--live" in flags else "defined"
+        kept = "<metadata xmlns:virtapi='urn:virtapi'>{}</metadata>".format(re.sub("(</?)(vm|volume)", r"\1virtapi:\2", rest[-1]))
+        domain[what] = re.sub("<metadata.*</metadata>", "", domain[what], flags=re.DOTALL).replace("</name>", "</name>" + kept)
+    elif command == "managedsave-remove":
+        domain["state"] = "shut off (shutdown)"
     elif command == "update-device":
         update(domain, pathlib.Path(rest[0]).read_text(encoding="utf-8"))
+    elif command == "qemu-monitor-command":
+        return json.dumps(qemu(domain, json.loads(rest[0])))
     elif command == "undefine":
         del domains[uuid]
     else:
@@ -67,6 +74,31 @@ def update(domain, text):
     (old,) = (each for each in devices.findall("interface") if each.find("mac").get("address") == new.find("mac").get("address"))
     devices[list(devices).index(old)] = new
     domain["running"] = xml.etree.ElementTree.tostring(running, encoding="unicode")
+
+
+def disks(text):
+    """What libvirt calls the disks of a domain, and where they are."""
+    found = {}
+    for disk in xml.etree.ElementTree.fromstring(text).iter("disk"):
+        if disk.find("source") is not None:
+            found[disk.find("alias").get("name")] = disk.find("source").get("file")
+    return found
+
+
+def qemu(domain, question):
+    """What the QEMU of a running domain answers; of disks that are no qcow2 it takes no snapshot."""
+    nodes = {f"node-{alias}": (alias, path) for alias, path in disks(domain["running"]).items()}
+    if question["execute"] == "query-block":
+        return {"return": [{"qdev": "/machine/unattached/device[1]"}, *(
+            {"qdev": f"/machine/peripheral/{alias}/virtio-backend", "inserted": {"node-name": node, "file": path}}
+            for node, (alias, path) in nodes.items())]}
+    action = {"blockdev-snapshot-internal-sync": "-c", "blockdev-snapshot-delete-internal-sync": "-d"}[question["execute"]]
+    given = question["arguments"]
+    try:
+        storage_stand_in.snapshot(action, given["name"], nodes[given["device"]][1])
+    except storage_stand_in.Refused as error:
+        return {"error": {"class": "GenericError", "desc": str(error)}}
+    return {"return": {}}
 
 
 def of_filters(filters, domains, command, *words):

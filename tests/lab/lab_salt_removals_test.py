@@ -325,7 +325,8 @@ class SaltCephRemovalsTest(Removals):
                 elsewhere.wait()
         self.assert_failed(run)
         self.assertIn("still has watchers", run.state(REMOVALS)["comment"])
-        self.node.run("rbd", "snap", "create", "--no-progress", "rbd/vol-1@backup")
+        for name in ("virtapi-a", "backup"):
+            self.node.run("rbd", "snap", "create", "--no-progress", f"rbd/vol-1@{name}")
         run = self.apply({}, volumes=removed)
         self.assert_failed(run)
         self.assertIn("has snapshots", run.state(REMOVALS)["comment"])

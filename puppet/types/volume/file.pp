@@ -12,4 +12,5 @@ type Virtapi::Volume::File = Struct[{
   path                       => Virtapi::Path,
   NotUndef[backing]          => Optional[Virtapi::Volume::Backing],
   snapshots                  => Array[Virtapi::Volume::Snapshot],
+  Optional[restore]          => Optional[Virtapi::Volume::Restore],
 }]

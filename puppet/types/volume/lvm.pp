@@ -12,4 +12,5 @@ type Virtapi::Volume::Lvm = Struct[{
   lv                         => String[1],
   NotUndef[backing]          => Undef,
   snapshots                  => Array[Virtapi::Volume::Snapshot],
+  Optional[restore]          => Optional[Virtapi::Volume::Restore],
 }]

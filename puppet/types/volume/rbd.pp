@@ -13,4 +13,5 @@ type Virtapi::Volume::Rbd = Struct[{
   image                      => String[1],
   NotUndef[backing]          => Undef,
   snapshots                  => Array[Virtapi::Volume::Snapshot],
+  Optional[restore]          => Optional[Virtapi::Volume::Restore],
 }]

@@ -60,6 +60,14 @@
     {%- endif %}
     {%- do needed.append({("virtapi_volume" if manage else "test"): id}) %}
     {%- do states.update({id: {("virtapi_volume.present" if manage else "test.nop"): arguments}}) %}
+    {#- They come before the machine by their name; it does not need them. #}
+    {%- if manage and volume["snapshots"] %}
+      {%- set more = arguments[:3] + [{"require": [{"virtapi_volume": id}]}] %}
+      {%- if volume["type"] == "rbd" %}
+        {%- do more.extend([{"cluster": clusters.get(volume["cluster"])}, {"rbd_user": settings["rbd_user"]}]) %}
+      {%- endif %}
+      {%- do states.update({"virtapi_snapshots_" ~ volume["uuid"]: {"virtapi_snapshots.present": more}}) %}
+    {%- endif %}
   {%- endfor %}
   {%- if manage and vm.get("seed") and settings["seed_packages"] %}
     {%- do states.update({"virtapi_seed_packages": {"pkg.installed": [{"pkgs": settings["seed_packages"] | list}]}}) %}

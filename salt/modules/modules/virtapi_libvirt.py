@@ -4,6 +4,7 @@ libvirt by its own program, virsh: everything that there is in two calls, whatev
 Questions and commands to the libvirt of this machine. What is to be done, the state ``virtapi_domain`` decides.
 """
 
+import json
 import logging
 import secrets
 import time
@@ -159,9 +160,37 @@ def keep_restarts(uuid, number):
     _virsh("metadata", uuid, *words, "--live", "--set", "<vm restarts='{}'/>".format(number))
 
 
+def keep_restores(uuid, number, numbers):
+    """Keep in what is defined which restore of each volume was the last, beside the number of restarts."""
+    words = ["--uri", virtapi_domain_metadata.NAMESPACE, "--key", virtapi_domain_metadata.PREFIX]
+    _virsh("metadata", uuid, *words, "--config", "--set", virtapi_domain_metadata.words(number, numbers))
+
+
+def drop_memory(uuid):
+    """Forget the memory that libvirt has written to a file: the domain boots at its next start."""
+    _virsh("managedsave-remove", uuid)
+
+
 def resize(uuid, target, size):
     """Make a disk of a running domain larger."""
     _virsh("blockresize", uuid, target, "{}B".format(size))
+
+
+def qemu(uuid, command, arguments=None):
+    """Return what the QEMU of a running domain answers to one of its own commands."""
+    words = {"execute": command, "arguments": arguments} if arguments else {"execute": command}
+    answer = json.loads(_virsh("qemu-monitor-command", uuid, json.dumps(words)))
+    if "error" in answer:
+        raise CommandExecutionError("{}: {}".format(command, answer["error"]["desc"]))
+    return answer["return"]
+
+
+def block_node(uuid, alias):
+    """Return what QEMU calls the uppermost node of a disk: libvirt has named the device alone."""
+    for block in qemu(uuid, "query-block"):
+        if alias in block.get("qdev", "").split("/") and "inserted" in block:
+            return block["inserted"]["node-name"]
+    raise CommandExecutionError("QEMU has no disk {}".format(alias))
 
 
 def autostart(uuid, enabled):

@@ -8,26 +8,23 @@ How large they are, how they are made, grow and are deleted. When that may be, t
 import collections
 import json
 import os
-import struct
 import time
 
-import salt.utils.files
 import salt.utils.path
 import salt.utils.platform
-import virtapi_ceph_conf
 import virtapi_command
 import virtapi_open_file
+import virtapi_qcow2
+import virtapi_rbd
 from salt.exceptions import CommandExecutionError
+from virtapi_snapshot_plan import PREFIX
 
 # QEMU rounds up to sectors.
 _SECTOR = 512
-# Otherwise rbd waits five minutes for a monitor, and for ever for an OSD.
-_PATIENCE = ("--client_mount_timeout=15", "--rados_mon_op_timeout=15", "--rados_osd_op_timeout=60")
 # Seconds after which Ceph gives up a client that has died, and some more.
 _EXPIRY = 40
 _LOGICAL = "virtapi_volume.logical"
 _IMAGES = "virtapi_volume.images"
-_QCOW2 = b"QFI\xfb"
 
 
 def __virtual__():
@@ -114,6 +111,11 @@ def delete(volume, cluster=None, rbd_user="libvirt"):
     forget()
 
 
+def snapshots(volume, cluster=None, rbd_user="libvirt"):
+    """Return the names of the snapshots of a volume; none where it is not there."""
+    return list(_SNAPSHOTS[volume["type"]](volume, cluster, rbd_user))
+
+
 def forget():
     """Ask anew when something is asked the next time."""
     __context__.pop(_LOGICAL, None)
@@ -142,7 +144,7 @@ def wait_until_unused(volume, cluster, rbd_user="libvirt"):
     """
     deadline = time.monotonic() + _EXPIRY
     while True:
-        words = _connection(volume, cluster, rbd_user) + ["status", "--format", "json", place(volume)]
+        words = virtapi_rbd.connection(volume, cluster, rbd_user) + ["status", "--format", "json", place(volume)]
         watchers = [watcher["address"] for watcher in json.loads(_run("rbd", *words))["watchers"]]
         if not watchers:
             return
@@ -154,7 +156,7 @@ def wait_until_unused(volume, cluster, rbd_user="libvirt"):
 
 def qcow2_size(path):
     """Return the size in the header of a qcow2 file, whether or not QEMU has it open; None where it is no qcow2."""
-    header = _header(path)
+    header = virtapi_qcow2.header(path)
     return header and header[0]
 
 
@@ -163,22 +165,11 @@ def chain(path):
     found = []
     while path not in found and os.path.isfile(path):
         found.append(path)
-        _size, backing = _header(path) or (None, "")
+        _size, backing = virtapi_qcow2.header(path) or (None, "")
         if not backing:
             break
         path = os.path.normpath(os.path.join(os.path.dirname(path), backing))
     return found
-
-
-def _header(path):
-    """Return the size of a qcow2 file and what it is made on; None where it is no qcow2."""
-    with salt.utils.files.fopen(path, "rb") as file:
-        header = file.read(32)
-        if len(header) < 32 or not header.startswith(_QCOW2):
-            return None
-        offset, length, _bits, size = struct.unpack(">QIIQ", header[8:])
-        file.seek(offset)
-        return size, os.fsdecode(file.read(length)) if offset else ""
 
 
 def _run(*words):
@@ -228,6 +219,10 @@ def _golden(volume):
 def _file_grow(volume, cluster, rbd_user, in_use):
     if not in_use:
         _run("qemu-img", "resize", "-q", "-f", volume["type"], volume["path"], volume["size_bytes"])
+
+
+def _file_snapshots(volume, cluster, rbd_user):
+    return virtapi_qcow2.snapshots(volume["path"]) if os.path.exists(volume["path"]) else []
 
 
 def _file_exists(volume, cluster, rbd_user):
@@ -284,39 +279,32 @@ def _logical_delete(volume, cluster, rbd_user):
     _run("lvremove", "--yes", place(volume))
 
 
-def _connection(volume, cluster, rbd_user):
-    """Words for rbd that say which cluster, who, and where."""
-    virtapi_ceph_conf.refuse_without_monitors(volume["cluster"], cluster)
-    mons = []
-    for mon in cluster["mons"]:
-        address = "[{}]".format(mon["address"]) if ":" in mon["address"] else mon["address"]
-        mons.append("{}:{}".format(address, mon["port"]))
-    return ["--cluster", volume["cluster"], "--id", rbd_user, "-m", ",".join(mons), *_PATIENCE]
-
-
 def _image_size(volume, cluster, rbd_user):
-    return _images(volume, cluster, rbd_user).get(volume["image"])
+    return _images(volume, cluster, rbd_user).get(volume["image"], (None,))[0]
 
 
 def _images(volume, cluster, rbd_user):
-    """Bytes of each image of a pool, in one question for all."""
-    words = tuple(_connection(volume, cluster, rbd_user) + ["ls", "--long", "--format", "json", volume["pool"]])
+    """Bytes and names of snapshots of each image of a pool, in one question for all."""
+    words = tuple(virtapi_rbd.connection(volume, cluster, rbd_user) + ["ls", "--long", "--format", "json", volume["pool"]])
     known = __context__.setdefault(_IMAGES, {})
     if words not in known:
-        images = json.loads(_run("rbd", *words))
-        known[words] = {image["image"]: image["size"] for image in images if "snapshot" not in image}
+        rows = json.loads(_run("rbd", *words))
+        known[words] = {row["image"]: (row["size"], []) for row in rows if "snapshot" not in row}
+        for row in rows:
+            if "snapshot" in row:
+                known[words][row["image"]][1].append(row["snapshot"])
     return known[words]
 
 
 def _image_create(volume, cluster, rbd_user):
-    words = _connection(volume, cluster, rbd_user)
+    words = virtapi_rbd.connection(volume, cluster, rbd_user)
     _run("rbd", *words, "create", "--size", "{}B".format(volume["size_bytes"]), place(volume))
 
 
 def _image_grow(volume, cluster, rbd_user, in_use):
     # A running machine's QEMU has the lock of the image, and makes it larger itself.
     if not in_use:
-        words = _connection(volume, cluster, rbd_user) + ["resize", "--no-progress"]
+        words = virtapi_rbd.connection(volume, cluster, rbd_user) + ["resize", "--no-progress"]
         _run("rbd", *words, "--size", "{}B".format(volume["size_bytes"]), place(volume))
 
 
@@ -325,8 +313,26 @@ def _image_exists(volume, cluster, rbd_user):
 
 
 def _image_delete(volume, cluster, rbd_user):
-    # Ceph refuses it for one that has watchers or snapshots.
-    _run("rbd", *_connection(volume, cluster, rbd_user), "rm", "--no-progress", place(volume))
+    def rbd(*words):
+        return _run("rbd", *virtapi_rbd.connection(volume, cluster, rbd_user), *words)
+
+    image = place(volume)
+    try:
+        # Ceph refuses it for one that has watchers or snapshots.
+        rbd("rm", "--no-progress", image)
+    except CommandExecutionError:
+        # Those that are all of virtapi go with it. Where one is of others, or protected, or the image is in use, all stays as it is.
+        snapshots = json.loads(rbd("snap", "ls", "--format", "json", image))
+        ours = [each for each in snapshots if each["name"].startswith(PREFIX) and str(each["protected"]).lower() != "true"]
+        if not snapshots or ours != snapshots or json.loads(rbd("status", "--format", "json", image))["watchers"]:
+            raise
+        for each in snapshots:
+            rbd("snap", "rm", "--no-progress", "{}@{}".format(image, each["name"]))
+        rbd("rm", "--no-progress", image)
+
+
+def _image_snapshots(volume, cluster, rbd_user):
+    return _images(volume, cluster, rbd_user).get(volume["image"], (None, []))[1]
 
 
 _Kind = collections.namedtuple("_Kind", "place exists size create grow delete")
@@ -353,3 +359,5 @@ _KINDS = {
     "lvm": _LOGICAL_VOLUME,
     "rbd": _IMAGE,
 }
+# Of these there are snapshots.
+_SNAPSHOTS = {"qcow2": _file_snapshots, "rbd": _image_snapshots}

@@ -156,6 +156,7 @@ def _needed(hypervisor):
     for vm in vms.values():
         needed.update(("virtapi_bridge", interface["bridge"]) for interface in vm["interfaces"])
         needed.update(("virtapi_volume", volume["uuid"]) for volume in vm["volumes"])
+        needed.update(("virtapi_snapshots", volume["uuid"]) for volume in vm["volumes"] if volume["snapshots"])
     return needed
 
 

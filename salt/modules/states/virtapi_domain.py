@@ -12,6 +12,7 @@ import virtapi_domain_definition
 import virtapi_domain_xml
 import virtapi_network_filter
 import virtapi_seed_files
+import virtapi_snapshot_plan
 from salt.exceptions import CommandExecutionError
 from virtapi_domain_plan import Plan
 from virtapi_live_domain import LiveDomain
@@ -33,7 +34,8 @@ def present(name, vm, accelerate=True, switch="linux", rbd_user="libvirt", clust
 
     ``running`` is started, and resumed if it was paused; ``stopped`` is shut down, and after ``shutdown_timeout``
     switched off; ``deactivated`` is shut down and never switched off. In any other state it is left as it is. One that shall
-    run, and runs with a smaller number of ``restarts`` than the document has, is shut down as for ``stopped``, and started again.
+    run, and runs with a smaller number of ``restarts`` than the document has, is shut down as for ``stopped``, and started again. A
+    volume whose ``restore`` has grown is brought back to that snapshot while the machine does not run.
 
     name
         The machine's UUID.
@@ -91,6 +93,7 @@ class _Machine:
         self.desired = virtapi_domain_definition.Definition(virtapi_domain_xml.build(uuid, vm, settings))
         self.state = found["state"] if found else "stopped"
         self.plan = None
+        self.restores = []
         self.live = LiveDomain(uuid, vm["domain"], _libvirt, self.warn)
         self.filter = self.make_filter()
         self.filter_name = virtapi_domain_xml.filter_name(uuid, vm, settings)
@@ -108,6 +111,7 @@ class _Machine:
             raise CommandExecutionError(message.format(self.defined.name, vm["domain"]))
         self.running = virtapi_domain_definition.read(found["running"]) if found["running"] else None
         self.plan = Plan(self.desired, self.defined, self.running)
+        self.restores = self.due_restores()
 
     def make_filter(self):
         """Return its packet filter; a rule that cannot be carried out is an error, before anything is touched."""
@@ -139,6 +143,8 @@ class _Machine:
             changes["security_rules"] = {"old": old, "new": _rules(self.vm)}
         elif "security_rules" in changes:
             changes["security_rules"]["new"] = _rules(self.vm) if self.filter_name else "none"
+        if self.restores:
+            changes["restore"] = {"old": _numbers(self.defined), "new": [_restored(volume) for volume in self.restores]}
         if self.to_be_restarted:
             changes["restarts"] = {"old": _kept(self.running, self.defined), "new": self.desired.restarts}
         state = self.vm["state"]
@@ -152,14 +158,25 @@ class _Machine:
         return changes
 
     @property
+    def to_be_off(self):
+        """Return whether it shall not run."""
+        return self.vm["state"] in ("stopped", "deactivated")
+
+    @property
     def to_be_stopped(self):
         """Return whether it runs and shall not."""
-        return self.vm["state"] in ("stopped", "deactivated") and self.state not in _OFF
+        return self.to_be_off and self.state not in _OFF
 
     @property
     def to_be_restarted(self):
         """Return whether that is asked for: only of one that shall run, which that starts again where this is interrupted."""
         return bool(self.plan) and self.plan.restart_asked and self.vm["state"] == "running"
+
+    def due_restores(self):
+        """Return the volumes to restore in this run, for the machine does not run, or is about to be shut down."""
+        off = self.running is None or self.to_be_restarted or self.to_be_off
+        pending = self.plan.pending_restores if off else []
+        return [volume for volume in self.vm["volumes"] if volume["uuid"] in pending]
 
     @property
     def filter_missing(self):
@@ -178,6 +195,7 @@ class _Machine:
         """Do it, and note what is done, whatever fails afterwards."""
         done = self.ret["changes"]
         # Before anything is done: where it fails, what runs is left as it is.
+        self.check_restores()
         if self.seed_missing:
             __salt__["virtapi_seed.build"](self.uuid, self.vm["seed"])
         if self.filter_missing:
@@ -200,6 +218,9 @@ class _Machine:
             else:
                 self.start()
             done["state"] = changes["state"]
+        self.restore()
+        if "restore" in changes:
+            done["restore"] = changes["restore"]
         self.clear_images()
         if self.filter_left:
             # Nobody may use it any more.
@@ -235,12 +256,58 @@ class _Machine:
             self.refuse_to_resume()
             _libvirt("resume", self.uuid)
 
+    def check_restores(self):
+        """Raise where a volume cannot be restored."""
+        __salt__["virtapi_volume.forget"]()
+        for volume in self.restores:
+            place = __salt__["virtapi_volume.place"](volume)
+            name = virtapi_snapshot_plan.name_of(volume["restore"]["snapshot"])
+            if volume["type"] not in virtapi_snapshot_plan.TYPES:
+                raise CommandExecutionError("{}: snapshots of {} volumes are not taken".format(place, volume["type"]))
+            if name not in __salt__["virtapi_volume.snapshots"](volume, **self.pool(volume)):
+                message = "{}: {} has no snapshot {}: nothing is restored"
+                raise CommandExecutionError(message.format(self.vm["domain"], place, name))
+
+    def restore(self):
+        """
+        Bring back the volumes that are to be, once.
+
+        Each is kept as soon as it is done: what is interrupted is done again, which does no harm before the machine starts.
+        """
+        if not self.restores:
+            return
+        if self.saved:
+            # It belongs to what the disks were.
+            _libvirt("drop_memory", self.uuid)
+        # Should the hypervisor end meanwhile, libvirt must not start what is half restored.
+        starts_itself = self.vm["state"] == "running" or (self.found["autostart"] and not self.to_be_off)
+        if starts_itself:
+            _libvirt("autostart", self.uuid, False)
+        self.restore_each()
+        if starts_itself:
+            _libvirt("autostart", self.uuid, True)
+
+    def restore_each(self):
+        """Bring back one after the other."""
+        while self.restores:
+            volume = self.restores[0]
+            name = virtapi_snapshot_plan.name_of(volume["restore"]["snapshot"])
+            __salt__["virtapi_snapshot.restore"](volume, name, **self.pool(volume))
+            defined = virtapi_domain_definition.read(_libvirt("domain", self.uuid)["defined"])
+            numbers = dict(defined.restores or {}, **{volume["uuid"]: volume["restore"]["number"]})
+            _libvirt("keep_restores", self.uuid, defined.restarts, numbers)
+            self.restores.pop(0)
+
+    def pool(self, volume):
+        """Return how the pool of a volume is reached, where it is in one."""
+        return {"cluster": self.settings["clusters"].get(volume.get("cluster")), "rbd_user": self.settings["rbd_user"]}
+
     def boot(self):
-        """Start it when nobody else has its volumes."""
+        """Start it when nobody else has its volumes; one whose disks are half restored does not get there."""
+        self.restore()
         for volume in self.vm["volumes"]:
             if volume["type"] == "rbd":
-                cluster = self.settings["clusters"][volume["cluster"]]
-                __salt__["virtapi_volume.wait_until_unused"](volume, cluster, self.settings["rbd_user"])
+                __salt__["virtapi_volume.wait_until_unused"](volume, **self.pool(volume))
         _libvirt("start", self.uuid)
 
     def restart(self, seconds):
@@ -296,6 +363,15 @@ def _kept(running, defined):
     return defined.restarts if running.restarts is None else running.restarts
 
 
+def _numbers(definition):
+    """Return the last restore of each volume."""
+    return ["{} {}".format(*each) for each in (definition.restores or {}).items()]
+
+
+def _restored(volume):
+    return "{} {} {}".format(volume["uuid"], volume["restore"]["snapshot"], volume["restore"]["number"])
+
+
 def _short(definition, field):
     """Return a property as a report shows it."""
     if field == "volumes":
@@ -310,6 +386,8 @@ def _short(definition, field):
         return definition.memory_kib * 1024
     if field == "security_rules":
         return "filtered" if definition.filtered else "none"
+    if field == "restore":
+        return _numbers(definition)
     if field == "restarts" and definition.restarts is None:
         return "none"
     return getattr(definition, {"name": "title", "virt_method": "type"}.get(field, field))

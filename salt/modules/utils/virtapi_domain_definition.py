@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ElementTree
 
 import virtapi_domain_metadata
 import virtapi_network_filter
+import virtapi_restore_plan
 from virtapi_domain_xml import GPU, IOTUNE, PERIOD, SEED, UUID, drive, target
 
 _OURS = re.compile("ua-({})".format(UUID))
@@ -42,7 +43,9 @@ class Disk:
         self.format = _attribute(element, "driver", "type")
         self.cache = _attribute(element, "driver", "cache") or "default"
         self.limits = {field: _number(element, "iotune/" + tag) or None for field, tag in IOTUNE.items()}
-        ours = _OURS.fullmatch(_attribute(element, "alias", "name") or "")
+        # What libvirt calls the device.
+        self.alias = _attribute(element, "alias", "name")
+        ours = _OURS.fullmatch(self.alias or "")
         self.uuid = ours.group(1) if ours else None
 
     @property
@@ -173,6 +176,11 @@ class Definition:
         return virtapi_domain_metadata.restarts(self.root)
 
     @property
+    def restores(self):
+        """Return the last restore of each volume when this was kept; None where nothing of virtapi is."""
+        return virtapi_domain_metadata.restores(self.root)
+
+    @property
     def cores(self):
         """Return how many virtual CPUs there are."""
         return int(_attribute(self.root, "vcpu", "current") or _number(self.root, "vcpu"))
@@ -276,8 +284,7 @@ def _merge_system(desired, defined):
 
     if desired.title != defined.title:
         put("title")
-    if desired.restarts is not None:
-        virtapi_domain_metadata.put(defined.root, desired.restarts)
+    virtapi_domain_metadata.put(defined.root, desired.restarts, virtapi_restore_plan.of(desired, defined)["keep"])
     if desired.memory_kib != defined.memory_kib:
         put("memory")
         put("currentMemory")

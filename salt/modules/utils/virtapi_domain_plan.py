@@ -5,6 +5,7 @@ what runs. It decides; it does nothing.
 
 import collections
 
+import virtapi_restore_plan
 from virtapi_domain_definition import counterpart, gone, targets
 
 # A device that changes while the VM runs: ``kind`` is what to do, ``device`` the desired or the running one, ``target``
@@ -19,7 +20,10 @@ class Plan:
 
     def __init__(self, desired, defined, running):
         """Each is a definition; ``running`` is None when the VM does not run."""
-        self.undefined = _undefined(desired, defined)
+        restores = virtapi_restore_plan.of(desired, defined)
+        self.undefined = _undefined(desired, defined, restores["keep"])
+        # The volumes that are to be brought back to a snapshot when the machine does not run, by UUID.
+        self.pending_restores = restores["pending"]
         self.actions = {}
         self.restart_reasons = []
         # Whether somebody has asked for a restart since it was started.
@@ -43,6 +47,7 @@ class Plan:
         self.restart_reasons = _restart_reasons(desired, running)
         if running.seed != desired.seed and not self.actions["seed"]:
             self.restart_reasons.append(SEED_KEPT)
+        self.restart_reasons.extend("volume {} is to be restored".format(uuid) for uuid in self.pending_restores)
         if self.restart_asked:
             self.restart_reasons.append("restart {} is asked for".format(desired.restarts))
 
@@ -52,7 +57,8 @@ class Plan:
         return self.undefined + [name for name, todo in self.actions.items() if todo and name not in self.undefined]
 
 
-def _undefined(desired, defined):
+def _undefined(desired, defined, restores):
+    kept = defined.restores or {}
     same = {
         "name": desired.title == defined.title,
         "cores": desired.cores == defined.cores,
@@ -65,6 +71,7 @@ def _undefined(desired, defined):
         "gpus": _equal(desired.gpus, defined.gpus),
         "security_rules": not _filters(desired, defined),
         "restarts": desired.restarts in (None, defined.restarts),
+        "restore": all(kept.get(uuid) == number for uuid, number in restores.items()),
     }
     return [name for name, is_same in same.items() if not is_same]
 

@@ -86,8 +86,9 @@ def build(uuid, machine, settings):
     line = title(machine["name"])
     if line is not None:
         _add(root, "title", text=line)
-    if machine.get("restarts") is not None:
-        virtapi_domain_metadata.put(root, machine["restarts"])
+    # A domain that is new takes restores as done.
+    restores = {volume["uuid"]: volume["restore"]["number"] for volume in machine["volumes"] if volume.get("restore")}
+    virtapi_domain_metadata.put(root, machine.get("restarts"), restores)
     # libvirt counts in KiB; what is more than whole ones is rounded up.
     _add(root, "memory", {"unit": "KiB"}, -(-machine["ram_bytes"] // 1024))
     _add(root, "vcpu", text=machine["cores"])

@@ -65,10 +65,11 @@ def now():
 
 
 def _over(tombstones, now):
-    return [uuid for uuid, each in sorted(tombstones.items()) if _moment(each["not_before"]) <= _moment(now)]
+    return [uuid for uuid, each in sorted(tombstones.items()) if moment(each["not_before"]) <= moment(now)]
 
 
-def _moment(text):
+def moment(text):
+    """Return a time of the document as one that can be compared."""
     # Fractions of a second are not always there.
     form = "%Y-%m-%dT%H:%M:%S.%fZ" if "." in text else "%Y-%m-%dT%H:%M:%SZ"
     return datetime.datetime.strptime(text, form)

@@ -186,6 +186,27 @@ Puppet::Type.newtype(:virtapi_domain) do
     end
   end
 
+  newproperty(:restore, array_matching: :all) do
+    desc <<-DOC
+      The snapshot that each volume was last to be brought back to, and how often somebody has asked for that: from `volumes`. The
+      domain's metadata keep the number. With a smaller one the volume is restored when the machine does not run, in place; where it
+      fails, the machine is not started.
+    DOC
+    defaultto do
+      given = Array(@resource.parameter(:volumes)&.should).select { |volume| volume['restore'] }
+      given.map { |volume| { 'uuid' => volume['uuid'], **volume['restore'] } } unless given.empty?
+    end
+
+    def insync?(_is)
+      provider.restore_right?
+    end
+
+    def is_to_s(value)
+      resource.class.in_short(value, 'uuid', 'snapshot', 'number')
+    end
+    alias_method :should_to_s, :is_to_s
+  end
+
   newproperty(:state) do
     desc <<-DOC
       What it shall be. `running` is started, and resumed if it was paused. `stopped` is shut down, and after

@@ -102,6 +102,11 @@ module PuppetX
         DomainMetadata.restarts(@root)
       end
 
+      # The last restore of each volume when this was kept; nil where nothing of virtapi is.
+      def restores
+        DomainMetadata.restores(@root)
+      end
+
       def cores
         vcpu = @root.child('vcpu')
         (vcpu.attributes['current'] || @root.text('vcpu')).to_i

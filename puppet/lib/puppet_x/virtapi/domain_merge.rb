@@ -1,6 +1,7 @@
 # The XML to define for a domain that libvirt has already: what virtapi decides is put in, everything else stays as it
 # is, such as PCI addresses, by which guests name their devices, and devices that an operator has added.
 require_relative 'domain_definition'
+require_relative 'restore_plan'
 
 module PuppetX
   module Virtapi
@@ -11,6 +12,7 @@ module PuppetX
       def initialize(desired, defined)
         @desired = DomainDefinition.new(desired)
         @defined = DomainDefinition.new(defined)
+        @restores = RestorePlan.of(@desired, @defined).keep
         # Then nothing is attached to what runs: it is shut down, and started as it is defined here. A machine whose disk is
         # another now boots from it, for it has the place of the old one.
         @restart_due = @desired.restarts && @defined.restarts && @desired.restarts > @defined.restarts
@@ -42,7 +44,7 @@ module PuppetX
 
       def system
         put('title', @desired.title == @defined.title)
-        DomainMetadata.put(@defined.root, @desired.restarts) if @desired.restarts
+        DomainMetadata.put(@defined.root, @desired.restarts, @restores)
         unless @desired.memory_kib == @defined.memory_kib
           put('memory', false)
           put('currentMemory', false)

@@ -29,7 +29,8 @@ module PuppetX
           interfaces: equal?(@desired.interfaces, @defined.interfaces),
           gpus: equal?(@desired.gpus, @defined.gpus),
           security_rules: pairs(@desired.interfaces, @defined.interfaces).all? { |one, other| other.nil? || one.filtered_like?(other) },
-          restarts: @desired.restarts.nil? || @desired.restarts == @defined.restarts
+          restarts: @desired.restarts.nil? || @desired.restarts == @defined.restarts,
+          restore: restores.keep == @defined.restores.to_h.slice(*restores.keep.keys)
         }.reject { |_, same| same }.keys
       end
 
@@ -42,6 +43,11 @@ module PuppetX
 
       def insync?(property)
         !undefined.include?(property) && actions.fetch(property, []).empty?
+      end
+
+      # The volumes that are to be brought back to a snapshot when the machine does not run, by UUID.
+      def pending_restores
+        restores.pending
       end
 
       # Whether somebody has asked for a restart since it was started. One that has no number yet is older than that.
@@ -62,10 +68,14 @@ module PuppetX
         end
         reasons << SEED_KEPT unless @running.seed == @desired.seed || !seed.empty?
         reasons << "restart #{@desired.restarts} is asked for" if restart_asked?
-        reasons + device_reasons + gpu_reasons
+        reasons + pending_restores.map { |uuid| "volume #{uuid} is to be restored" } + device_reasons + gpu_reasons
       end
 
       private
+
+      def restores
+        @restores ||= RestorePlan.of(@desired, @defined)
+      end
 
       # Each desired device as it is defined, and no other of ours.
       def equal?(desired, defined)

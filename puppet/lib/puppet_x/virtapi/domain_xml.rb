@@ -122,9 +122,14 @@ module PuppetX
         title = DomainXml.title(@machine['name'])
         [Element.new('name', {}, @machine['domain']), Element.new('uuid', {}, @uuid),
          (Element.new('title', {}, title) if title),
-         (DomainMetadata.build(@machine['restarts']) if @machine['restarts']),
+         DomainMetadata.build(@machine['restarts'], restores),
          # libvirt counts in KiB; what is more than whole ones is rounded up.
          Element.new('memory', { 'unit' => 'KiB' }, ((@machine['ram_bytes'] + 1023) / 1024).to_s)]
+      end
+
+      # A domain that is new takes them as done.
+      def restores
+        @machine['volumes'].select { |volume| volume['restore'] }.map { |volume| [volume['uuid'], volume['restore']['number']] }.to_h
       end
 
       def processors

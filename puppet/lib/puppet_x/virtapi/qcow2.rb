@@ -1,4 +1,6 @@
-# What the header of a qcow2 file says, without a process for each file, and whether or not QEMU has it open.
+# What the header of a qcow2 file says, and which snapshots are in it, without a process for each file, and whether or not QEMU has
+# it open: that writes both as soon as they change.
+require 'puppet'
 
 module PuppetX
   module Virtapi
@@ -28,11 +30,42 @@ module PuppetX
         backing ? chain(File.expand_path(backing, File.dirname(path)), found + [path]) : found + [path]
       end
 
+      # The names of the snapshots in it.
+      def self.snapshots(path)
+        File.open(path, 'rb') do |file|
+          header = part(file, 0, 72)
+          raise Puppet::Error, "#{path} is no qcow2" unless header.start_with?(MAGIC)
+
+          count, offset = header.unpack('@60NQ>')
+          Array.new(count) do
+            name, offset = snapshot(file, offset)
+            name
+          end
+        end
+      rescue EOFError
+        raise Puppet::Error, "#{path}: its snapshots cannot be read"
+      end
+
+      # A name, and where the next one begins: what comes before the name has lengths of its own, and all of it ends at eight bytes.
+      def self.snapshot(file, offset)
+        id, name, more = part(file, offset, 40).unpack('@12nn@36N')
+        start = offset + 40 + more + id
+        [part(file, start, name).force_encoding(Encoding::UTF_8), (start + name + 7) / 8 * 8]
+      end
+
+      def self.part(file, offset, length)
+        file.seek(offset)
+        found = file.read(length).to_s
+        raise EOFError if found.length < length
+
+        found
+      end
+
       def self.name(file, offset, length)
         file.seek(offset)
         file.read(length).to_s.force_encoding(Encoding::UTF_8)
       end
-      private_class_method :name
+      private_class_method :name, :snapshot, :part
 
       def initialize(size, backing)
         @size = size

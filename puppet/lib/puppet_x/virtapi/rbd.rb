@@ -1,6 +1,7 @@
 # Images in a pool of Ceph, by Ceph's own program, rbd.
 require 'json'
 require 'puppet'
+require_relative 'snapshot_plan'
 
 module PuppetX
   module Virtapi
@@ -42,6 +43,15 @@ module PuppetX
         raise Puppet::Error, "pool #{pool}: #{said.strip}"
       end
 
+      # The names of the snapshots of each image of a pool, by `pool/image`.
+      def self.pool_snapshots(pool, connection)
+        text = Puppet::Util::Execution.execute(['rbd', *connection, 'ls', '--long', '--format', 'json', pool], failonfail: true, combine: false)
+        JSON.parse(text).each_with_object({}) do |row, found|
+          names = (found["#{pool}/#{row['image']}"] ||= [])
+          names << row['snapshot'] if row.key?('snapshot')
+        end
+      end
+
       # Those of a virtapi_domain.
       def self.images(domain)
         domain.machine['volumes'].select { |volume| volume['type'] == 'rbd' }.map do |volume|
@@ -68,16 +78,56 @@ module PuppetX
         end
       end
 
+      # Ceph refuses one that has snapshots; those that are all of virtapi go with it.
       def remove
-        Puppet::Util::Execution.execute(['rbd', *@connection, 'rm', '--no-progress', @place], failonfail: true, combine: true)
+        execute('rm', '--no-progress', @place)
+      rescue Puppet::ExecutionFailure
+        names = removable_snapshots
+        raise if names.empty?
+
+        names.each { |name| snapshot('rm', name) }
+        execute('rm', '--no-progress', @place)
+      end
+
+      # `name` and `protected` of each.
+      def snapshots
+        JSON.parse(ask('snap', 'ls', '--format', 'json', @place))
+      end
+
+      def size
+        JSON.parse(ask('info', '--format', 'json', @place))['size']
+      end
+
+      def resize(bytes)
+        execute('resize', '--no-progress', '--size', "#{bytes}B", @place)
+      end
+
+      # @param action [String] create, rm or rollback
+      def snapshot(action, name)
+        execute('snap', action, '--no-progress', "#{@place}@#{name}")
       end
 
       private
 
+      # None where one is of others, or protected, or the image is in use: then it stays as it is.
+      def removable_snapshots
+        found = snapshots
+        return [] if found.empty?
+
+        ours = found.all? { |each| each['name'].start_with?(SnapshotPlan::PREFIX) && each['protected'].to_s != 'true' }
+        ours && watchers.empty? ? found.map { |each| each['name'] } : []
+      end
+
       def watchers
-        text = Puppet::Util::Execution.execute(['rbd', *@connection, 'status', '--format', 'json', @place],
-                                               failonfail: true, combine: false)
-        JSON.parse(text)['watchers'].map { |watcher| watcher['address'] }
+        JSON.parse(ask('status', '--format', 'json', @place))['watchers'].map { |watcher| watcher['address'] }
+      end
+
+      def ask(*words)
+        Puppet::Util::Execution.execute(['rbd', *@connection, *words], failonfail: true, combine: false)
+      end
+
+      def execute(*words)
+        Puppet::Util::Execution.execute(['rbd', *@connection, *words], failonfail: true, combine: true)
       end
     end
   end

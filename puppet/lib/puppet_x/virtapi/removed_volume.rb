@@ -129,7 +129,7 @@ module PuppetX
         Rbd.places(@volume['pool'], connection)
       end
 
-      # Ceph refuses one that is open, and one that has snapshots.
+      # Ceph refuses one that is open, and one that has snapshots of others.
       def delete
         Rbd.new(place, connection).remove
       end

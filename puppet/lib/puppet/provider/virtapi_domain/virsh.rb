@@ -2,6 +2,7 @@
 require_relative '../../../puppet_x/virtapi/domain_plan'
 require_relative '../../../puppet_x/virtapi/live_domain'
 require_relative '../../../puppet_x/virtapi/rbd'
+require_relative '../../../puppet_x/virtapi/restores'
 require_relative '../../../puppet_x/virtapi/seed_images'
 require_relative '../../../puppet_x/virtapi/shutdown'
 require_relative '../../../puppet_x/virtapi/virsh'
@@ -123,6 +124,15 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     plan.insync?(:restarts) && !restart?
   end
 
+  # The last restore of each volume.
+  def restore
+    @found.defined.restores.to_h.map { |uuid, number| { 'uuid' => uuid, 'number' => number } }
+  end
+
+  def restore_right?
+    plan.insync?(:restore) && restores.empty?
+  end
+
   # What is to be done; looked at for each property, and so made once.
   def plan
     return @plan if @plan
@@ -133,7 +143,7 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     @plan
   end
 
-  %i[vm_name= cores= ram_bytes= cputime_limit= virt_method= interfaces= volumes= gpus= seed= security_rules= restarts=].each do |setter|
+  %i[vm_name= cores= ram_bytes= cputime_limit= virt_method= interfaces= volumes= gpus= seed= security_rules= restarts= restore=].each do |setter|
     define_method(setter) { |_value| @changed = true }
   end
 
@@ -147,6 +157,7 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
 
   def flush
     # Before anything is done: where it fails, what runs is left as it is.
+    restores.check
     images.build(resource.machine['seed']) if seed_missing?
     define_filter unless filter_right?
     if @created
@@ -162,6 +173,7 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     elsif @state
       bring_to(@state)
     end
+    carry_out_restores
     clear_images
     # Nobody may use it any more.
     virsh('nwfilter-undefine', filter_name) if filter_left?
@@ -201,6 +213,27 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
 
     old = images.all - [seed_wanted]
     images.delete(old - [live.definition.seed]) unless old.empty?
+  end
+
+  # Those that can be done in this run, for the machine does not run, or is about to be shut down.
+  def restores
+    @restores ||= PuppetX::Virtapi::Restores.new(resource, exists? && (restart? || off?) ? plan.pending_restores : [])
+  end
+
+  def off?
+    @found.running.nil? || %w[stopped deactivated].include?(resource[:state])
+  end
+
+  # What libvirt has kept of a machine's memory belongs to what its disks were. And should the hypervisor end meanwhile, libvirt must
+  # not start what is half restored.
+  def carry_out_restores
+    return if restores.empty?
+
+    virsh('managedsave-remove', uuid) if saved?
+    starts_itself = @autostart ? @autostart.to_s == 'true' : @found.autostart
+    autostarted(false) if starts_itself
+    restores.carry_out
+    autostarted(true) if starts_itself
   end
 
   def live
@@ -278,7 +311,9 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
     virsh('resume', uuid)
   end
 
+  # A machine whose disks are half restored does not get there.
   def boot
+    carry_out_restores
     PuppetX::Virtapi::Rbd.images(resource).each(&:wait_until_unused)
     virsh('start', uuid)
   end

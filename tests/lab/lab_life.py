@@ -1,5 +1,5 @@
-"""The whole life of a machine that a customer has ordered, whichever tool converges its hypervisor: `make_node` and `start_agent` are
-the tests' own. The guest boots from its own disk, made on a golden image (scripts/setup-lab), and its user data write what it has
+"""The whole life of a machine that a customer has ordered, whichever tool converges its hypervisor: `make_node` is the tests'
+own. The guest boots from its own disk, made on a golden image (scripts/setup-lab), and its user data write what it has
 found in its seed to the second part of that disk."""
 import io
 import json
@@ -159,7 +159,7 @@ class LifeScenario:
         return self.node.virsh("list", "--all", "--name").split()
 
     def test_an_order_from_first_to_last(self):
-        self.start_agent()
+        self.server.start_agent()
         self.wait_for_node()
         self.assert_it_is_ordered()
         boot = self.assert_it_has_booted()

@@ -2,7 +2,6 @@
 """The whole lab for people to look at: `up` starts it and ends when all is in sync, `down` removes every trace of it. In
 between, a process of its own holds it."""
 import argparse
-import contextlib
 import os
 import pathlib
 import shutil
@@ -97,11 +96,7 @@ def clear(place):
     """The processes in the network of this name, the network, and the directory."""
     networks = subprocess.run(["ip", "netns", "list"], check=True, capture_output=True, encoding="utf-8").stdout.split()
     if place.name in networks:
-        pids = subprocess.run(["ip", "netns", "pids", place.name], check=True, capture_output=True, encoding="utf-8").stdout.split()
-        for pid in map(int, pids):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            wait_until(lambda: not alive(pid), 30, f"the end of {pid}")
+        Node.end_strays(place.name)
         subprocess.run(["ip", "netns", "del", place.name], check=True)
     if place.exists():
         shutil.rmtree(place)

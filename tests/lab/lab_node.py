@@ -109,10 +109,13 @@ class Node(Puppet):
         self.network = self.dir.name
         subprocess.run(["ip", "netns", "add", self.network], check=True)
         self._cleanups.callback(subprocess.run, ["ip", "netns", "del", self.network], check=False)
+        self._cleanups.callback(self.end_strays, self.network)
         self._cleanups.callback(self.remove_groups)
         self._holder = subprocess.Popen(
             ["nsenter", f"--net=/run/netns/{self.network}", "unshare", "-m", "-u", "--propagation", "private", "bash", "-ec", ENTER,
-             "sh", str(self.dir), self.certname.split(".")[0]])
+             "sh", str(self.dir), self.certname.split(".")[0]],
+            # What ends the whole group of a test's processes shall not end this one before all that is in it.
+            start_new_session=True)
         self._cleanups.callback(self._end_holder)
         wait_until((self.dir / "ready").exists, 60, "namespaces")
         self.path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF, encoding="utf-8")
@@ -150,6 +153,15 @@ class Node(Puppet):
                 [self.path("/run/libvirt/libvirtd.pid"), *self.path("/run/libvirt/qemu").glob("*.pid"),
                  *self.path("/run/openvswitch").glob("*.pid")]]
         for pid in filter(None, pids):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not alive(pid), 60, f"the end of {pid}")
+
+    @staticmethod
+    def end_strays(network):
+        """Whatever still runs in this network: what was started there is the lab's."""
+        pids = subprocess.run(["ip", "netns", "pids", network], check=True, capture_output=True, encoding="utf-8").stdout.split()
+        for pid in map(int, pids):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             wait_until(lambda: not alive(pid), 60, f"the end of {pid}")

@@ -53,7 +53,12 @@ class LabServer:
         for process in processes:
             process.send_signal(signal.SIGTERM)
         for process in processes:
-            process.wait(300)
+            try:
+                process.wait(300)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
 
     def _log(self, what, node):
         return self.dir / f"{what}-{node.certname}.log"

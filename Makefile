@@ -7,7 +7,7 @@ CARGO_DENY := cargo deny --log-level error
 SCHEMATHESIS := PYTHONDONTWRITEBYTECODE=1 python3 tests/schemathesis/run.py
 LAB_TEST := PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/lab python3 -m unittest
 # Within 15 minutes on two cores: a whole fleet by Puppet, the same by Salt, and a guest that boots and is asked to shut down.
-LAB_TESTS_OF_CI := lab_whole_test lab_salt_whole_test lab_life_test
+LAB_TESTS_OF_CI := lab_whole_test lab_salt_whole_test lab_boot_test
 PYTHON_TEST := PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -s tests/agents
 
 .DEFAULT_GOAL := help

@@ -4,6 +4,7 @@ something ends, leaves or is away. That a VM has never stopped is known by the p
 import json
 import time
 
+from lab_documents import MIB
 from lab_node import wait_until
 from lab_server import BEGINS, ENDS
 from lab_stand_in import StandIn
@@ -27,9 +28,10 @@ class WholeScenario:
         self.step(self.assert_another_run_changes_nothing)
         self.step(self.assert_a_killed_vm_comes_back)
         self.guests = self.lab.guests()
+        self.step(self.assert_each_attribute_changes)
         self.step(self.assert_an_osd_is_drained)
         self.step(self.assert_nothing_comes_of_a_garbled_document)
-        self.lab.start_agents()
+        self.lab.start_agents(15)
         self.step(self.assert_a_hypervisor_is_drained)
         self.step(self.assert_vms_outlive_the_source)
 
@@ -94,6 +96,32 @@ class WholeScenario:
             key = other.node.name, other.domain
             self.assertEqual(after[key], before[key])
         self.run_once("unchanged", killed.node)
+
+    def assert_each_attribute_changes(self):
+        """While the VM runs, or for its next start, as docs/convergence.md tells."""
+        ask, (vm, *_) = self.lab.server.ask, self.machines
+        volumes = {each["storage_type"]["name"]: each for each in ask("GET", f"/v1/volumes?vm={vm.uuid}")["items"]}
+        for each in volumes.values():
+            ask("PATCH", f"/v1/volumes/{each['uuid']}", {"size_bytes": 32 * MIB, "read_iops_limit": 100, "write_bps_limit": 5 * MIB})
+        ask("POST", "/v1/volumes", {"vm": vm.uuid, "size_bytes": 8 * MIB, "storage_type": "raw", "cache_option": "none"})
+        ask("POST", "/v1/interfaces", {"vm": vm.uuid, "mac": "52:54:00:00:01:01", "vlans": ["customers"]})
+        ask("PATCH", f"/v1/vms/{vm.uuid}", {"name": "web-one", "cputime_limit": 50, "cores": 2, "ram_bytes": 96 * MIB})
+        (run,) = self.run_once("changed", vm.node).values()
+        for reason in ("1 cores become 2", f"{64 * 1024} KiB of memory become {96 * 1024}"):
+            self.assertRegex(run.said, f"restart needed:.*{reason}")
+        self.assertEqual(self.lab.guests(), self.guests)
+        virsh = vm.node.virsh
+        disks = [line.split()[0] for line in virsh("domblklist", vm.domain).splitlines() if line.strip()]
+        self.assertEqual(disks, ["vda", "vdb", "vdc", "vdd"])
+        for disk in disks[:3]:
+            self.assertIn(f"Capacity:       {32 * MIB}", virsh("domblkinfo", vm.domain, disk))
+            for limit in ("read_iops_sec  : 100", f"write_bytes_sec: {5 * MIB}"):
+                self.assertIn(limit, virsh("blkdeviotune", vm.domain, disk, "--live"))
+        self.assertEqual(virsh("domiflist", vm.domain).count("br-"), 2)
+        self.assertRegex(virsh("schedinfo", vm.domain), r"vcpu_quota *: 50000\n")
+        self.assertEqual(virsh("desc", "--title", vm.domain, "--config").strip(), "web-one")
+        self.assertEqual(virsh("vcpucount", vm.domain, "--current", "--config").strip(), "2")
+        self.run_once("unchanged", vm.node)
 
     def assert_an_osd_is_drained(self):
         """It leaves virtapi, and by what the site says then the cluster: out, empty, purged."""

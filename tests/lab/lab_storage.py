@@ -77,7 +77,8 @@ class StorageNode(Node):
         mon = mine and {"cluster": "ceph", "name": self.name, "address": mine, "port": 6789}
         roles = [role for role, has in (("hypervisor", hypervisor), ("ceph_mon", mon), ("ceph_osd", self.osds)) if has]
         self.document({
-            "hypervisor": hypervisor or {},
+            # As the server does it: what is of a role that it has not is not there.
+            **({"hypervisor": hypervisor} if hypervisor else {}),
             "meta": {"schema": 1, "node_id": 7, "generation": self.cluster.generation, "approved": approved, "clusters": {"ceph": 1}},
             "node": {"fqdn": self.certname, "location": None, "state": "running", "environment": None, "parameters": {},
                      "networks": {"management": None, "storage": None, "backup": None}, "interfaces": [], "bonds": []},

@@ -2,7 +2,6 @@
 """The whole lab for people to look at: `up` starts it and ends when all is in sync, `down` removes every trace of it. In
 between, a process of its own holds it."""
 import argparse
-import contextlib
 import os
 import pathlib
 import shutil
@@ -11,7 +10,8 @@ import subprocess
 import sys
 import time
 
-from lab_node import ROOT, Node, alive, wait_until
+from lab_node import Node, alive, wait_until
+from lab_puppet import ROOT
 from lab_whole import PATIENCE, SERVER, Lab
 
 STATE = ROOT / "target/lab"
@@ -64,11 +64,11 @@ def hold():
         tell(f"they are described: http://{SERVER}:8000, the administrator's token is in {lab.server.dir}/data/admin-token")
         lab.describe()
         lab.order()
-        tell("agents run Puppet: three monitors, their cluster and its OSDs; two machines, with their volumes and bridges")
+        tell("agents run Puppet: three monitors, their cluster and its OSDs; three VMs, with their volumes and bridges")
         lab.start_agents()
         wait_until(lab.is_in_health, PATIENCE, "Ceph is in health")
         tell("Ceph: HEALTH_OK")
-        lab.wait_until_in_sync()
+        wait_until(lab.is_in_sync, PATIENCE, "all is in sync")
         tell(f"all is in sync after {time.monotonic() - begin:.0f} s. To look at it:")
         for node, words in ((lab.storage[0], "ceph status"), (lab.hypervisors[0], "virsh -c qemu:///system list")):
             tell(f"  {' '.join(node.command(words))}")
@@ -96,11 +96,7 @@ def clear(place):
     """The processes in the network of this name, the network, and the directory."""
     networks = subprocess.run(["ip", "netns", "list"], check=True, capture_output=True, encoding="utf-8").stdout.split()
     if place.name in networks:
-        pids = subprocess.run(["ip", "netns", "pids", place.name], check=True, capture_output=True, encoding="utf-8").stdout.split()
-        for pid in map(int, pids):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            wait_until(lambda: not alive(pid), 30, f"the end of {pid}")
+        Node.end_strays(place.name)
         subprocess.run(["ip", "netns", "del", place.name], check=True)
     if place.exists():
         shutil.rmtree(place)

@@ -76,4 +76,4 @@ class Ceph:
         for path in self.node.path("/run/ceph").glob("*.pid"):
             pid = int(path.read_text(encoding="ascii"))
             os.kill(pid, signal.SIGKILL)
-            wait_until(lambda: not alive(pid), 10, f"the end of {pid}")
+            wait_until(lambda: not alive(pid), 60, f"the end of {pid}")

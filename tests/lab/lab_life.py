@@ -1,5 +1,5 @@
-"""The whole life of a machine that a customer has ordered, whichever tool converges its hypervisor: `make_node` and `start_agent` are
-the tests' own. The guest boots from its own disk, made on a golden image (scripts/setup-lab), and its user data write what it has
+"""The whole life of a machine that a customer has ordered, whichever tool converges its hypervisor: `make_node` is the tests'
+own. The guest boots from its own disk, made on a golden image (scripts/setup-lab), and its user data write what it has
 found in its seed to the second part of that disk."""
 import io
 import json
@@ -22,19 +22,25 @@ PATIENCE = 300
 
 ADDRESS, GATEWAY = "192.0.2.10", "192.0.2.1"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJd0mfTwnKqB3d8hTn6nXQ4G6rGm5rZ6pYgq6x0vXo1S alice@laptop"
-# What was told, and by which boot. The first sector is where the guest says that it is up.
+# How much its flavor lets a disk write in a second; and in how many seconds the guest has written half a mebibyte, and that 32 times,
+# at the soonest.
+DISK_BPS, SOONEST = 4 * MIB, 3
+# What was told, how long it takes to write, and by which boot. The first sector is where the guest says that it is up.
 USER_DATA = """#!/bin/busybox sh
 # Grüße ☃ %{x} ${y} {{ z }} <&> 'a' "b"
 /bin/busybox mkdir /cd /told
 /bin/busybox mount -t iso9660 -o ro /dev/sr0 /cd
 /bin/busybox cp /cd/* /proc/sys/kernel/random/boot_id /told
 /bin/busybox umount /cd
+/bin/busybox cp /proc/uptime /told/begun
+for time in $(/bin/busybox seq 32); do /bin/busybox dd if=/dev/zero of=/dev/vda2 bs=64k seek=8 count=8 conv=fsync; done
+/bin/busybox cp /proc/uptime /told/ended
 /bin/busybox dd if=/dev/zero of=/dev/vda2 bs=512 count=1 conv=fsync
 /bin/busybox tar -c -C /told . | /bin/busybox dd of=/dev/vda2 bs=512 seek=1 conv=fsync
 """
 
 
-class LifeScenario:
+class OrderedGuest:
     """The steps; `self.node` is the hypervisor."""
 
     def setUp(self):
@@ -65,8 +71,9 @@ class LifeScenario:
              first=ADDRESS, last=ADDRESS)
         size = json.loads(self.node.run("qemu-img", "info", "--output=json", GOLDEN))["virtual-size"]
         post("images", name="guest", format="qcow2", path=GOLDEN, size_bytes=size)
-        for name, cores, ram in ("small", 1, 192 * MIB), ("medium", 2, 256 * MIB):
-            post("flavors", name=name, cores=cores, ram_bytes=ram, disk_bytes=32 * MIB, virt_method="QEMU", storage_type="qcow2")
+        for name, cores, ram, limits in ("small", 1, 192 * MIB, {"disk_bps": DISK_BPS}), ("medium", 2, 256 * MIB, {}):
+            post("flavors", name=name, cores=cores, ram_bytes=ram, disk_bytes=32 * MIB, virt_method="QEMU", storage_type="qcow2",
+                 **limits)
 
     def describe_the_customer(self):
         """Who orders, and who is told."""
@@ -158,24 +165,6 @@ class LifeScenario:
     def domains(self):
         return self.node.virsh("list", "--all", "--name").split()
 
-    def test_an_order_from_first_to_last(self):
-        self.start_agent()
-        self.wait_for_node()
-        self.assert_it_is_ordered()
-        boot = self.assert_it_has_booted()
-        boot = self.assert_it_stops_and_starts(boot)
-        boot = self.assert_it_reboots(boot)
-        boot = self.assert_it_gets_another_size(boot)
-        self.assert_it_is_rebuilt(boot)
-        self.assert_it_is_deleted()
-        self.assert_it_is_gone()
-        # The next one has its place, and is another.
-        vm = self.order("web-2")
-        self.assertEqual(self.address_of(vm)[1], [f"{ADDRESS}/24"])
-        self.path, self.domain = f"/v1/vms/{vm['uuid']}", f"vm-{vm['id']}"
-        self.wait_for_lifecycle("started")
-        self.assertEqual(self.domains(), [self.domain])
-
     def assert_it_is_ordered(self):
         vm = self.order("web-1")
         self.uuid, self.path, self.domain = vm["uuid"], f"/v1/vms/{vm['uuid']}", f"vm-{vm['id']}"
@@ -200,6 +189,8 @@ class LifeScenario:
         self.assertEqual(told["user-data"], USER_DATA)
         self.assertEqual(json.loads(told["meta-data"]),
                          {"instance-id": self.uuid, "local-hostname": "web-1", "public-keys": [KEY]})
+        begun, ended = (float(told[name].split()[0]) for name in ("begun", "ended"))
+        self.assertGreaterEqual(ended - begun, SOONEST, "its disk is slowed down")
         (ethernet,) = json.loads(told["network-config"])["ethernets"].values()
         self.assertEqual((ethernet["match"], ethernet["addresses"]), ({"macaddress": self.mac}, [f"{ADDRESS}/24"]))
         return told["boot_id"]
@@ -234,6 +225,7 @@ class LifeScenario:
         told = self.node.virsh("dominfo", self.domain)
         self.assertRegex(told, r"CPU\(s\): +2\n")
         self.assertRegex(told, rf"Max memory: +{256 * 1024} KiB\n")
+        self.assertRegex(self.node.virsh("blkdeviotune", self.domain, "vda"), r"write_bytes_sec *: +0\n")
         return self.wait_for_boot(boot)["boot_id"]
 
     def assert_it_is_rebuilt(self, boot):
@@ -277,3 +269,25 @@ class LifeScenario:
         self.assertEqual((self.domains(), self.disk.exists(), self.images()), ([], False, []))
         self.assertEqual(list(self.node.storage.iterdir()), [])
         self.wait_for_node()
+
+
+class LifeScenario(OrderedGuest):
+    """All of them."""
+
+    def test_an_order_from_first_to_last(self):
+        self.server.start_agent()
+        self.wait_for_node()
+        self.assert_it_is_ordered()
+        boot = self.assert_it_has_booted()
+        boot = self.assert_it_stops_and_starts(boot)
+        boot = self.assert_it_reboots(boot)
+        boot = self.assert_it_gets_another_size(boot)
+        self.assert_it_is_rebuilt(boot)
+        self.assert_it_is_deleted()
+        self.assert_it_is_gone()
+        # The next one has its place, and is another.
+        vm = self.order("web-2")
+        self.assertEqual(self.address_of(vm)[1], [f"{ADDRESS}/24"])
+        self.path, self.domain = f"/v1/vms/{vm['uuid']}", f"vm-{vm['id']}"
+        self.wait_for_lifecycle("started")
+        self.assertEqual(self.domains(), [self.domain])

@@ -9,9 +9,6 @@ from lab_node import Node
 class LifeTest(LifeScenario, unittest.TestCase):
     make_node = Node
 
-    def start_agent(self):
-        self.server.start_agent()
-
 
 if __name__ == "__main__":
     unittest.main()

@@ -5,6 +5,8 @@ Paths are Debian's own; what is written below /etc, /var and /run stays in the n
 that are unlikely to be anybody else's, and what was started is stopped by its process id."""
 import atexit
 import contextlib
+import fcntl
+import functools
 import glob
 import json
 import os
@@ -13,11 +15,14 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from lab_puppet import ROOT, Puppet
+
 CERTNAME = "lab01.example.com"
+TURN = pathlib.Path("/run/lock/virtapi-lab")
 
 # Keeps the cgroups, which a fresh sysfs would hide; libvirt and lxc look for devices in the sysfs of their own network.
 ENTER = """
@@ -58,6 +63,23 @@ def wait_until(condition, seconds, what):
         time.sleep(0.1)
 
 
+@functools.cache
+def take_turn():
+    """Until this process ends: the groups of domains are the whole machine's, and those of another lab have the same names."""
+    file = TURN.open("a", encoding="ascii")
+
+    def taken():
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        return False
+
+    if not taken():
+        print("another lab runs on this machine: its end is waited for", file=sys.stderr, flush=True)
+        wait_until(taken, 3600, f"the end of the other lab, which holds {TURN} (see fuser)")
+    return file
+
+
 def alive(pid):
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
@@ -65,30 +87,7 @@ def alive(pid):
         return False
 
 
-class Run:
-    """What a run of Puppet did."""
-
-    def __init__(self, status, said, report):
-        self.status = status
-        self.said = said
-        self.report = report
-        self.logs = re.findall(r"(?ms)^- level: (\w+)\n  message: (.*?)\n  source: (.*?)\n", report)
-
-    def messages(self, kind):
-        """The messages for the server of one kind, as they are in the report."""
-        found = []
-        for level, message, _ in self.logs:
-            text = " ".join(message.split())
-            if text[:1] in "'\"":
-                text = text[1:-1].replace("''", "'") if text[0] == "'" else json.loads(text)
-            if text.startswith("virtapi: {") and level == "notice":
-                value = json.loads(text.removeprefix("virtapi: "))
-                if kind in value:
-                    found.append(value[kind])
-        return found
-
-
-class Node:
+class Node(Puppet):
     """One hypervisor."""
 
     def __init__(self, certname=CERTNAME):
@@ -104,17 +103,21 @@ class Node:
             raise
 
     def _start(self):
+        take_turn()
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="virtapi-lab-"))
         self._cleanups.callback(shutil.rmtree, self.dir)
         self.network = self.dir.name
         subprocess.run(["ip", "netns", "add", self.network], check=True)
         self._cleanups.callback(subprocess.run, ["ip", "netns", "del", self.network], check=False)
+        self._cleanups.callback(self.end_strays, self.network)
         self._cleanups.callback(self.remove_groups)
         self._holder = subprocess.Popen(
             ["nsenter", f"--net=/run/netns/{self.network}", "unshare", "-m", "-u", "--propagation", "private", "bash", "-ec", ENTER,
-             "sh", str(self.dir), self.certname.split(".")[0]])
+             "sh", str(self.dir), self.certname.split(".")[0]],
+            # What ends the whole group of a test's processes shall not end this one before all that is in it.
+            start_new_session=True)
         self._cleanups.callback(self._end_holder)
-        wait_until((self.dir / "ready").exists, 10, "namespaces")
+        wait_until((self.dir / "ready").exists, 60, "namespaces")
         self.path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF, encoding="utf-8")
         self.path("/etc/libvirt/libvirtd.conf").write_text(LIBVIRTD_CONF, encoding="utf-8")
         self.storage = self.dir / "images"
@@ -152,7 +155,16 @@ class Node:
         for pid in filter(None, pids):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            wait_until(lambda: not alive(pid), 10, f"the end of {pid}")
+            wait_until(lambda: not alive(pid), 60, f"the end of {pid}")
+
+    @staticmethod
+    def end_strays(network):
+        """Whatever still runs in this network: what was started there is the lab's."""
+        pids = subprocess.run(["ip", "netns", "pids", network], check=True, capture_output=True, encoding="utf-8").stdout.split()
+        for pid in map(int, pids):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not alive(pid), 60, f"the end of {pid}")
 
     @staticmethod
     def _pid(path):
@@ -179,17 +191,21 @@ class Node:
             raise AssertionError(f"{words}: {run.stdout}{run.stderr}")
         return run.stdout
 
+    def converge_by(self, words, **environment):
+        return subprocess.run(self.command(*words), env={**os.environ, **environment}, timeout=300, capture_output=True,
+                              encoding="utf-8", check=False)
+
     def virsh(self, *words, check=True):
         return self.run("virsh", "-q", "-c", "qemu:///system", *words, check=check)
 
     def start_libvirtd(self):
         self.run("libvirtd", "-d", "-p", "/run/libvirt/libvirtd.pid")
-        wait_until(lambda: self.run("virsh", "-c", "qemu:///system", "uri", check=False) != "", 10, "libvirtd")
+        wait_until(lambda: self.run("virsh", "-c", "qemu:///system", "uri", check=False) != "", 60, "libvirtd")
 
     def stop_libvirtd(self):
         pid = self._pid(self.path("/run/libvirt/libvirtd.pid"))
         os.kill(pid, signal.SIGTERM)
-        wait_until(lambda: not alive(pid), 20, "the end of libvirtd")
+        wait_until(lambda: not alive(pid), 60, "the end of libvirtd")
 
     def guest(self, domain):
         """The process id of a running guest; None where none runs."""
@@ -199,7 +215,7 @@ class Node:
     def kill_guest(self, domain):
         pid = self.guest(domain)
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: self.virsh("domstate", domain).strip() == "shut off", 20, "libvirt to see it")
+        wait_until(lambda: self.virsh("domstate", domain).strip() == "shut off", 60, "libvirt to see it")
 
     def start_openvswitch(self):
         """Its data path is in user space, for which no module of the kernel is needed."""
@@ -242,45 +258,3 @@ class Node:
             self.run("ip", "link", "del", name, check=False)
         for path in self.storage.iterdir():
             path.unlink()
-
-    def site(self, settings, **classes):
-        """What the site sets besides the server's data: parameters of virtapi::hypervisor, and those of other classes."""
-        data = {f"virtapi::hypervisor::{key}": value for key, value in {"accelerate": False, **settings}.items()}
-        data.update({f"virtapi::{name}::{key}": value for name, parameters in classes.items() for key, value in parameters.items()})
-        (self.environment / "data/site.json").write_text(json.dumps(data), encoding="utf-8")
-
-    def document(self, document):
-        """What the server says."""
-        data = {f"virtapi::{key}": document[key] for key in ("meta", "node", "roles") if key in document}
-        data.update({f"virtapi::hypervisor::{key}": value for key, value in document.get("hypervisor", {}).items()})
-        if "ceph" in document:
-            ceph = document["ceph"]
-            data["virtapi::ceph::clusters"] = ceph["clusters"]
-            mon = {"mon_name" if key == "name" else key: value for key, value in (ceph["mon"] or {}).items()}
-            data.update({f"virtapi::ceph::mon::{key}": value for key, value in mon.items()})
-            if ceph["osds"]:
-                data["virtapi::ceph::osd::osds"] = ceph["osds"]
-        # Hiera would fill in what the server escapes.
-        text = json.dumps(data).replace("%{", "%{literal('%')}{")
-        (self.environment / "data/virtapi.json").write_text(text, encoding="utf-8")
-
-    def puppet_words(self, *words):
-        """A command of Puppet with all that is its own on this node."""
-        return [*words, "--confdir", self.dir / "conf", "--codedir", self.dir / "code", "--vardir", self.dir / "var",
-                "--certname", self.certname, "--color", "false"]
-
-    def puppet(self, *words):
-        environment = {**os.environ, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
-        return subprocess.run(self.command("puppet", *self.puppet_words(*words)), env=environment, timeout=300,
-                              capture_output=True, encoding="utf-8", check=False)
-
-    def apply(self, *flags, manifest="include virtapi, virtapi::hypervisor"):
-        site = self.environment / "site.pp"
-        site.write_text(manifest, encoding="utf-8")
-        report = self.dir / "report.yaml"
-        report.unlink(missing_ok=True)
-        run = self.puppet("apply", "--detailed-exitcodes", "--exclude_unchanged_resources", "--lastrunreport", report, *flags, site)
-        return Run(run.returncode, run.stdout + run.stderr, report.read_text(encoding="utf-8") if report.exists() else "")
-
-    def resources(self, kind):
-        return self.puppet("resource", kind, "--modulepath", self.dir / "code/modules").stdout

@@ -3,9 +3,9 @@ formula and modules. SALT_RELEASE says which release, where a test does not (300
 import json
 import os
 import pathlib
-import subprocess
 
-from lab_node import ROOT, Node
+from lab_node import Node
+from lab_puppet import ROOT
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
 RELEASES = pathlib.Path(os.environ.get("VIRTAPI_SALT_DIR", CACHE / "virtapi/salt"))
@@ -44,6 +44,13 @@ class SaltRun:
         (found,) = (state for state in self.states.values() if state.get("__id__") == name)
         return found
 
+    @property
+    def outcome(self):
+        """In the server's words."""
+        if self.status != 0 or not self.states:
+            return "failed"
+        return "changed" if self.changed else "unchanged"
+
     def messages(self, kind):
         """What the server is told of one kind, in the comments of states."""
         comments = [state["comment"] for state in self.states.values() if state["comment"].startswith("virtapi: {")]
@@ -54,9 +61,12 @@ class SaltRun:
 class SaltNode(Node):
     """A hypervisor for Salt."""
 
+    success = "0"
+
     def _start(self):
         self._site = {}
         self._configuration = {}
+        self._source = {}
         super()._start()
         self.release = os.environ.get("SALT_RELEASE", "3008")
         (self.dir / "pillar").mkdir()
@@ -80,9 +90,9 @@ class SaltNode(Node):
         return json.loads((self.dir / "returned").read_text(encoding="utf-8").splitlines()[-1])
 
     def pull(self, url, token_file):
-        """From now on a server says what there is to be, and is told what has become of it; the site's settings are the minion's own."""
-        self.configure(virtapi={"url": url, "token_file": str(token_file)}, ext_pillar=[{"virtapi": {}}], pillar_roots={"base": []},
-                       virtapi_hypervisor=self._site, **{"return": "virtapi"})
+        """From now on a server says what there is to be, and is told what has become of it."""
+        self._source = {"virtapi": {"url": url, "token_file": str(token_file)}, "ext_pillar": [{"virtapi": {}}],
+                        "pillar_roots": {"base": []}, "return": "virtapi"}
 
     def salt_words(self, *words):
         """The command that applies the formula, with all that is its own on this node."""
@@ -90,7 +100,10 @@ class SaltNode(Node):
                   "module_dirs": [str(ROOT / "salt/modules")],
                   "file_roots": {"base": [str(ROOT / "salt/formula")]}, "pillar_roots": {"base": [str(self.dir / "pillar")]},
                   "enable_fqdns_grains": False, "log_level": "quiet", "rawfile_json.filename": str(self.dir / "returned"),
-                  **self._configuration}
+                  **self._configuration, **self._source}
+        if self._source:
+            # There is no other pillar to have the site's settings in.
+            config["virtapi_hypervisor"] = self._site
         (self.dir / "conf").mkdir(exist_ok=True)
         (self.dir / "conf/minion").write_text(json.dumps(config), encoding="utf-8")
         return [RELEASES / self.release / "bin/salt-call", "--local", "-c", self.dir / "conf", "--out=json", "--retcode-passthrough",
@@ -98,7 +111,10 @@ class SaltNode(Node):
 
     def apply(self, *words):
         """Apply the formula."""
-        environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONDONTWRITEBYTECODE": "1"}
-        run = subprocess.run(self.command(*self.salt_words(*words)), env=environment, timeout=300, capture_output=True,
-                             encoding="utf-8", check=False)
-        return SaltRun(run)
+        return SaltRun(self.converge_by(self.salt_words(*words), PYTHONWARNINGS="ignore", PYTHONDONTWRITEBYTECODE="1"))
+
+    def agent_words(self):
+        return self.salt_words()
+
+    def run_once(self):
+        return self.apply()

@@ -6,6 +6,8 @@ from lab_storage import SETTINGS, StorageNode
 class SaltStorageNode(StorageNode, SaltNode):
     """One storage node for Salt, which logs all that it can say."""
 
+    log_level = "trace"
+
     @property
     def log(self):
         return self.dir / "salt/log"
@@ -15,7 +17,7 @@ class SaltStorageNode(StorageNode, SaltNode):
         settings = {"keys": {"ceph": self.cluster.keys}, "init": "direct", "bootstrap": list(bootstrap), "settings": SETTINGS,
                     "store": store, **ceph}
         self.site({})
-        self.configure(virtapi_ceph=settings, log_file=str(self.log), log_level_logfile="trace")
+        self.configure(virtapi_ceph=settings, log_file=str(self.log), log_level_logfile=self.log_level)
 
     def document(self, document):
         """What the server says: of Ceph nothing where the node has nothing to do with it."""

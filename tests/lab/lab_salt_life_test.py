@@ -9,9 +9,6 @@ from lab_salt import SaltNode
 class SaltLifeTest(LifeScenario, unittest.TestCase):
     make_node = SaltNode
 
-    def start_agent(self):
-        self.server.start_salt_agent()
-
 
 if __name__ == "__main__":
     unittest.main()

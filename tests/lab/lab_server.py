@@ -1,16 +1,18 @@
 """A real server beside a node of the lab, in its namespaces, and the agent that runs Puppet or Salt when it hears of a change."""
+import atexit
 import contextlib
 import json
-import os
 import pathlib
 import shutil
 import signal
 import subprocess
 import tempfile
 
-from lab_node import ROOT, wait_until
+from lab_node import wait_until
+from lab_puppet import VIRTAPI
 
-VIRTAPI = os.environ.get("VIRTAPI", str(ROOT / "target/debug/virtapi"))
+# What the agent says when a run of its tool begins, and when it has ended, well or not.
+BEGINS, ENDS = ("the command runs",), ("the command has ", "the command was ended")
 
 
 class LabServer:
@@ -19,25 +21,47 @@ class LabServer:
     def __init__(self, node, address="127.0.0.1", *settings):
         self.node = node
         self.url = f"http://{address}:8000"
+        self._serving, self._agents = [], {}
         self._cleanups = contextlib.ExitStack()
+        # As for a node: unittest does not clean up when it is ended.
+        atexit.register(self.remove)
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="virtapi-lab-server-"))
         # Its Postgres runs as another user.
         self.dir.chmod(0o755)
         self._cleanups.callback(shutil.rmtree, self.dir, ignore_errors=True)
-        self._start(node, "serve", "--address", address, "--port", "8000", "--data-dir", self.dir / "data", *settings)
-        wait_until(lambda: node.run("curl", "-sf", f"{self.url}/ready", check=False) != "", 60, "the server")
+        self._words = ["serve", "--address", address, "--port", "8000", "--data-dir", self.dir / "data", *settings]
+        self._cleanups.callback(self.stop)
+        self._cleanups.callback(self.stop_agents)
+        self.start()
         self.token = (self.dir / "data/admin-token").read_text(encoding="utf-8").strip()
 
+    def start(self):
+        self._serving = [self._start(self.node, *self._words)]
+        wait_until(lambda: self.node.run("curl", "-sf", f"{self.url}/ready", check=False) != "", 300, "the server")
+
+    def stop(self):
+        """In good order. What it has kept is there at its next start."""
+        self._end(*self._serving)
+
     def _start(self, node, *words):
-        """Runs the program on a node until the end of the test, and ends it in good order."""
-        with open(self.dir / f"{words[0]}-{node.certname}.log", "w", encoding="utf-8") as log:
-            process = subprocess.Popen(node.command(VIRTAPI, *words), stdout=log, stderr=subprocess.STDOUT)
+        """Runs the program on a node."""
+        with open(self._log(words[0], node), "a", encoding="utf-8") as log:
+            return subprocess.Popen(node.command(VIRTAPI, *words), stdout=log, stderr=subprocess.STDOUT)
 
-        def end():
+    @staticmethod
+    def _end(*processes):
+        for process in processes:
             process.send_signal(signal.SIGTERM)
-            process.wait(60)
+        for process in processes:
+            try:
+                process.wait(300)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
 
-        self._cleanups.callback(end)
+    def _log(self, what, node):
+        return self.dir / f"{what}-{node.certname}.log"
 
     def logs(self):
         """What the server and the agents have said last."""
@@ -54,6 +78,12 @@ class LabServer:
         text = self.node.run("curl", "-sS", "--fail-with-body", *words, f"{self.url}{path}")
         return json.loads(text) if text else None
 
+    def read(self, path):
+        """The content type and the text that the administrator gets."""
+        words = ["-w", "\\n%{content_type}", "-H", f"Authorization: Bearer {self.token}"]
+        text, _, content_type = self.node.run("curl", "-sS", "--fail-with-body", *words, f"{self.url}{path}").rpartition("\n")
+        return content_type, text
+
     def post(self, collection, **body):
         return self.ask("POST", f"/v1/{collection}", body)
 
@@ -63,38 +93,27 @@ class LabServer:
         return self.ask("POST", f"/v1/tokens/{token['id']}/secret")["secret"]
 
     def _token_of(self, node):
-        """The node's own, and the file that it is in."""
-        secret = self.new_token(name=f"agent of {node.certname}", node=node.certname, scope="documents")
+        """The file that the node's own is in."""
         path = self.dir / f"token-{node.certname}"
-        path.write_text(secret, encoding="utf-8")
-        path.chmod(0o600)
-        return secret, path
+        if not path.exists():
+            path.touch(0o600)
+            path.write_text(self.new_token(name=f"agent of {node.certname}", node=node.certname, scope="documents"), encoding="utf-8")
+        return path
 
-    def start_agent(self, node=None, classes="virtapi, virtapi::hypervisor", interval=1800):
-        """The node's own token, Hiera and reports with it, and an agent that waits, and runs Puppet."""
+    def start_agent(self, node=None, interval=1800):
+        """The node's own token, what its tool pulls and sends with it, and an agent that waits, and runs that tool."""
         node = node or self.node
-        secret, path = self._token_of(node)
-        place = node.environment
-        level = {"name": "virtapi", "data_hash": "virtapi::data", "uri": f"{self.url}/puppet/hiera/%{{trusted.certname}}",
-                 "options": {"token_file": str(path)}}
-        site = {"name": "site", "data_hash": "json_data", "path": "site.json"}
-        hierarchy = {"version": 5, "defaults": {"datadir": "data"}, "hierarchy": [level, site]}
-        (place / "hiera.yaml").write_text(json.dumps(hierarchy), encoding="utf-8")
-        (place / "site.pp").write_text(f"include {classes}", encoding="utf-8")
-        # Reports can be sent with nothing but a password, which is no word of a command: those are seen and logged.
-        reports = self.url.replace("://", f"://node:{secret}@") + "/puppet/reports"
-        (node.dir / "conf").mkdir(exist_ok=True)
-        (node.dir / "conf/puppet.conf").write_text(f"[main]\nreport = true\nreports = http\nreporturl = {reports}\n", encoding="utf-8")
-        self._agent(node, path, interval, "0,2", "puppet",
-                    *node.puppet_words("apply", "--detailed-exitcodes", place / "site.pp"))
-
-    def start_salt_agent(self, node=None, interval=1800):
-        """The same with Salt, of a `SaltNode`: pillar and returns with the node's own token."""
-        node = node or self.node
-        _, path = self._token_of(node)
+        path = self._token_of(node)
         node.pull(self.url, path)
-        self._agent(node, path, interval, "0", *node.salt_words())
+        self._agents[node] = self._start(node, "agent", "--url", self.url, "--node", node.certname, "--token-file", path, "--splay", "0",
+                                         "--interval", interval, "--success", node.success, "--", *node.agent_words())
 
-    def _agent(self, node, token_file, interval, success, *command):
-        self._start(node, "agent", "--url", self.url, "--node", node.certname, "--token-file", token_file, "--splay", "0",
-                    "--interval", interval, "--success", success, "--", *command)
+    def stop_agents(self):
+        """All of them. A run that is under way comes to its end."""
+        self._end(*self._agents.values())
+        self._agents.clear()
+
+    def count_in_log(self, node, words):
+        """In how many lines of what the node's agent has said any of these words are."""
+        lines = self._log("agent", node).read_text(encoding="utf-8").splitlines()
+        return sum(any(word in line for word in words) for line in lines)

@@ -11,9 +11,10 @@ from lab_node import Node, alive, wait_until
 from lab_wire import plug
 
 SETTINGS = {
-    # Copies on one node, which is all that most tests have; and a cluster of tests is not too full, nor too large.
-    "global": {"osd crush chooseleaf type": 0, "osd pool default pg autoscale mode": "off", "mon allow pool size one": True,
-               "auth allow insecure global id reclaim": False},
+    # Copies on one node, which is all that most tests have; and a cluster of tests is not too full, nor too large. The pool that
+    # Ceph makes for itself has no more copies than others, so that one OSD of three can go.
+    "global": {"osd crush chooseleaf type": 0, "osd pool default size": 2, "osd pool default pg autoscale mode": "off",
+               "mon allow pool size one": True, "auth allow insecure global id reclaim": False},
     "mon": {"mon data avail warn": 2, "mon data avail crit": 1},
     "mgr": {"mgr initial modules": ""},
     "osd": {"bluestore block size": 2 * 1024**3, "memstore device bytes": 256 * 1024**2},
@@ -76,7 +77,8 @@ class StorageNode(Node):
         mon = mine and {"cluster": "ceph", "name": self.name, "address": mine, "port": 6789}
         roles = [role for role, has in (("hypervisor", hypervisor), ("ceph_mon", mon), ("ceph_osd", self.osds)) if has]
         self.document({
-            "hypervisor": hypervisor or {},
+            # As the server does it: what is of a role that it has not is not there.
+            **({"hypervisor": hypervisor} if hypervisor else {}),
             "meta": {"schema": 1, "node_id": 7, "generation": self.cluster.generation, "approved": approved, "clusters": {"ceph": 1}},
             "node": {"fqdn": self.certname, "location": None, "state": "running", "environment": None, "parameters": {},
                      "networks": {"management": None, "storage": None, "backup": None}, "interfaces": [], "bonds": []},
@@ -100,7 +102,7 @@ class StorageNode(Node):
     def kill(self, kind, name):
         pid = self.daemon(kind, name)
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not alive(pid), 10, f"the end of {pid}")
+        wait_until(lambda: not alive(pid), 60, f"the end of {pid}")
 
     def _end_daemons(self):
         if self._holder.poll() is not None:
@@ -109,7 +111,7 @@ class StorageNode(Node):
             pid = self._pid(path)
             if pid and alive(pid):
                 os.kill(pid, signal.SIGKILL)
-                wait_until(lambda: not alive(pid), 10, f"the end of {pid}")
+                wait_until(lambda: not alive(pid), 60, f"the end of {pid}")
 
 
 class StorageTestCase(unittest.TestCase):

@@ -1,10 +1,12 @@
 """The whole of it: a server, two hypervisors and three storage nodes on one wire, each with an agent that runs Puppet when the
 server says that something has changed. What is on them is ordered from the server, as anybody would."""
+import concurrent.futures
 import contextlib
 import subprocess
+from typing import NamedTuple
 
 from lab_documents import MIB, uuid
-from lab_node import Node, wait_until
+from lab_node import Node
 from lab_server import LabServer
 from lab_storage import SETTINGS, Cluster, StorageNode
 from lab_wire import plug
@@ -13,10 +15,12 @@ SERVER = "10.99.0.100"
 # For each wait: everything runs on the same two or so cores.
 PATIENCE = 600
 CUSTOMERS = 100
+# The VMs have no system that answers when they are to shut down.
+HYPERVISOR = {"switch": "openvswitch", "uplink": "uplink0", "shutdown_timeout": 5}
 
 
 class HypervisorNode(Node):
-    """`hv01` with the number 1. Its machines' VLANs are on a second wire, by Open vSwitch."""
+    """`hv01` with the number 1. Its VMs' VLANs are on a second wire, by Open vSwitch."""
 
     def __init__(self, cluster, number, wire):
         self.name = f"hv{number:02d}"
@@ -26,12 +30,27 @@ class HypervisorNode(Node):
         self.start_openvswitch()
         self.run("ovs-vsctl", "add-br", "uplink0", "--", "set", "bridge", "uplink0", "datapath_type=netdev", "--",
                  "add-port", "uplink0", "trunk0")
-        self.site({"switch": "openvswitch", "uplink": "uplink0"},
-                  ceph={"keys": {"ceph": {"client": cluster.keys["client"]}}, "settings": SETTINGS, "init": "direct"})
+        self.settle({"keys": {"ceph": {"client": cluster.keys["client"]}}, "settings": SETTINGS, "init": "direct"})
+
+    def settle(self, ceph):
+        """What the site sets."""
+        self.site(HYPERVISOR, ceph=ceph)
+
+
+class Machine(NamedTuple):
+    """A VM that was ordered: where, and what libvirt calls it, and its bridge."""
+
+    name: str
+    uuid: str
+    node: Node
+    domain: str
+    bridge: str
 
 
 class Lab:
     """Nobody has ordered anything yet. It goes with `remove`; `note` is told each directory that it makes."""
+
+    storage_class, hypervisor_class = StorageNode, HypervisorNode
 
     def __init__(self, tell=lambda text: None, note=lambda place: None):
         self.tell, self.note = tell, note
@@ -48,8 +67,9 @@ class Lab:
         plug(self.wire, "wire", SERVER)
         plug(self.wire, "trunk", device="trunk0")
         self.cluster = Cluster()
-        self.storage = [self._keep(StorageNode(self.cluster, number, self.wire)) for number in (1, 2, 3)]
-        self.hypervisors = [self._keep(HypervisorNode(self.cluster, number, self.wire)) for number in (1, 2)]
+        self.storage = [self._keep(self.storage_class(self.cluster, number, self.wire)) for number in (1, 2, 3)]
+        self.hypervisors = [self._keep(self.hypervisor_class(self.cluster, number, self.wire)) for number in (1, 2)]
+        self.nodes = [*self.storage, *self.hypervisors]
         self.tell("a server with its Postgres")
         self.server = LabServer(self.wire, SERVER)
         self._cleanups.callback(self.server.remove)
@@ -80,23 +100,32 @@ class Lab:
                  local_storage_path=str(node.storage))
 
     def order(self):
-        """A machine on each hypervisor, with a volume of each type that can be had here; their bridges by hypervisor."""
-        post, bridges = self.server.post, {}
-        for number, node in enumerate(self.hypervisors, 1):
-            vm = post("vms", uuid=uuid(number), name=f"web-{number}", cores=1, ram_bytes=64 * MIB, state="running", virt_method="KVM",
-                      hypervisor=node.certname)
-            for storage_type, more in (("qcow2", {}), ("raw", {}), ("rbd", {"ceph_pool": "rbd"})):
-                post("volumes", vm=vm["uuid"], size_bytes=16 * MIB, storage_type=storage_type, cache_option="none", **more)
-            interface = post("interfaces", vm=vm["uuid"], mac=f"52:54:00:00:00:{number:02x}", vlans=["customers"])
-            bridges[node] = f"br-{vm['id']}-{interface['id']}"
-        return bridges
+        """A VM on each hypervisor, with a volume of each type that can be had here, and one on the second that has only a volume
+        in a pool, so that it can move."""
+        pooled = ("rbd", {"ceph_pool": "rbd"})
+        everywhere = (("qcow2", {}), ("raw", {}), pooled)
+        first, second = self.hypervisors
+        return [self._order(1, "web-1", first, everywhere), self._order(2, "web-2", second, everywhere),
+                self._order(3, "moving", second, [pooled])]
+
+    def _order(self, number, name, node, volumes):
+        post = self.server.post
+        vm = post("vms", uuid=uuid(number), name=name, cores=1, ram_bytes=64 * MIB, state="running", virt_method="KVM",
+                  hypervisor=node.certname)
+        for storage_type, more in volumes:
+            post("volumes", vm=vm["uuid"], size_bytes=16 * MIB, storage_type=storage_type, cache_option="none", **more)
+        interface = post("interfaces", vm=vm["uuid"], mac=f"52:54:00:00:00:{number:02x}", vlans=["customers"])
+        return Machine(name, vm["uuid"], node, f"vm-{vm['id']}", f"br-{vm['id']}-{interface['id']}")
 
     def start_agents(self, interval=30):
         """On all nodes. A run that waits for another node ends with an error, so the next one is soon."""
-        for node in self.storage:
-            self.server.start_agent(node, "virtapi, virtapi::ceph, virtapi::ceph::mon, virtapi::ceph::osd", interval)
-        for node in self.hypervisors:
-            self.server.start_agent(node, "virtapi, virtapi::ceph, virtapi::hypervisor", interval)
+        for node in self.nodes:
+            self.server.start_agent(node, interval)
+
+    def run_once(self, nodes):
+        """A run by hand of each of these, at the same time; what came of each."""
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            return dict(zip(nodes, pool.map(lambda node: node.run_once(), nodes)))
 
     def statuses(self):
         """The status of each node and VM, as the server sees it."""
@@ -106,12 +135,31 @@ class Lab:
             found.update({each[name]: each["status"] for each in listed})
         return found
 
-    def wait_until_in_sync(self):
-        wait_until(lambda: set(self.statuses().values()) == {"in_sync"}, PATIENCE, "all is in sync")
+    def is_in_sync(self):
+        return set(self.statuses().values()) == {"in_sync"}
 
     def is_in_health(self):
         """Not, either, as long as there is no cluster."""
         return self.storage[0].run("ceph", "--connect-timeout", "5", "health", check=False).startswith("HEALTH_OK")
+
+    def guests(self):
+        """The process ids of all VMs that run, by hypervisor and domain."""
+        found = {}
+        for node in self.hypervisors:
+            found.update({(node.name, domain): node.guest(domain) for domain in node.virsh("list", "--name").split()})
+        return found
+
+    def let_osd_go(self, node, osd):
+        """What the site says of one that the document has no more: that it is to be absent."""
+        node.manifest(f"virtapi_ceph_osd {{ '{osd}': ensure => absent, cluster => 'ceph', init => direct }}")
+
+    def views(self, node):
+        """Where the server answers the node's tool; its document is the last."""
+        return [f"/puppet/enc/{node.certname}", f"/puppet/hiera/{node.certname}"]
+
+    @staticmethod
+    def without_meta(document):
+        return {key: value for key, value in document.items() if key != "virtapi::meta"}
 
     def let_in(self, device, address):
         """Plugs the machine itself in, so that a browser on it finds the server. The device goes with the wire."""

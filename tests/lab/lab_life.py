@@ -218,6 +218,26 @@ class OrderedGuest:
         self.assertEqual((self.node.guest(self.domain), self.vm()["restarts"]), (again, 1))
         return boot
 
+    def assert_it_is_restored(self, boot):
+        """What a snapshot holds, which is taken while it runs, is what it has after another boot; and it boots again."""
+        guest = self.node.guest(self.domain)
+        self.ask("POST", f"{self.path}/snapshot", name="before")
+        self.wait_for_node()
+        self.assertEqual(self.node.guest(self.domain), guest)
+        self.ask("POST", f"{self.path}/reboot")
+        later = self.wait_for_boot(boot)["boot_id"]
+        self.ask("POST", f"{self.path}/stop")
+        self.wait_for_lifecycle("stopped")
+        self.assertEqual(self.told_by_guest()["boot_id"], later)
+        with self.assertRaisesRegex(AssertionError, "is none that the volume has now"):
+            self.ask("POST", f"{self.path}/restore", snapshot="never")
+        self.assertEqual(self.ask("POST", f"{self.path}/restore", snapshot="before")["lifecycle"], "restoring")
+        self.wait_for_lifecycle("stopped")
+        self.assertEqual(self.told_by_guest()["boot_id"], boot)
+        self.ask("POST", f"{self.path}/start")
+        self.wait_for_lifecycle("started")
+        return self.wait_for_boot(boot)["boot_id"]
+
     def assert_it_gets_another_size(self, boot):
         """By a restart."""
         self.assertEqual(self.ask("POST", f"{self.path}/resize", flavor="medium")["lifecycle"], "resizing")
@@ -244,7 +264,7 @@ class OrderedGuest:
         """For the customer at once; on its hypervisor it stops and is kept. Then nobody answers to its address any more."""
         seeds = self.images()
         self.ask("DELETE", self.path)
-        self.wait_for_telling("create", "started", "stopped", "started", "delete")
+        self.wait_for_telling("create", *2 * ["started", "stopped"], "started", "delete")
         self.assertEqual(self.receiver.messages()[-1]["object"]["uuid"], self.uuid)
         self.assertFalse(self.is_known())
         # The guest still answers.
@@ -281,6 +301,7 @@ class LifeScenario(OrderedGuest):
         boot = self.assert_it_has_booted()
         boot = self.assert_it_stops_and_starts(boot)
         boot = self.assert_it_reboots(boot)
+        boot = self.assert_it_is_restored(boot)
         boot = self.assert_it_gets_another_size(boot)
         self.assert_it_is_rebuilt(boot)
         self.assert_it_is_deleted()

@@ -23,12 +23,12 @@ pub struct Entry {
     pub name: String,
 }
 
-/// The column with the name that people gave, if the natural key is not it.
+/// The column with the name that people gave, if the natural key is not it. What not each object has is no name to show it by.
 pub fn name_column(kind: &dyn Kind) -> Option<&'static Column> {
     let columns = kind.columns();
     let is_uuid = |name: &&str| Column::named(columns, name).is_some_and(|column| matches!(column.ty, Type::Uuid));
     match kind.key() {
-        [key] if is_uuid(key) => Column::named(columns, "name"),
+        [key] if is_uuid(key) => Column::named(columns, "name").filter(|column| column.required),
         _ => None,
     }
 }

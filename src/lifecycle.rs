@@ -31,32 +31,21 @@ pub enum Lifecycle {
     Unknown,
 }
 
-/// All of them.
-const ALL: [Lifecycle; 12] = [
-    Lifecycle::Requested,
-    Lifecycle::Scheduled,
-    Lifecycle::Starting,
-    Lifecycle::Started,
-    Lifecycle::Stopped,
-    Lifecycle::Rebooting,
-    Lifecycle::Resizing,
-    Lifecycle::Rebuilding,
-    Lifecycle::Restoring,
-    Lifecycle::Migrating,
-    Lifecycle::Failed,
-    Lifecycle::Unknown,
+/// The words of all of them.
+pub static WORDS: [&str; 12] = [
+    Lifecycle::Requested.word(),
+    Lifecycle::Scheduled.word(),
+    Lifecycle::Starting.word(),
+    Lifecycle::Started.word(),
+    Lifecycle::Stopped.word(),
+    Lifecycle::Rebooting.word(),
+    Lifecycle::Resizing.word(),
+    Lifecycle::Rebuilding.word(),
+    Lifecycle::Restoring.word(),
+    Lifecycle::Migrating.word(),
+    Lifecycle::Failed.word(),
+    Lifecycle::Unknown.word(),
 ];
-
-/// Their words.
-pub static WORDS: [&str; ALL.len()] = {
-    let mut words = [""; ALL.len()];
-    let mut i = 0;
-    while i < ALL.len() {
-        words[i] = ALL[i].word();
-        i += 1;
-    }
-    words
-};
 
 impl Lifecycle {
     /// As the API and the database call it.

@@ -3,7 +3,7 @@
 //! it is said which volume is meant.
 
 use chrono::Utc;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
 
@@ -40,8 +40,8 @@ pub struct Restored {
     pub volume: Option<Value>,
 }
 
-/// A volume: its id, its UUID, and whether it has what is asked for.
-type Held = (i64, String, bool);
+/// A volume: its id and its UUID.
+type Meant = (i64, String);
 
 /// Takes a snapshot of a VM's volumes, from now on; the VM's id.
 ///
@@ -53,13 +53,11 @@ pub async fn take(tx: &Tx, key: &str, what: &Taken) -> Result<i64> {
     let vm = lock(tx, key).await?;
     let mut work = Work::new(tx);
     let volume = work.named(Volume::KIND, "volume", what.volume.as_ref()).await?;
-    let holds = Sql::new("t.name::text IN ('qcow2', 'rbd')");
-    let volumes = volumes(tx, &vm, volume, holds, Sql::default()).await?;
-    refuse(&volumes, "volume", "holds no snapshots: only volumes of type qcow2 and rbd do")?;
     let now = Utc::now();
-    for (volume, ..) in volumes {
+    for (volume, uuid) in volumes(tx, &vm, volume).await? {
         let new = json!({"volume": volume, "name": what.name, "take_at": now, "keep_until": what.keep_until});
-        change::apply_nested(&mut work, Change::create(Snapshot::KIND, new)).await?;
+        let taken = change::apply_nested(&mut work, Change::create(Snapshot::KIND, new)).await;
+        taken.map_err(|error| of_volume(error, &uuid))?;
     }
     work.finish().await?;
     Ok(vm.id())
@@ -81,15 +79,10 @@ pub async fn restore(tx: &Tx, key: &str, what: &Restored) -> Result<i64> {
     let mut work = Work::new(tx);
     let volume = work.named(Volume::KIND, "volume", what.volume.as_ref()).await?;
     tx.as_server(async || {
-        let joined = Sql::new(
-            " LEFT JOIN snapshots x ON x.volume_id = d.id AND x.take_at <= now() \
-             AND (x.keep_until IS NULL OR x.keep_until > now()) AND x.name = ",
-        );
-        let volumes = volumes(tx, &vm, volume, Sql::new("x.id IS NOT NULL"), joined.one(name, "text")).await?;
-        refuse(&volumes, "snapshot", "is none that the volume has now")?;
-        // First, for it keeps the node: its next generation is the one that says so.
+        let volumes = volumes(tx, &vm, volume).await?;
+        refuse_without(tx, &volumes, name).await?;
         mark(tx, &vm, Lifecycle::Restoring).await?;
-        for (volume, ..) in volumes {
+        for (volume, _) in volumes {
             set_back(&mut work, volume, name).await?;
         }
         // Of one that is off as well, so that its agent looks at it.
@@ -100,14 +93,13 @@ pub async fn restore(tx: &Tx, key: &str, what: &Restored) -> Result<i64> {
     .await
 }
 
-/// The volumes that are meant, each with whether a condition holds.
-async fn volumes(tx: &Tx, vm: &Row, only: Option<i64>, condition: Sql, joined: Sql) -> Result<Vec<Held>> {
-    let sql = Sql::new("SELECT d.id, d.uuid::text, ").then(condition);
-    let sql = sql.text(" FROM volumes d JOIN storage_types t ON t.id = d.storage_type_id").then(joined);
-    let sql = sql.text(" WHERE d.vm_id = ").one(vm.id().to_string(), "int8").text(" ORDER BY d.id");
-    let mut found: Vec<Held> = Statement::<(BigInt, Text, Bool)>::from(sql).load(&mut tx.conn()).await?;
+/// The volumes that are meant.
+async fn volumes(tx: &Tx, vm: &Row, only: Option<i64>) -> Result<Vec<Meant>> {
+    let sql = Sql::new("SELECT id, uuid::text FROM volumes WHERE vm_id = ").one(vm.id().to_string(), "int8");
+    let mut found: Vec<Meant> =
+        Statement::<(BigInt, Text)>::from(sql.text(" ORDER BY id")).load(&mut tx.conn()).await?;
     if let Some(only) = only {
-        found.retain(|(id, ..)| *id == only);
+        found.retain(|(id, _)| *id == only);
         return if found.is_empty() { Err(Error::field("volume", "is not one of this VM")) } else { Ok(found) };
     }
     if found.is_empty() {
@@ -116,16 +108,31 @@ async fn volumes(tx: &Tx, vm: &Row, only: Option<i64>, condition: Sql, joined: S
     Ok(found)
 }
 
-/// All, or none of them.
-fn refuse(volumes: &[Held], field: &str, detail: &str) -> Result<()> {
-    let wrong: Vec<_> = volumes
-        .iter()
-        .filter(|(.., holds)| !holds)
-        .map(|(_, uuid, _)| (field.to_owned(), format!("{detail} (volume {uuid})")))
-        .collect();
+/// Which volume holds no snapshots, where nobody has named one: nothing is wrong with what was asked for.
+fn of_volume(error: Error, uuid: &str) -> Error {
+    match error {
+        Error::Invalid(fields) if fields.iter().all(|(field, _)| field == "volume") => {
+            Error::Conflict(fields.into_iter().map(|(field, detail)| (field, format!("{uuid} {detail}"))).collect())
+        }
+        error => error,
+    }
+}
+
+/// All of them, or none.
+async fn refuse_without(tx: &Tx, volumes: &[Meant], snapshot: &str) -> Result<()> {
+    let sql = Sql::new(
+        "SELECT volume_id FROM snapshots WHERE take_at <= now() AND (keep_until IS NULL OR keep_until > now())",
+    );
+    let sql = sql.text(" AND name = ").one(snapshot, "text").text(" AND volume_id = ");
+    let sql = sql.any(volumes.iter().map(|(id, _)| id.to_string()).collect(), "int8");
+    let have: Vec<i64> = Statement::<BigInt>::from(sql).load(&mut tx.conn()).await?;
+    let without = volumes.iter().filter(|(id, _)| !have.contains(id));
+    let detail = |uuid| format!("is none that the volume has now (volume {uuid})");
+    let wrong: Vec<_> = without.map(|(_, uuid)| ("snapshot".to_owned(), detail(uuid))).collect();
     if wrong.is_empty() { Ok(()) } else { Err(Error::Conflict(wrong)) }
 }
 
+/// After [`mark`], which says in which generation.
 async fn set_back(work: &mut Work<'_>, volume: i64, snapshot: &str) -> Result<()> {
     let tx = work.tx;
     let row = Volume::KIND.lock(tx, &natural_key::condition(Volume::KIND, &volume.to_string())?).await?;
@@ -134,8 +141,8 @@ async fn set_back(work: &mut Work<'_>, volume: i64, snapshot: &str) -> Result<()
     let sql = sql.one(snapshot, "text").text(" WHERE id = ").one(volume.to_string(), "int8");
     Statement::<BigInt>::from(sql).execute(&mut tx.conn()).await?;
     let pending = Sql::new(
-        "INSERT INTO pending_restores SELECT d.id, n.desired_generation + 1 FROM volumes d JOIN vms v ON v.id = d.vm_id \
-         JOIN hypervisors h ON h.id = v.hypervisor_id JOIN nodes n ON n.id = h.node_id WHERE d.id = ",
+        "INSERT INTO pending_restores SELECT d.id, p.generation FROM volumes d JOIN pending_actions p ON p.vm_id = d.vm_id \
+         WHERE d.id = ",
     );
     let pending = pending.one(volume.to_string(), "int8");
     let pending = pending.text(" ON CONFLICT (volume_id) DO UPDATE SET generation = excluded.generation");

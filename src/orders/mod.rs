@@ -51,6 +51,7 @@ pub(crate) async fn fulfil(work: &mut Work<'_>, order: Order, mut body: Value) -
         let needs = order.needs(&body);
         let place = choose(tx, &needs).await?;
         body["hypervisor"] = place.into();
+        // The server sees more than who asks, so what was found for him is not known to be there for it.
         for (kind, id) in
             [(Hypervisor::KIND, place), (VirtMethod::KIND, needs.virt_method), (StorageType::KIND, order.storage_type)]
         {

@@ -8,11 +8,13 @@ How large they are, how they are made, grow and are deleted. When that may be, t
 import collections
 import json
 import os
+import re
 import time
 
 import salt.utils.path
 import salt.utils.platform
 import virtapi_command
+import virtapi_domain_xml
 import virtapi_open_file
 import virtapi_qcow2
 import virtapi_rbd
@@ -35,6 +37,15 @@ def __virtual__():
 def place(volume):
     """Return where a volume is: a file's path, ``vg/lv``, or ``pool/image``. None for a type that is none of ours."""
     return _KINDS[volume["type"]].place(volume) if volume["type"] in _KINDS else None
+
+
+def refusal(name, volume, cluster):
+    """Return why a state of this name cannot be of this volume; None where it can. ``cluster`` is that of its pool."""
+    if not re.fullmatch(virtapi_domain_xml.UUID, name):
+        return "{} is no UUID".format(name)
+    if volume["type"] == "rbd" and not cluster:
+        return "{}: cluster {} is not described".format(place(volume), volume["cluster"])
+    return None
 
 
 def source(volume):

@@ -5,10 +5,7 @@ One is taken when its time has come, whether or not the machine runs: as after a
 deleted when its time is over. What the document does not name is left alone. docs/convergence.md has the rules.
 """
 
-import re
-
 import virtapi_domain_definition
-import virtapi_domain_xml
 import virtapi_removal_plan
 import virtapi_restore_plan
 import virtapi_snapshot_plan
@@ -37,15 +34,13 @@ def present(name, volume, vm=None, cluster=None, rbd_user="libvirt"):
         The Ceph user, whose keyring is where Ceph looks for it.
     """
     ret = {"name": name, "result": False, "changes": {}, "comment": ""}
-    if not re.fullmatch(virtapi_domain_xml.UUID, name):
-        ret["comment"] = "{} is no UUID".format(name)
+    refusal = __salt__["virtapi_volume.refusal"](name, volume, cluster)
+    if refusal:
+        ret["comment"] = refusal
         return ret
     place = __salt__["virtapi_volume.place"](volume)
     if volume["type"] not in virtapi_snapshot_plan.TYPES:
         ret["comment"] = "{}: snapshots of {} volumes are not taken".format(place or name, volume["type"])
-        return ret
-    if volume["type"] == "rbd" and not cluster:
-        ret["comment"] = "{}: cluster {} is not described".format(place, volume["cluster"])
         return ret
     pool = {"cluster": cluster, "rbd_user": rbd_user}
     try:

@@ -6,10 +6,7 @@ domain has, and that is not there, is not made anew: it is lost, and an empty on
 has the rules.
 """
 
-import re
-
 import virtapi_domain_definition
-import virtapi_domain_xml
 from salt.exceptions import CommandExecutionError
 
 
@@ -36,15 +33,13 @@ def present(name, volume, vm=None, cluster=None, rbd_user="libvirt"):
         The Ceph user, whose keyring is where Ceph looks for it.
     """
     ret = {"name": name, "result": False, "changes": {}, "comment": ""}
-    if not re.fullmatch(virtapi_domain_xml.UUID, name):
-        ret["comment"] = "{} is no UUID".format(name)
+    refusal = __salt__["virtapi_volume.refusal"](name, volume, cluster)
+    if refusal:
+        ret["comment"] = refusal
         return ret
     place = __salt__["virtapi_volume.place"](volume)
     if place is None:
         ret["comment"] = "{}: type {} is none that this state manages".format(name, volume["type"])
-        return ret
-    if volume["type"] == "rbd" and not cluster:
-        ret["comment"] = "{}: cluster {} is not described".format(place, volume["cluster"])
         return ret
     pool = {"cluster": cluster, "rbd_user": rbd_user}
     try:

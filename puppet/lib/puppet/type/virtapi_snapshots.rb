@@ -1,6 +1,7 @@
 # The snapshots of a volume.
 require_relative '../../puppet_x/virtapi/evaluated'
 require_relative '../../puppet_x/virtapi/rbd'
+require_relative '../../puppet_x/virtapi/volume_parameters'
 require_relative '../../puppet_x/virtapi/volume_snapshots'
 
 Puppet::Type.newtype(:virtapi_snapshots) do
@@ -11,37 +12,7 @@ Puppet::Type.newtype(:virtapi_snapshots) do
   DOC
 
   include PuppetX::Virtapi::Evaluated
-
-  newparam(:uuid, namevar: true) do
-    desc "The volume's UUID."
-    newvalues(/\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\z/)
-  end
-
-  newparam(:vm) do
-    desc 'UUID of the virtual machine that has it.'
-  end
-
-  newparam(:type) do
-    desc 'qcow2 or rbd.'
-  end
-
-  newparam(:place) do
-    desc 'Where it is: the path of a file, or `pool/image`.'
-  end
-
-  newparam(:cluster) do
-    desc 'The Ceph cluster that its pool is in, by name.'
-  end
-
-  newparam(:mons) do
-    desc "The cluster's monitors, as the document has them."
-    defaultto { [] }
-  end
-
-  newparam(:rbd_user) do
-    desc 'The Ceph user, whose keyring is where Ceph looks for it.'
-    defaultto 'libvirt'
-  end
+  include PuppetX::Virtapi::VolumeParameters
 
   newparam(:snapshots) do
     desc 'Its snapshots, as the document has them.'

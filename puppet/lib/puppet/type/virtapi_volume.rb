@@ -1,6 +1,7 @@
 # A volume of a virtual machine.
 require_relative '../../puppet_x/virtapi/evaluated'
 require_relative '../../puppet_x/virtapi/rbd'
+require_relative '../../puppet_x/virtapi/volume_parameters'
 
 Puppet::Type.newtype(:virtapi_volume) do
   @doc = <<-DOC
@@ -10,6 +11,7 @@ Puppet::Type.newtype(:virtapi_volume) do
   DOC
 
   include PuppetX::Virtapi::Evaluated
+  include PuppetX::Virtapi::VolumeParameters
 
   ensurable do
     desc 'A volume is made, and never taken away.'
@@ -17,39 +19,8 @@ Puppet::Type.newtype(:virtapi_volume) do
     defaultto :present
   end
 
-  newparam(:uuid, namevar: true) do
-    desc "The volume's UUID."
-    newvalues(/\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\z/)
-  end
-
-  newparam(:vm) do
-    desc 'UUID of the virtual machine that has it.'
-  end
-
   newparam(:backing) do
     desc 'The golden image that it is made on, as the document has it. A volume that is there keeps what it came from.'
-  end
-
-  newparam(:cluster) do
-    desc 'The Ceph cluster that its pool is in, by name.'
-  end
-
-  newparam(:mons) do
-    desc "The cluster's monitors, as the document has them."
-    defaultto { [] }
-  end
-
-  newparam(:rbd_user) do
-    desc 'The Ceph user, whose keyring is where Ceph looks for it.'
-    defaultto 'libvirt'
-  end
-
-  newparam(:type) do
-    desc 'qcow2, raw, lvm or rbd.'
-  end
-
-  newparam(:place) do
-    desc 'Where it is: the path of a file, `vg/lv`, or `pool/image`.'
   end
 
   newproperty(:size_bytes) do

@@ -33,6 +33,9 @@ pub enum Error {
     /// 404.
     #[error("there is no such thing")]
     NotFound,
+    /// 404: the node with this name, which does not exist for whoever asks. Told as [`Self::NotFound`].
+    #[error("there is no such thing")]
+    Hidden(String),
     /// 405, with what is allowed.
     #[error("this address allows {0}")]
     MethodNotAllowed(String),
@@ -118,7 +121,7 @@ impl Error {
             Self::Malformed(_) | Self::Parameter(..) => 400,
             Self::Unauthorized | Self::Certificate(_) => 401,
             Self::Forbidden | Self::Unconfirmed => 403,
-            Self::NotFound => 404,
+            Self::NotFound | Self::Hidden(_) => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::NotAcceptable => 406,
             Self::Conflict(_) => 409,

@@ -94,7 +94,7 @@ pub fn writes(actor: &Actor, kind: &dyn Kind) -> bool {
 /// a filter matches this node is asked only when the answer depends on it.
 ///
 /// # Errors
-/// [`Error::Forbidden`] for who reads no documents at all, else not found; or why the question has no answer.
+/// [`Error::Forbidden`] for who reads no documents at all, else [`Error::Hidden`]; or why the question has no answer.
 pub async fn document(actor: &Actor, fqdn: &str, matches: impl AsyncFnOnce(&str) -> Result<bool>) -> Result<()> {
     let may = match actor.authority() {
         Authority::System | Authority::Administrator | Authority::Compiler(Serves::All) => true,
@@ -105,7 +105,7 @@ pub async fn document(actor: &Actor, fqdn: &str, matches: impl AsyncFnOnce(&str)
             return Err(Error::Forbidden);
         }
     };
-    if may { Ok(()) } else { Err(Error::NotFound) }
+    if may { Ok(()) } else { Err(Error::Hidden(fqdn.to_owned())) }
 }
 
 /// Of which nodes the actor hears that their documents may have changed: of those whose documents it reads, or, who reads

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::auth::failures::{Failures, HELD};
-use crate::auth::{Actor, Authority, Scope, Secret, Serves, SessionLimits, SessionSecret};
+use crate::auth::{Actor, Authority, Scope, Serves, SessionLimits, SessionSecret};
 use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
 use crate::etag::hex;
@@ -97,12 +97,12 @@ impl Identities {
         Self { db, sessions, known, failures: Failures::new(), matched }
     }
 
-    /// Who holds this secret, shown from this address; nobody, if it is not taken.
+    /// Who holds the secret with this digest, shown from this address; nobody, if it is not taken.
     ///
     /// # Errors
     /// [`Error::Away`].
-    pub async fn identify(&self, secret: &Secret, from: Option<IpAddr>) -> Result<Option<Actor>> {
-        self.whose(Shown::Secret(secret.digest(), from)).await
+    pub async fn identify(&self, digest: [u8; 32], from: Option<IpAddr>) -> Result<Option<Actor>> {
+        self.whose(Shown::Secret(digest, from)).await
     }
 
     /// Whose session this is, shown from this address; nobody's, if it has ended.

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use crate::auth::failures::HELD;
 use crate::auth::identify::find_by_secret;
 use crate::auth::session::{self, SessionSecret};
-use crate::auth::{Actor, Authority, Identities, Origin, Password, Scope, Secret};
+use crate::auth::{Actor, Authority, Identities, Origin, Password, Scope, digest_of};
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::sightings::{self, Login, Object};
@@ -38,8 +38,8 @@ impl Identities {
                 HELD.as_secs(),
             ));
         }
-        let opened = match Secret::given(password.expose()) {
-            Some(secret) => self.open_by_token(&secret, origin).await?,
+        let opened = match digest_of(password.expose()) {
+            Some(digest) => self.open_by_token(&digest, origin).await?,
             None => match self.verify(name, password).await? {
                 Some(user) => Some(self.open_by_password(&user, origin).await?),
                 None => None,
@@ -127,9 +127,9 @@ impl Identities {
     }
 
     /// Only a user's: nodes and compilers have nothing to look at.
-    async fn open_by_token(&self, secret: &Secret, origin: &Origin) -> Result<Option<SessionSecret>> {
+    async fn open_by_token(&self, digest: &[u8; 32], origin: &Origin) -> Result<Option<SessionSecret>> {
         let open = async |tx: &Tx| {
-            let Some(actor) = find_by_secret(tx, &secret.digest(), origin.address).await? else { return Ok(None) };
+            let Some(actor) = find_by_secret(tx, digest, origin.address).await? else { return Ok(None) };
             let Some(name) = actor.user() else { return Ok(None) };
             let sql = Sql::new("SELECT id, name::text FROM users WHERE name = ").one(name, "text");
             let Some(user) = find(tx, sql).await? else { return Ok(None) };

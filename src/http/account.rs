@@ -3,7 +3,7 @@
 use rocket::{Route, State, get, put, routes};
 use serde_json::{Value, json};
 
-use crate::auth::{Identities, Password, Secret};
+use crate::auth::{Identities, Password, digest_of};
 use crate::credentials;
 use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
@@ -72,8 +72,8 @@ async fn prove(
         return Ok(());
     }
     let current = current.unwrap_or_default();
-    let is_right = match Secret::given(&current) {
-        Some(secret) => identities.identify(&secret, own.from).await?.is_some_and(|of| of.user() == Some(name)),
+    let is_right = match digest_of(&current) {
+        Some(digest) => identities.identify(digest, own.from).await?.is_some_and(|of| of.user() == Some(name)),
         None => identities.verify(name, Password::given(current)).await?.is_some(),
     };
     if is_right { Ok(()) } else { Err(Error::field("current_password", "is not your password")) }

@@ -25,22 +25,23 @@ impl Audience {
     /// Somebody who wishes to hear of these nodes, or of all.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], or not found for a node that is not there for it, with that name; [`Error::Away`].
+    /// [`Error::Forbidden`], or [`Error::Hidden`] for a node that is not there for it; [`Error::Away`].
     pub async fn find(
         actor: Actor,
         proof: Proof,
         identities: Arc<Identities>,
         wanted: BTreeSet<String>,
         feed: &Feed,
-    ) -> Result<Self, (Error, String)> {
-        let name = |error| (error, wanted.first().cloned().unwrap_or_default());
-        let serves = policy::events(&actor).map_err(name)?;
+    ) -> Result<Self> {
+        let serves = policy::events(&actor)?;
         let audience = Self { proof, identities, actor, serves, wanted: wanted.clone() };
-        if let Some(other) = audience.first_of_others().await.map_err(name)? {
-            return Err((Error::NotFound, other));
+        if let Some(other) = audience.first_of_others().await? {
+            return Err(Error::Hidden(other));
         }
-        if !wanted.is_empty() && !feed.knows(&wanted).await.map_err(name)? {
-            return Err(name(Error::NotFound));
+        if let Some(first) = wanted.first()
+            && !feed.knows(&wanted).await?
+        {
+            return Err(Error::Hidden(first.clone()));
         }
         Ok(audience)
     }

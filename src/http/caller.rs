@@ -4,16 +4,17 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD as BASE64};
 use rocket::Request;
-use rocket::http::{Method, Status};
+use rocket::http::Method;
 use rocket::mtls::Certificate;
 use rocket::request::{FromRequest, Outcome};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::auth::{Actor, Identities, Rates, Secret};
+use crate::auth::{Actor, Identities, Rates, digest_of};
 use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
 use crate::events::Feed;
@@ -22,7 +23,7 @@ use crate::http::audience::Audience;
 use crate::http::format::Format;
 use crate::http::proof::Proof;
 use crate::http::reply::Reply;
-use crate::http::seen::{self, Seen};
+use crate::http::seen;
 use crate::http::session;
 use crate::policy;
 use crate::render::{Documents, Kept};
@@ -32,12 +33,15 @@ use crate::resources::Node;
 use crate::sightings::{Object, Sighting, Sightings, What};
 use crate::tls::ClientAuthorities;
 
+/// Who sends a request, or why that is not known. A guard of its own instead of a `Result`, for Rocket would make another
+/// future on the heap for that with each request.
+pub struct Caller<'r>(Result<Known<'r>>);
+
 /// Who sends a request.
-pub struct Caller<'r> {
+pub struct Known<'r> {
     actor: Actor,
     proof: Proof,
     identities: &'r Arc<Identities>,
-    seen: &'r Seen,
     sightings: &'r Arc<Sightings>,
     address: Option<IpAddr>,
     rates: &'r Rates,
@@ -45,24 +49,31 @@ pub struct Caller<'r> {
 
 #[rocket::async_trait]
 impl<'r> FromRequest<'r> for Caller<'r> {
-    type Error = Error;
-    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Error> {
-        match Self::read(request).await {
-            Ok(caller) => Outcome::Success(caller),
-            Err(error) => Outcome::Error((Status::new(error.status()), error)),
-        }
+    type Error = Infallible;
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Infallible> {
+        Outcome::Success(Self(Known::read(request).await))
     }
 }
 
 impl<'r> Caller<'r> {
+    /// Who it is.
+    ///
+    /// # Errors
+    /// As [`of`].
+    pub fn known(self) -> Result<Known<'r>> {
+        self.0
+    }
+}
+
+impl<'r> Known<'r> {
     async fn read(request: &'r Request<'_>) -> Result<Self> {
+        let identities = identities(request)?;
+        let (actor, proof) = identify(request, identities).await?;
         let sightings = request.rocket().state();
-        let (actor, proof) = known(request).await?;
         Ok(Self {
             actor,
             proof,
-            identities: identities(request)?,
-            seen: Seen::of(request),
+            identities,
             sightings: sightings.ok_or_else(|| Error::Internal("nothing is recorded".into()))?,
             address: seen::address(request),
             rates: rates(request)?,
@@ -82,8 +93,7 @@ impl<'r> Caller<'r> {
     ) -> Result<Arc<Kept>> {
         let CertName(name) = name?;
         let matches = async |filter: &str| Box::pin(self.identities.matches(filter, &name)).await;
-        let may = policy::document(&self.actor, &name, matches).await;
-        may.inspect_err(|error| self.note_refusal(error, &name))?;
+        policy::document(&self.actor, &name, matches).await?;
         let kept = documents.get(&name).await?;
         if self.actor.has_certificate() {
             let object = Object { collection: Node::NAME, id: Some(kept.node()), key: Cow::Borrowed(&name) };
@@ -119,8 +129,7 @@ impl<'r> Caller<'r> {
         self.rates.take(&self.actor)?;
         for node in nodes {
             let matches = async |filter: &str| self.identities.matches(filter, node).await;
-            let may = policy::report(&self.actor, node, matches).await;
-            may.inspect_err(|error| self.note_refusal(error, node))?;
+            policy::report(&self.actor, node, matches).await?;
         }
         // No form of ours sends one.
         if self.actor.is_confirmed() { Ok(()) } else { Err(Error::Unconfirmed) }
@@ -132,19 +141,7 @@ impl<'r> Caller<'r> {
     /// What is wrong with the wish: a node that is not the caller's is not found.
     pub async fn audience(self, wanted: BTreeSet<String>, feed: &Feed) -> Result<Audience> {
         self.rates.take(&self.actor)?;
-        let found = Audience::find(self.actor.clone(), self.proof, self.identities.clone(), wanted, feed).await;
-        found.inspect_err(|(error, name)| note_refusal(self.seen, error, name)).map_err(|(error, _)| error)
-    }
-
-    /// A node that is not the caller's does not exist for it; but that it has asked is recorded.
-    fn note_refusal(&self, error: &Error, name: &str) {
-        note_refusal(self.seen, error, name);
-    }
-}
-
-fn note_refusal(seen: &Seen, error: &Error, name: &str) {
-    if matches!(error, Error::NotFound) {
-        seen.hidden(Object::node_named(name));
+        Audience::find(self.actor, self.proof, self.identities.clone(), wanted, feed).await
     }
 }
 
@@ -155,22 +152,15 @@ fn note_refusal(seen: &Seen, error: &Error, name: &str) {
 /// [`Error::Unauthorized`] and [`Error::Certificate`] for nobody, [`Error::Forbidden`] for a page of somebody else's,
 /// [`Error::Away`].
 pub async fn of(request: &Request<'_>) -> Result<Actor> {
-    Ok(known(request).await?.0)
+    Ok(identify(request, identities(request)?).await?.0)
 }
 
 /// The same, and by what that is known.
-async fn known(request: &Request<'_>) -> Result<(Actor, Proof)> {
-    let (actor, proof) = identify(request).await?;
-    Seen::of(request).by(&actor);
-    Ok((actor, proof))
-}
-
-async fn identify(request: &Request<'_>) -> Result<(Actor, Proof)> {
-    let identities = identities(request)?;
+async fn identify(request: &Request<'_>, identities: &Identities) -> Result<(Actor, Proof)> {
     if let Some(header) = request.headers().get_one("Authorization") {
-        let secret = secret(header).ok_or(Error::Unauthorized)?;
+        let digest = digest(header).ok_or(Error::Unauthorized)?;
         refuse_other_pages(request)?;
-        let proof = Proof::Secret(secret, seen::address(request));
+        let proof = Proof::Secret(digest, seen::address(request));
         return Ok((proof.whose(identities).await?, proof));
     }
     // Boxed, so that agents, who send a token, do not carry about the room that it needs.
@@ -231,15 +221,15 @@ async fn certificate(request: &Request<'_>) -> Result<Proof> {
     Ok(Proof::Certificate { bytes: certificate.as_bytes().to_vec(), name, authorities: authorities.clone() })
 }
 
-/// What was sent to be known by.
-fn secret(header: &str) -> Option<Secret> {
+/// The digest of the secret that was sent to be known by.
+fn digest(header: &str) -> Option<[u8; 32]> {
     let (scheme, rest) = header.split_once(' ')?;
     let is = |name: &str| scheme.eq_ignore_ascii_case(name);
     if is("Bearer") || is("Token") {
-        return Secret::given(rest.trim());
+        return digest_of(rest.trim());
     }
     let text = BASE64.decode(rest.trim()).ok().filter(|_| is("Basic"))?;
-    Secret::given(String::from_utf8(text).ok()?.split_once(':')?.1)
+    digest_of(str::from_utf8(&text).ok()?.split_once(':')?.1)
 }
 
 /// Refuses a request that changes something and comes from a page that is not ours. A browser that was given a password

@@ -6,6 +6,7 @@ use rocket::http::Header;
 use rocket::{Request, Response};
 use std::sync::Arc;
 
+use crate::http::caller;
 use crate::http::request_id::RequestId;
 use crate::http::seen::Seen;
 use crate::sightings::Sightings;
@@ -49,6 +50,13 @@ impl Headers {
             answers: CLASSES.map(|class| metrics::counter!("virtapi_http_responses_total", "status" => class)),
         }
     }
+
+    /// Records a refusal. Who it was is asked again, for it was known a moment ago; but not what is known by nothing, for
+    /// that would count as another attempt.
+    async fn note_refusal(&self, request: &Request<'_>, status: u16) {
+        let actor = if status == 401 { None } else { caller::of(request).await.ok() };
+        self.sightings.note(&Seen::refusal(request, actor.as_ref(), status));
+    }
 }
 
 #[rocket::async_trait]
@@ -77,8 +85,8 @@ impl Fairing for Headers {
             }
         }
         if status >= 400 {
-            if let Some(refusal) = Seen::refusal(request, status) {
-                self.sightings.note(&refusal);
+            if Seen::is_refused(request, status) {
+                Box::pin(self.note_refusal(request, status)).await;
             }
             let id = RequestId::of(request).to_owned();
             tracing::info!(request = id, method = %request.method(), path = %request.uri().path(), status, "refused");

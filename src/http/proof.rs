@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::auth::{Actor, Identities, Secret, SessionSecret};
+use crate::auth::{Actor, Identities, SessionSecret};
 use crate::error::{Error, Result};
 use crate::tls::ClientAuthorities;
 
 /// What somebody has shown.
 pub enum Proof {
-    /// The secret of a token, and from where it came.
-    Secret(Secret, Option<IpAddr>),
+    /// The secret of a token, of which its digest is enough, and from where it came.
+    Secret([u8; 32], Option<IpAddr>),
     /// The same of a session.
     Session(SessionSecret, Option<IpAddr>),
     /// The certificate of the connection.
@@ -31,7 +31,7 @@ impl Proof {
     /// [`Error::Unauthorized`] and [`Error::Certificate`] for nobody's, [`Error::Away`].
     pub async fn whose(&self, identities: &Identities) -> Result<Actor> {
         match self {
-            Self::Secret(secret, from) => identities.identify(secret, *from).await?.ok_or(Error::Unauthorized),
+            Self::Secret(digest, from) => identities.identify(*digest, *from).await?.ok_or(Error::Unauthorized),
             Self::Session(secret, from) => identities.of_session(secret, *from).await?.ok_or(Error::Unauthorized),
             Self::Certificate { bytes, name, authorities } => {
                 let authorities = authorities.current().ok_or(Error::Unauthorized)?;

@@ -11,8 +11,10 @@ use crate::column::{Column, text};
 use crate::error::Error;
 use crate::http::format::Format;
 use crate::http::request_id::RequestId;
+use crate::http::seen::Seen;
 use crate::http::session;
 use crate::object::Content;
+use crate::sightings::Object;
 use crate::{db::Failure, etag, html, kind::Kind, yaml_safe};
 
 /// How much of a body is written at once: a buffer of this size is held per answer.
@@ -151,6 +153,7 @@ impl<'r> Responder<'r, 'static> for Error {
                 tracing::warn!(error = chain(&**source), request = id, "nobody can log in by OpenID Connect");
             }
             Self::Away(source) => tracing::warn!(error = &**source, request = id, "the database is away"),
+            Self::Hidden(name) => Seen::of(request).hidden(Object::node_named(name)),
             _ => {}
         }
         // A client that wants what nobody has still gets to know why.

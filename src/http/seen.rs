@@ -1,5 +1,5 @@
-//! What a request leaves behind for the record, should it be refused: who it was, as far as that is known, and what it
-//! was about. It is kept with the request until its answer is there.
+//! What a request leaves behind for the record, should it be refused: what it was about, and whether that was hidden. It
+//! is kept with the request until its answer is there.
 
 use rocket::Request;
 use std::borrow::Cow;
@@ -14,7 +14,6 @@ use crate::sightings::{Object, Sighting, What};
 /// What is known of a request.
 #[derive(Default)]
 pub struct Seen {
-    actor: OnceLock<Actor>,
     object: OnceLock<Object<'static>>,
     /// Whether what was asked for was kept from whoever asked.
     is_hidden: AtomicBool,
@@ -24,11 +23,6 @@ impl Seen {
     /// What is known of this request.
     pub fn of<'r>(request: &'r Request<'_>) -> &'r Self {
         request.local_cache(Self::default)
-    }
-
-    /// Keeps who sends it. Only the first counts: it is asked once for a request.
-    pub fn by(&self, actor: &Actor) {
-        self.actor.get_or_init(|| actor.clone());
     }
 
     /// Keeps that the answer says that there is no such thing to hide it, and what it was, if that can be told.
@@ -44,22 +38,23 @@ impl Seen {
         }
     }
 
-    /// What is to be recorded of a request that was answered with this status: nothing, if it was not refused.
-    pub fn refusal<'r>(request: &'r Request<'_>, status: u16) -> Option<Sighting<'r>> {
-        let seen = Self::of(request);
-        let is_hidden = status == 404 && seen.is_hidden.load(Ordering::Relaxed);
-        if !is_hidden && !matches!(status, 401 | 403 | 429) {
-            return None;
-        }
+    /// Whether a request that was answered with this status was refused.
+    pub fn is_refused(request: &Request<'_>, status: u16) -> bool {
+        let is_hidden = || Self::of(request).is_hidden.load(Ordering::Relaxed);
+        matches!(status, 401 | 403 | 429) || (status == 404 && is_hidden())
+    }
+
+    /// What is to be recorded of a request that was refused with this status.
+    pub fn refusal<'r>(request: &'r Request<'_>, actor: Option<&'r Actor>, status: u16) -> Sighting<'r> {
         let method = Cow::Borrowed(request.method().as_str());
         let route = Cow::Borrowed(request.route().map_or("no route", |route| route.uri.path()));
         let what = What::Refused { method, route, status };
-        let sighting = match seen.actor.get() {
+        let sighting = match actor {
             Some(actor) => Sighting::of(actor, address(request), what),
             None => Sighting::of_nobody(address(request), what),
         };
-        let request = Some(Cow::Borrowed(RequestId::of(request)));
-        Some(Sighting { object: seen.object.get().cloned(), request, ..sighting })
+        let object = Self::of(request).object.get().cloned();
+        Sighting { object, request: Some(Cow::Borrowed(RequestId::of(request))), ..sighting }
     }
 }
 

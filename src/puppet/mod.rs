@@ -34,18 +34,18 @@ fn yaml() -> ContentType {
 
 #[get("/puppet/enc/<certname..>")]
 async fn classify(
-    caller: Result<Caller<'_>>,
+    caller: Caller<'_>,
     certname: Result<CertName>,
     documents: &State<Arc<Documents>>,
 ) -> Result<Document> {
-    let kept = caller?.document(certname, documents, "puppet/enc").await?;
+    let kept = caller.known()?.document(certname, documents, "puppet/enc").await?;
     Ok(Document(yaml(), kept.view(ENC, enc::view)?))
 }
 
 /// What the stock Foreman client asks for.
 #[get("/node/<certname..>?<format>")]
 async fn classify_for_foreman(
-    caller: Result<Caller<'_>>,
+    caller: Caller<'_>,
     certname: Result<CertName>,
     format: Option<&str>,
     documents: &State<Arc<Documents>>,
@@ -59,11 +59,11 @@ async fn classify_for_foreman(
 
 #[get("/puppet/hiera/<certname>", rank = 1)]
 async fn hiera_keys(
-    caller: Result<Caller<'_>>,
+    caller: Caller<'_>,
     certname: Result<CertName>,
     documents: &State<Arc<Documents>>,
 ) -> Result<Document> {
-    let caller = caller?;
+    let caller = caller.known()?;
     // Where the certname is empty, a key stands in its place.
     if certname.as_ref().is_ok_and(|CertName(name)| name.contains("::")) {
         return Err(CertName::missing());
@@ -75,34 +75,34 @@ async fn hiera_keys(
 /// One key, for `__KEY__` mode of `hiera_http`.
 #[get("/puppet/hiera/<certname>/<key>", rank = 1)]
 async fn hiera_key(
-    caller: Result<Caller<'_>>,
+    caller: Caller<'_>,
     certname: Result<CertName>,
     key: &str,
     documents: &State<Arc<Documents>>,
 ) -> Result<Document> {
-    let kept = caller?.document(certname, documents, HIERA_READ).await?;
+    let kept = caller.known()?.document(certname, documents, HIERA_READ).await?;
     let value = hiera::view(&kept.tree()?).get(key).cloned().ok_or(Error::NotFound)?;
     Ok(Document(ContentType::JSON, Arc::new(kept.served(&value)?)))
 }
 
 #[get("/puppet/hiera", rank = 2)]
-fn hiera_of_nobody(caller: Result<Caller<'_>>) -> Error {
-    caller.map_or_else(|error| error, |_| CertName::missing())
+fn hiera_of_nobody(caller: Caller<'_>) -> Error {
+    caller.known().map_or_else(|error| error, |_| CertName::missing())
 }
 
 /// A report (`reports = http`), straight from `puppet apply` or from puppetserver for its agents. One that comes again
 /// is answered like the first, and is one.
 #[post("/puppet/reports", data = "<body>")]
-async fn receive(caller: Result<Caller<'_>>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
-    let (caller, ReportBody(bytes)) = (caller?, body?);
+async fn receive(caller: Caller<'_>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
+    let (caller, ReportBody(bytes)) = (caller.known()?, body?);
     let run = report::read(&bytes).map_err(|why| Error::Malformed(format!("this is no report of Puppet: {why}")))?;
     caller.report(&[run], db).await
 }
 
 /// What the Foreman client's report processor sends.
 #[post("/api/config_reports", data = "<body>")]
-async fn receive_foreman(caller: Result<Caller<'_>>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
-    let (caller, tree) = (caller?, body?.json()?);
+async fn receive_foreman(caller: Caller<'_>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
+    let (caller, tree) = (caller.known()?, body?.json()?);
     let run = foreman::read(&tree);
     let run = run.map_err(|why| Error::Malformed(format!("this is no report of Foreman's client: {why}")))?;
     Ok(created(caller.report(&[run], db).await?))
@@ -110,15 +110,15 @@ async fn receive_foreman(caller: Result<Caller<'_>>, body: Result<ReportBody>, d
 
 /// Facts, as Puppet keeps them.
 #[post("/puppet/facts", data = "<body>")]
-async fn receive_facts(caller: Result<Caller<'_>>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
-    let (caller, tree) = (caller?, body?.json()?);
+async fn receive_facts(caller: Caller<'_>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
+    let (caller, tree) = (caller.known()?, body?.json()?);
     let (node, facts) = facts::read(&tree).map_err(|why| Error::Malformed(format!("these are no facts: {why}")))?;
     caller.facts(&node, &facts, db).await
 }
 
 /// Facts, as the Foreman client uploads them before it asks for a classification.
 #[post("/api/hosts/facts", data = "<body>")]
-async fn receive_foreman_facts(caller: Result<Caller<'_>>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
+async fn receive_foreman_facts(caller: Caller<'_>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
     Ok(created(receive_facts(caller, body, db).await?))
 }
 

@@ -25,21 +25,17 @@ const TOPS: usize = 3;
 
 #[get("/salt/pillar/<minion_id..>")]
 async fn pillar(
-    caller: Result<Caller<'_>>,
+    caller: Caller<'_>,
     minion_id: Result<CertName>,
     documents: &State<Arc<Documents>>,
 ) -> Result<Document> {
-    let kept = caller?.document(minion_id, documents, "salt/pillar").await?;
+    let kept = caller.known()?.document(minion_id, documents, "salt/pillar").await?;
     Ok(Document(ContentType::JSON, kept.view(PILLAR, |tree| json!({"virtapi": tree}))?))
 }
 
 #[get("/salt/tops/<minion_id..>")]
-async fn tops(
-    caller: Result<Caller<'_>>,
-    minion_id: Result<CertName>,
-    documents: &State<Arc<Documents>>,
-) -> Result<Document> {
-    let kept = caller?.document(minion_id, documents, "salt/tops").await?;
+async fn tops(caller: Caller<'_>, minion_id: Result<CertName>, documents: &State<Arc<Documents>>) -> Result<Document> {
+    let kept = caller.known()?.document(minion_id, documents, "salt/tops").await?;
     Ok(Document(ContentType::JSON, kept.view(TOPS, tops_view)?))
 }
 
@@ -50,8 +46,8 @@ fn tops_view(tree: &Value) -> Value {
 
 /// What came of runs, from a master for its minions or from a minion itself: all of it is kept, or nothing.
 #[post("/salt/returns", data = "<body>")]
-async fn receive(caller: Result<Caller<'_>>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
-    let (caller, tree) = (caller?, body?.json()?);
+async fn receive(caller: Caller<'_>, body: Result<ReportBody>, db: &State<Db>) -> Result<Reply> {
+    let (caller, tree) = (caller.known()?, body?.json()?);
     let runs = state_return::read(&tree, Utc::now());
     let runs = runs.map_err(|why| Error::Malformed(format!("this is no return of Salt: {why}")))?;
     caller.report(&runs, db).await

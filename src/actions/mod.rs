@@ -1,6 +1,7 @@
 //! What can be asked of VMs that are there, besides changing their fields: power, another size, another place. What is wanted changes
 //! at once; what becomes of it is seen by their agents. It knows VMs and hypervisors, and not who asks.
 
+mod attach;
 mod evacuate;
 mod migrate;
 mod power;
@@ -23,6 +24,7 @@ use crate::row::Row;
 use crate::sql::{Sql, Statement};
 use crate::work::Work;
 
+pub use attach::{Attached, Detached};
 pub use evacuate::{STATES, evacuate};
 pub use power::{Power, WORDS};
 pub use rebuild::Rebuild;
@@ -41,6 +43,10 @@ pub enum Wanted {
     Snapshot(Taken),
     /// Of a VM: its volumes as they were.
     Restore(Restored),
+    /// Of a VM: that it has this, too.
+    Attach(Attached),
+    /// Of a VM: that it has this no more.
+    Detach(Detached),
     /// Of a VM: to this hypervisor, or to the best one.
     Migrate(Option<Value>),
     /// Of a hypervisor: this state of its node.
@@ -66,6 +72,8 @@ impl Wanted {
             Self::Rebuild(rebuild) => rebuild::rebuild(tx, key, rebuild).await,
             Self::Snapshot(taken) => snapshot::take(tx, key, taken).await,
             Self::Restore(restored) => snapshot::restore(tx, key, restored).await,
+            Self::Attach(what) => attach::attach(tx, key, what).await,
+            Self::Detach(what) => attach::detach(tx, key, what).await,
             Self::Migrate(to) => migrate::migrate(tx, key, to.as_ref()).await,
             Self::State(state) => evacuate::set_state(tx, key, state).await,
         }
@@ -74,11 +82,16 @@ impl Wanted {
 
 /// Locks the VM of this key, for whoever may write it.
 async fn lock(tx: &Tx, key: &str) -> Result<Row> {
-    let condition = natural_key::condition(Vm::KIND, key)?;
-    match Vm::KIND.lock(tx, &condition).await {
+    lock_of(tx, Vm::KIND, key).await
+}
+
+/// Locks the object of this key, for whoever may write it.
+async fn lock_of(tx: &Tx, kind: &dyn Kind, key: &str) -> Result<Row> {
+    let condition = natural_key::condition(kind, key)?;
+    match kind.lock(tx, &condition).await {
         // Who may not write it does not find it to lock; for who sees it, that is another answer.
         Err(Error::NotFound) => {
-            Vm::KIND.find(tx, &condition).await?;
+            kind.find(tx, &condition).await?;
             Err(Error::Forbidden)
         }
         found => found,

@@ -1,9 +1,9 @@
 //! What can be asked of VMs and hypervisors besides changing their fields: the routes of `crate::actions`.
 
 use rocket::{Route, State, post, routes};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::actions::{self, Power, Rebuild, Restored, Taken, Wanted};
+use crate::actions::{self, Attached, Detached, Power, Rebuild, Restored, Taken, Wanted};
 use crate::db::{Attempts, Db, Tx};
 use crate::error::{Error, Result};
 use crate::http::ask::Ask;
@@ -72,6 +72,39 @@ async fn restore(key: &str, ask: Result<Ask>, body: Result<Body>, db: &State<Db>
     let [snapshot, volume] = said(&mut ask, body, ["snapshot", "volume"])?;
     let snapshot = snapshot.ok_or_else(|| Error::field("snapshot", "is required"))?;
     act(stem(key), &Wanted::Restore(Restored { snapshot, volume }), &ask, db).await
+}
+
+/// It gets a `volume`, a `floating_ip`, or an interface in a `network` (with `subnet`, `address`).
+#[post("/vms/<key>/attach", data = "<body>")]
+async fn attach(key: &str, ask: Result<Ask>, body: Result<Body>, db: &State<Db>) -> Result<Reply> {
+    let (mut ask, body) = (ask?, body?);
+    let [volume, floating_ip, network, subnet, address] =
+        said(&mut ask, body, ["volume", "floating_ip", "network", "subnet", "address"])?;
+    let place = [("network", network), ("subnet", subnet), ("address", address)];
+    let place: Map<String, Value> =
+        place.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    let place = Some(place).filter(|place| !place.is_empty());
+    let what = [volume.map(Attached::Volume), floating_ip.map(Attached::FloatingIp), place.map(Attached::Interface)];
+    act(stem(key), &Wanted::Attach(only(what, "one of volume, floating_ip and network")?), &ask, db).await
+}
+
+/// It gives back a `volume`, a `floating_ip` or an `interface`.
+#[post("/vms/<key>/detach", data = "<body>")]
+async fn detach(key: &str, ask: Result<Ask>, body: Result<Body>, db: &State<Db>) -> Result<Reply> {
+    let (mut ask, body) = (ask?, body?);
+    let [volume, floating_ip, interface] = said(&mut ask, body, ["volume", "floating_ip", "interface"])?;
+    let what =
+        [volume.map(Detached::Volume), floating_ip.map(Detached::FloatingIp), interface.map(Detached::Interface)];
+    act(stem(key), &Wanted::Detach(only(what, "one of volume, floating_ip and interface")?), &ask, db).await
+}
+
+/// The one that was said.
+fn only<T>(said: [Option<T>; 3], which: &str) -> Result<T> {
+    let mut said = said.into_iter().flatten();
+    match (said.next(), said.next()) {
+        (Some(one), None) => Ok(one),
+        _ => Err(Error::field("", format!("must say {which}, and no more"))),
+    }
 }
 
 /// It goes to another `hypervisor`, or to the best one.
@@ -161,5 +194,19 @@ async fn act(key: &str, wanted: &Wanted, ask: &Ask, db: &Db) -> Result<Reply> {
 
 /// The routes under `/v1`.
 pub fn routes() -> Vec<Route> {
-    routes![start, stop, reboot, resize, rebuild, snapshot, restore, migrate, maintenance, resume, evacuate]
+    routes![
+        start,
+        stop,
+        reboot,
+        resize,
+        rebuild,
+        snapshot,
+        restore,
+        attach,
+        detach,
+        migrate,
+        maintenance,
+        resume,
+        evacuate
+    ]
 }

@@ -63,6 +63,30 @@ pub fn paths() -> Vec<(String, Value)> {
         ),
         path(
             Vm::KIND,
+            "attach",
+            "Give a VM a volume, a floating IP, or an interface in a network: one of them",
+            body(&[
+                ("volume", "A volume of no VM: its id, its UUID, or an object.", false),
+                ("floating_ip", "A floating IP of no VM: its id, itself, or an object.", false),
+                ("network", "Where a new interface is: its id, its name, or an object.", false),
+                ("subnet", "Where the address of that family is from: its id, its name, or an object.", false),
+                ("address", "The address of that family.", false),
+            ]),
+            whole(Vm::KIND),
+        ),
+        path(
+            Vm::KIND,
+            "detach",
+            "Take a volume, a floating IP or an interface from a VM: one of them",
+            body(&[
+                ("volume", "A volume of type rbd: its id, its UUID, or an object.", false),
+                ("floating_ip", "A floating IP: its id, itself, or an object.", false),
+                ("interface", "An interface, which goes with its addresses: its id, its MAC, or an object.", false),
+            ]),
+            whole(Vm::KIND),
+        ),
+        path(
+            Vm::KIND,
             "migrate",
             "Move a VM to another hypervisor",
             body(&[(

@@ -9,9 +9,9 @@ mod addresses;
 mod placement;
 mod request;
 
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::change::{self, Action, Change, Done};
 use crate::db::Tx;
@@ -19,8 +19,11 @@ use crate::error::{Error, Result};
 use crate::resolve;
 use crate::resource::Resource;
 use crate::resources::{FloatingIp, Gpu, Hypervisor, Interface, StorageType, VirtMethod, Vm, Volume};
+use crate::row::Row;
 use crate::sql::{Sql, Statement};
 use crate::work::Work;
+
+use addresses::Wanted;
 
 pub use placement::{Candidate, Moves, Needs, Storage, choose, keep};
 pub use request::{FIELDS, Order, expand};
@@ -128,12 +131,57 @@ async fn make_interfaces(work: &mut Work<'_>, order: &Order, vm: i64) -> Result<
         let addresses =
             async { addresses::free(work.tx, wanted).await.map_err(|error| error.below(&format!("networks/{i}"))) };
         let (addresses, mac) = tokio::try_join!(addresses, addresses::free_mac(work.tx))?;
-        let vlans: Vec<i64> = wanted.vlan.into_iter().collect();
-        let interface =
-            json!({"vm": vm, "mac": mac, "name": format!("eth{i}"), "vlans": vlans, "addresses": addresses});
-        Box::pin(change::apply_nested(work, Change::create(Interface::KIND, interface))).await?;
+        make_interface(work, wanted, vm, &format!("eth{i}"), (mac, addresses)).await?;
     }
     Ok(())
+}
+
+async fn make_interface(
+    work: &mut Work<'_>,
+    wanted: &Wanted,
+    vm: i64,
+    name: &str,
+    (mac, addresses): (String, Vec<String>),
+) -> Result<()> {
+    let vlans: Vec<i64> = wanted.vlan.into_iter().collect();
+    let interface = json!({"vm": vm, "mac": mac, "name": name, "vlans": vlans, "addresses": addresses});
+    Box::pin(change::apply_nested(work, Change::create(Interface::KIND, interface))).await?;
+    Ok(())
+}
+
+/// One interface more for a VM that is there, as `network`, `subnet` and `address` of an order say.
+///
+/// # Errors
+/// What of that is wrong; [`Error::Conflict`] where its hypervisor does not reach the network, or no address is left.
+pub(crate) async fn connect(work: &mut Work<'_>, vm: &Row, given: Map<String, Value>) -> Result<()> {
+    let tx = work.tx;
+    let wanted = request::network(work, vm["environment"].as_i64(), given).await?;
+    tx.as_server(async || {
+        if let Some(hypervisor) = vm["hypervisor"].as_i64() {
+            let nothing_more = Needs::nothing_more(vm["virt_method"].as_i64().unwrap_or_default());
+            keep(tx, &Needs { networks: vec![wanted.network], ..nothing_more }, hypervisor, "network").await?;
+        }
+        let of_network = |error| match error {
+            Error::Conflict(fields) if fields.iter().any(|(field, _)| field.is_empty()) => {
+                at(Error::Conflict(fields), "network")
+            }
+            error => error,
+        };
+        let addresses = addresses::free(tx, &wanted).await.map_err(of_network)?;
+        let mac = addresses::free_mac(tx).await.map_err(of_network)?;
+        let name = next_name(tx, vm).await?;
+        make_interface(work, &wanted, vm.id(), &name, (mac, addresses)).await
+    })
+    .await
+}
+
+/// The first of `eth0`, `eth1`, … that the VM has not.
+async fn next_name(tx: &Tx, vm: &Row) -> Result<String> {
+    let sql = Sql::new("SELECT name::text FROM interfaces WHERE name IS NOT NULL AND vm_id = ");
+    let sql = sql.one(vm.id().to_string(), "int8");
+    let taken: Vec<String> = Statement::<Text>::from(sql).load(&mut tx.conn()).await?;
+    let mut names = (0..).map(|number| format!("eth{number}")).filter(|name| !taken.contains(name));
+    Ok(names.next().unwrap_or_default())
 }
 
 /// Of those of its hypervisor that nobody has.

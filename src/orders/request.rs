@@ -215,6 +215,18 @@ impl Order {
     }
 }
 
+/// Where one interface more of a VM in this environment is wanted.
+///
+/// # Errors
+/// What of it is wrong, or names nothing.
+pub(super) async fn network(
+    work: &mut Work<'_>,
+    environment: Option<i64>,
+    given: Map<String, Value>,
+) -> Result<Wanted> {
+    Reader { work, given }.network(environment, "").await
+}
+
 /// Reads the fields one after the other.
 struct Reader<'r, 't> {
     work: &'r mut Work<'t>,

@@ -2,6 +2,7 @@
 
 mod actions;
 mod at_once;
+mod attach;
 mod history;
 mod kept;
 mod lifecycle;

@@ -132,8 +132,8 @@ class Config:
         mount = _quoted(self.directory + "/rootfs")
         started_with = dict({"restarts": self._vm.get("restarts")}, **self.fixed())
         words = " ".join("{}={}".format(*each) for each in started_with.items() if each[1] is not None)
-        # The words that LXC adds to a command are a comment.
-        hook = "echo {} >{} && {{ ! mountpoint -q {} || umount {}; }} && mount -o {} {} {} #".format(
+        # A shell gets it after the word exec, hence the redirection; the words that LXC adds behind are a comment.
+        hook = "</dev/null; echo {} >{} && {{ ! mountpoint -q {} || umount {}; }} && mount -o {} {} {} #".format(
             words,
             _quoted(self.directory + "/started"),
             mount,

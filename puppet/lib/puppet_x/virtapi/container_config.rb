@@ -138,8 +138,8 @@ module PuppetX
         options = @machine['volumes'].first['type'] == 'lvm' ? 'nodev' : 'nodev,loop'
         started = { 'restarts' => @machine['restarts'], **fixed }.compact.map { |name, value| "#{name}=#{value}" }.join(' ')
         ["lxc.rootfs.path = dir:#{mount}", *('lxc.rootfs.options = idmap=container' if own_ids?),
-         # The words that LXC adds to a command are a comment.
-         "lxc.hook.pre-start = echo #{started} >#{quoted("#{directory}/started")} && " \
+         # A shell gets it after the word exec, hence the redirection; the words that LXC adds behind are a comment.
+         "lxc.hook.pre-start = </dev/null; echo #{started} >#{quoted("#{directory}/started")} && " \
            "{ ! mountpoint -q #{quoted(mount)} || umount #{quoted(mount)}; } && mount -o #{options} #{quoted(source)} #{quoted(mount)} #",
          "lxc.hook.post-stop = umount #{quoted(mount)} #"]
       end

@@ -84,7 +84,7 @@ class virtapi::hypervisor (
       $clusters = {}
     }
 
-    $with_seed = $vms.filter |$_, $vm| { $vm['seed'] and $vm['virt_method'] != 'LXC' }.keys
+    $with_seed = $vms.filter |$_, $vm| { $vm['seed'] and $vm['virt_method'] !~ Enum['LXC'] }.keys
     unless $with_seed.empty {
       package { $seed_packages:
         ensure => installed,
@@ -132,7 +132,7 @@ class virtapi::hypervisor (
         }
       }
 
-      if $vm['virt_method'] == 'LXC' {
+      if $vm['virt_method'] =~ Enum['LXC'] {
         virtapi_container { $uuid:
           domain             => $vm['domain'],
           cores              => $vm['cores'],

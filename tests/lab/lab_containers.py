@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 from lab_documents import MIB, document, interface, uuid, vm, volume
-from lab_node import wait_until
+from lab_node import alive, wait_until
 
 BUSYBOX = pathlib.Path("/bin/busybox")
 DOMAIN = "vm-9001"
@@ -101,6 +101,16 @@ class Containers:
         self.node.run("lxc-freeze", "-n", DOMAIN)
         self.converge({uuid(1): self.container()})
         self.assertEqual(self.containers(), {DOMAIN: "RUNNING"})
+
+    def test_one_whose_monitor_is_killed_comes_back(self):
+        self.converge({uuid(1): self.container()})
+        (monitor,) = self.node.run("pgrep", "-f", f"lxc monitor.*{DOMAIN}").split()
+        init = self.pid()
+        os.kill(int(monitor), signal.SIGKILL)
+        wait_until(lambda: self.containers() == {DOMAIN: "STOPPED"} and not alive(init), 30, "LXC to see it")
+        self.converge({uuid(1): self.container()})
+        self.reachable()
+        self.assertEqual(self.node.run("sh", "-c", "losetup -a").count("vol-1.raw"), 1)
 
     def test_limits_change_while_it_runs_and_all_else_waits(self):
         self.converge({uuid(1): self.container()})

@@ -87,9 +87,13 @@ def leave_off(name, path=PATH):
 def undefine(name, path=PATH):
     """Delete what LXC has of a container; its root stays, for that is a volume."""
     directory = os.path.join(path, name)
-    # In this order: a directory that is mounted yet stays, and all that says whose it is.
-    if os.path.isdir(os.path.join(directory, "rootfs")):
-        os.rmdir(os.path.join(directory, "rootfs"))
+    root = os.path.join(directory, "rootfs")
+    if os.path.isdir(root):
+        # Who ended its monitor has left the root there.
+        if os.path.ismount(root):
+            virtapi_command.run(__salt__, "umount", root)
+        # Before all that says whose it is: what is mounted yet stays.
+        os.rmdir(root)
     shutil.rmtree(directory)
     forget()
 

@@ -84,8 +84,13 @@ module PuppetX
       # Its root stays: that is a volume.
       def undefine(name)
         place = directory(name)
-        # In this order: a directory that is mounted yet stays, and all that says whose it is.
-        Dir.rmdir("#{place}/rootfs") if File.directory?("#{place}/rootfs")
+        root = "#{place}/rootfs"
+        if File.directory?(root)
+          # Who ended its monitor has left the root there.
+          Puppet::Util::Execution.execute(['umount', root], failonfail: true) if File.stat(root).dev != File.stat(place).dev
+          # Before all that says whose it is: what is mounted yet stays.
+          Dir.rmdir(root)
+        end
         FileUtils.rm_r(place)
       end
 

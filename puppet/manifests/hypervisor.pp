@@ -3,7 +3,9 @@
 # Bridges and volumes come before the machines that use them; snapshots are taken before a machine is started or stopped. What was
 # removed in virtapi goes by its tombstone; what virtapi does not know is left alone, and the report of the run names it.
 #
-# libvirt, QEMU, and what the volumes and the switch need are not installed from here: require that from this class; what seeds
+# A machine whose method is LXC is a container, every other one a domain of libvirt.
+#
+# libvirt, QEMU, LXC, and what the volumes and the switch need are not installed from here: require that from this class; what seeds
 # are built with is, where a machine has one. The
 # keys of pools come from `virtapi::ceph::keys`, or else from the site.
 #
@@ -28,6 +30,10 @@
 # @param shutdown_timeout Seconds that a guest has to shut down.
 # @param seed_packages The packages that seeds are built with, which are installed where a machine has one; empty where the site
 #   does that.
+# @param lxc_path The directory of all containers.
+# @param container_ids The first of this hypervisor's user and group ids that containers have as their own, and how many; with
+#   `none`, root in a container is root of the hypervisor.
+# @param container_apparmor The AppArmor profile that containers run in.
 # @param tombstones What was removed in virtapi: machines are shut down, and when their time is over deleted, as volumes are.
 # @param max_removals How many per cent of the machines, and of the volumes, a run removes at most, but always one. A run that
 #   would remove more removes nothing and fails, until somebody approves the document in virtapi.
@@ -41,16 +47,19 @@ class virtapi::hypervisor (
   Numeric                           $ram_overcommit_ratio,
   Array[String[1]]                  $virt_methods,
   Hash[Virtapi::Uuid, Virtapi::Vm]  $vms,
-  Boolean                           $manage           = true,
-  Boolean                           $accelerate       = true,
-  Enum['linux', 'openvswitch']      $switch           = 'linux',
-  Optional[String[1, 15]]           $uplink           = undef,
-  Optional[String[1, 15]]           $vxlan_device     = undef,
-  String[1]                         $rbd_user         = 'libvirt',
-  Integer[1]                        $shutdown_timeout = 60,
-  Array[String[1]]                  $seed_packages    = ['xorriso'],
-  Virtapi::Tombstones               $tombstones       = { 'vms' => {}, 'volumes' => {} },
-  Integer[1, 100]                   $max_removals     = 20,
+  Boolean                           $manage             = true,
+  Boolean                           $accelerate         = true,
+  Enum['linux', 'openvswitch']      $switch             = 'linux',
+  Optional[String[1, 15]]           $uplink             = undef,
+  Optional[String[1, 15]]           $vxlan_device       = undef,
+  String[1]                         $rbd_user           = 'libvirt',
+  Integer[1]                        $shutdown_timeout   = 60,
+  Array[String[1]]                  $seed_packages      = ['xorriso'],
+  Virtapi::Path                     $lxc_path           = '/var/lib/lxc',
+  Virtapi::ContainerIds             $container_ids      = [1000000, 65536],
+  String[1]                         $container_apparmor = 'generated',
+  Virtapi::Tombstones               $tombstones         = { 'vms' => {}, 'volumes' => {} },
+  Integer[1, 100]                   $max_removals       = 20,
 ) {
   include virtapi
 
@@ -75,7 +84,7 @@ class virtapi::hypervisor (
       $clusters = {}
     }
 
-    $with_seed = $vms.filter |$_, $vm| { $vm['seed'] }.keys
+    $with_seed = $vms.filter |$_, $vm| { $vm['seed'] and $vm['virt_method'] !~ Enum['LXC'] }.keys
     unless $with_seed.empty {
       package { $seed_packages:
         ensure => installed,
@@ -123,25 +132,46 @@ class virtapi::hypervisor (
         }
       }
 
-      virtapi_domain { $uuid:
-        domain           => $vm['domain'],
-        vm_name          => $vm['name'],
-        cores            => $vm['cores'],
-        ram_bytes        => $vm['ram_bytes'],
-        cputime_limit    => $vm['cputime_limit'] ? { undef => 'none', default => $vm['cputime_limit'] },
-        virt_method      => $vm['virt_method'],
-        state            => $vm['state'],
-        interfaces       => $vm['interfaces'],
-        volumes          => $vm['volumes'],
-        gpus             => $vm['gpus'] ? { undef => [], default => $vm['gpus'] },
-        seed             => Sensitive($vm['seed'] ? { undef => 'none', default => unwrap($vm['seed']) }),
-        restarts         => $vm['restarts'],
-        security_rules   => $vm['security_rules'] ? { undef => 'none', default => $vm['security_rules'] },
-        accelerate       => $accelerate,
-        switch           => $switch,
-        rbd_user         => $rbd_user,
-        clusters         => $clusters,
-        shutdown_timeout => $shutdown_timeout,
+      if $vm['virt_method'] =~ Enum['LXC'] {
+        virtapi_container { $uuid:
+          domain             => $vm['domain'],
+          cores              => $vm['cores'],
+          ram_bytes          => $vm['ram_bytes'],
+          cputime_limit      => $vm['cputime_limit'] ? { undef => 'none', default => $vm['cputime_limit'] },
+          state              => $vm['state'],
+          interfaces         => $vm['interfaces'],
+          volumes            => $vm['volumes'],
+          gpus               => $vm['gpus'] ? { undef => [], default => $vm['gpus'] },
+          seed               => $vm['seed'] =~ NotUndef,
+          restarts           => $vm['restarts'],
+          security_rules     => $vm['security_rules'] ? { undef => 'none', default => $vm['security_rules'] },
+          lxc_path           => $lxc_path,
+          container_ids      => $container_ids,
+          container_apparmor => $container_apparmor,
+          shutdown_timeout   => $shutdown_timeout,
+        }
+      } else {
+        virtapi_domain { $uuid:
+          domain           => $vm['domain'],
+          vm_name          => $vm['name'],
+          cores            => $vm['cores'],
+          ram_bytes        => $vm['ram_bytes'],
+          cputime_limit    => $vm['cputime_limit'] ? { undef => 'none', default => $vm['cputime_limit'] },
+          virt_method      => $vm['virt_method'],
+          state            => $vm['state'],
+          interfaces       => $vm['interfaces'],
+          volumes          => $vm['volumes'],
+          gpus             => $vm['gpus'] ? { undef => [], default => $vm['gpus'] },
+          seed             => Sensitive($vm['seed'] ? { undef => 'none', default => unwrap($vm['seed']) }),
+          restarts         => $vm['restarts'],
+          security_rules   => $vm['security_rules'] ? { undef => 'none', default => $vm['security_rules'] },
+          accelerate       => $accelerate,
+          switch           => $switch,
+          rbd_user         => $rbd_user,
+          clusters         => $clusters,
+          lxc_path         => $lxc_path,
+          shutdown_timeout => $shutdown_timeout,
+        }
       }
     }
 
@@ -151,6 +181,7 @@ class virtapi::hypervisor (
       max_removals     => $max_removals,
       rbd_user         => $rbd_user,
       clusters         => $clusters,
+      lxc_path         => $lxc_path,
       shutdown_timeout => $shutdown_timeout,
     }
 
@@ -160,6 +191,7 @@ class virtapi::hypervisor (
         'vg_name'            => $vg_name,
         'switch'             => $switch,
         'uplink'             => $uplink,
+        'lxc_path'           => $lxc_path,
       },
     }
   } else {

@@ -247,6 +247,19 @@ def test_that_a_document_was_applied_is_told_only_where_all_of_it_is(show_sls, r
     assert ("virtapi_observation" in states) == looks
 
 
+def test_a_machine_whose_method_is_lxc_is_a_container(show_sls):
+    document = of_roles("hypervisor")
+    ((uuid, vm),) = document["virtapi"]["hypervisor"]["vms"].items()
+    document["virtapi"]["hypervisor"] = dict(document["virtapi"]["hypervisor"], vms={uuid: dict(vm, virt_method="LXC")})
+    site = {"lxc_path": "/srv/lxc", "container_ids": "none", "container_apparmor": "unconfined", "shutdown_timeout": 5}
+    code, states = show_sls(dict(document, virtapi_hypervisor=site), "virtapi")
+    container = "virtapi_vm_" + uuid
+    assert (code, function(states, container)) == (0, "virtapi_container.present")
+    assert {name: argument(states, container, name) for name in site} == site
+    assert "virtapi_seed_packages" not in states
+    assert argument(states, "virtapi_observation", "lxc_path") == "/srv/lxc"
+
+
 @pytest.mark.parametrize(
     "site, message",
     [
@@ -256,6 +269,12 @@ def test_that_a_document_was_applied_is_told_only_where_all_of_it_is(show_sls, r
         ({"seed_packages": "xorriso"}, "must be a list of packages"),
         ({"switch": "vale"}, "must be linux or openvswitch"),
         ({"shutdown_timeout": 0}, "a number of seconds"),
+        ({"lxc_path": "lxc"}, "lxc_path of virtapi_hypervisor must be a directory"),
+        ({"container_ids": "all"}, "must be the first id and how many, or none"),
+        ({"container_ids": [1000000]}, "must be the first id and how many, or none"),
+        ({"container_ids": [0, 65536]}, "must be the first id and how many, or none"),
+        ({"container_ids": {"first": 1, "count": 2}}, "must be the first id and how many, or none"),
+        ({"container_apparmor": ""}, "must be the name of a profile"),
         ({"max_removals": 0}, "must be per cent, from 1 to 100"),
         ({"max_removals": 101}, "must be per cent, from 1 to 100"),
         ({"max_removals": "20"}, "must be per cent, from 1 to 100"),

@@ -5,6 +5,7 @@ import os
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+import virtapi_container_config
 import virtapi_domain_xml
 import virtapi_network_filter
 import virtapi_removal_plan
@@ -17,6 +18,8 @@ with open(os.path.join(GOLDEN, "removals.json"), encoding="utf-8") as file:
     REMOVALS = json.load(file)
 with open(os.path.join(GOLDEN, "snapshots", "plans.json"), encoding="utf-8") as file:
     SNAPSHOTS = json.load(file)
+with open(os.path.join(GOLDEN, "containers", "refused.json"), encoding="utf-8") as file:
+    REFUSED = json.load(file)
 CASES = sorted(name for name in os.listdir(GOLDEN) if os.path.exists(os.path.join(GOLDEN, name, "document.json")))
 
 
@@ -27,6 +30,16 @@ def read(case, name):
 
 def document(case):
     return json.loads(read(case, "document.json"))["virtapi"]
+
+
+def machines(case, contained=False):
+    """The containers of a document, or all its other VMs."""
+    vms = document(case)["hypervisor"]["vms"].items()
+    return {uuid: vm for uuid, vm in vms if (vm["virt_method"] == virtapi_container_config.METHOD) == contained}
+
+
+def names(case, ending):
+    return {name[: -len(ending)] for name in os.listdir(os.path.join(GOLDEN, case)) if name.endswith(ending)}
 
 
 def canonical(text):
@@ -42,12 +55,26 @@ def test_there_are_golden_files():
 def test_the_xml_of_each_domain(case):
     settings = {"rbd_user": "libvirt", "clusters": document(case).get("ceph", {}).get("clusters", {})}
     settings.update(json.loads(read(case, "settings.json")))
-    expected = {name[:-4] for name in os.listdir(os.path.join(GOLDEN, case)) if name.endswith(".xml")}
-    vms = document(case)["hypervisor"]["vms"]
-    assert {vm["domain"] for vm in vms.values()} == expected
+    vms = machines(case)
+    assert {vm["domain"] for vm in vms.values()} == names(case, ".xml")
     for uuid, vm in vms.items():
         made = virtapi_domain_xml.to_text(virtapi_domain_xml.build(uuid, vm, settings))
         assert canonical(made) == canonical(read(case, vm["domain"] + ".xml"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_configuration_of_each_container(case):
+    vms = machines(case, contained=True)
+    assert {vm["domain"] for vm in vms.values()} == names(case, ".config")
+    for uuid, vm in vms.items():
+        config = virtapi_container_config.Config(uuid, vm, json.loads(read(case, "settings.json")))
+        assert config.build() == read(case, vm["domain"] + ".config")
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=[case["about"] for case in REFUSED])
+def test_what_a_container_cannot_have(case):
+    vm = dict({"volumes": [{"type": "raw"}], "gpus": [], "seed": None, "security_rules": None}, **case["change"])
+    assert virtapi_container_config.refusals(vm) == case["reasons"]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -55,7 +82,7 @@ def test_the_packet_filter_of_each_domain(case):
     directory = os.path.join(GOLDEN, case, "nwfilter")
     expected = {name[:-4] for name in os.listdir(directory)} if os.path.isdir(directory) else set()
     settings = json.loads(read(case, "settings.json"))
-    for uuid, vm in document(case)["hypervisor"]["vms"].items():
+    for uuid, vm in machines(case).items():
         has_one = virtapi_domain_xml.filter_name(uuid, vm, settings) is not None
         assert has_one == (vm["domain"] in expected)
         if has_one:

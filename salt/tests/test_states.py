@@ -123,8 +123,8 @@ def test_what_is_no_name_of_ours_reaches_no_command(hypervisor, states, name, do
 
 
 def test_a_method_of_another_kind_is_an_error(hypervisor, states):
-    (result,) = apply(states(), {uuid(1): vm(virt_method="LXC")})[1:]
-    assert (result["result"], result["comment"]) == (False, "vm-7: virt_method LXC is none that this state manages")
+    (result,) = apply(states(), {uuid(1): vm(virt_method="XEN")})[1:]
+    assert (result["result"], result["comment"]) == (False, "vm-7: virt_method XEN is none that this state manages")
 
 
 def test_what_was_done_before_a_failure_is_told(hypervisor, states, monkeypatch):

@@ -1,7 +1,9 @@
 # What the Puppet module makes of a golden document: `ruby puppet_golden.rb DIRECTORY` prints, as JSON, the XML of each
-# domain and the segment of each bridge; of the files removals.json and snapshots/plans.json, the plan of each case.
+# domain, the configuration of each container and the segment of each bridge; of the files removals.json and
+# snapshots/plans.json, the plan of each case; of containers/refused.json, why each container is refused.
 require 'json'
 lib = File.expand_path('../../puppet/lib/puppet_x/virtapi', __dir__)
+require "#{lib}/container_config"
 require "#{lib}/domain_xml"
 require "#{lib}/removal_plan"
 require "#{lib}/restore_plan"
@@ -27,6 +29,13 @@ if File.basename(ARGV[0]) == 'plans.json'
   exit
 end
 
+if File.basename(ARGV[0]) == 'refused.json'
+  machine = { 'volumes' => [{ 'type' => 'raw' }], 'gpus' => [], 'seed' => nil, 'security_rules' => nil }
+  refused = JSON.parse(File.read(ARGV[0], encoding: 'UTF-8'))
+  puts JSON.generate(refused.map { |example| PuppetX::Virtapi::ContainerConfig.refusals(machine.merge(example['change'])) })
+  exit
+end
+
 if File.file?(ARGV[0])
   plans = JSON.parse(File.read(ARGV[0], encoding: 'UTF-8')).map do |example|
     given = symbols(example['given'])
@@ -42,7 +51,9 @@ document = read.call('document.json')['virtapi']
 settings = { 'rbd_user' => 'libvirt', 'clusters' => document.dig('ceph', 'clusters') || {} }
            .merge(read.call('settings.json'))
 vms = document['hypervisor']['vms']
-domains = vms.map { |uuid, vm| [vm['domain'], PuppetX::Virtapi::DomainXml.new(uuid, vm, settings).build.to_s] }
+contained, virtual = vms.partition { |_, vm| vm['virt_method'] == 'LXC' }
+containers = contained.map { |uuid, vm| [vm['domain'], PuppetX::Virtapi::ContainerConfig.new(uuid, vm, settings).build] }
+domains = virtual.map { |uuid, vm| [vm['domain'], PuppetX::Virtapi::DomainXml.new(uuid, vm, settings).build.to_s] }
 bridges = vms.values.flat_map { |vm| vm['interfaces'] }.map do |interface|
   cable = PuppetX::Virtapi::Segment.cable(interface['bridge'])
   segment = PuppetX::Virtapi::Segment.new(interface['vlans'])
@@ -51,8 +62,9 @@ bridges = vms.values.flat_map { |vm| vm['interfaces'] }.map do |interface|
                           'segment_bridge' => own ? segment.bridge : nil, 'carrier' => own ? segment.carrier : nil,
                           'group' => segment.kind == :vxlan ? segment.group : nil }]
 end
-filters = vms.map do |uuid, vm|
+filters = virtual.map do |uuid, vm|
   filter = PuppetX::Virtapi::DomainXml.new(uuid, vm, settings).filter
   [vm['domain'], filter && filter.build.to_s]
 end
-puts JSON.generate('domains' => domains.to_h, 'bridges' => bridges.to_h, 'filters' => filters.to_h.compact)
+puts JSON.generate('domains' => domains.to_h, 'bridges' => bridges.to_h, 'filters' => filters.to_h.compact,
+                   'containers' => containers.to_h)

@@ -31,6 +31,8 @@ class GoldenTest(unittest.TestCase):
                     self.assertEqual(made["domains"][domain], text)
                 filters = {path.stem: path.read_text(encoding="utf-8") for path in case.glob("nwfilter/*.xml")}
                 self.assertEqual(made["filters"], filters)
+                configurations = {path.stem: path.read_text(encoding="utf-8") for path in case.glob("*.config")}
+                self.assertEqual(made["containers"], configurations)
                 bridges = json.loads((case / "bridges.json").read_text(encoding="utf-8"))
                 self.assertEqual(made["bridges"], bridges)
                 for name, bridge in bridges.items():
@@ -43,6 +45,12 @@ class GoldenTest(unittest.TestCase):
         for case, plan in zip(cases, self.made(GOLDEN / "removals.json"), strict=True):
             with self.subTest(case["about"]):
                 self.assertEqual(plan, case["plan"])
+
+    def test_every_refusal_of_a_container(self):
+        cases = json.loads((GOLDEN / "containers/refused.json").read_text(encoding="utf-8"))
+        for case, reasons in zip(cases, self.made(GOLDEN / "containers/refused.json"), strict=True):
+            with self.subTest(case["about"]):
+                self.assertEqual(reasons, case["reasons"])
 
     def test_every_snapshot(self):
         cases = json.loads((GOLDEN / "snapshots/plans.json").read_text(encoding="utf-8"))

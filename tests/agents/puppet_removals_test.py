@@ -290,7 +290,7 @@ class CatalogTest(unittest.TestCase):
         resources, _ = sandbox.compile()
         self.assertEqual(resources[f"Virtapi_removals[{documents.CERTNAME}]"]["parameters"], {
             "tombstones": documents.tombstones(), "meta": data["virtapi::meta"], "max_removals": 7, "rbd_user": "libvirt",
-            "clusters": data["virtapi::ceph::clusters"], "shutdown_timeout": 60})
+            "clusters": data["virtapi::ceph::clusters"], "lxc_path": "/var/lib/lxc", "shutdown_timeout": 60})
         self.assertIn("Virtapi_ceph_keyring[ceph/client.libvirt]", resources)
         # A server that knows of no tombstones.
         del data["virtapi::hypervisor::tombstones"]

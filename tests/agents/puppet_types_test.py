@@ -47,6 +47,7 @@ VALID = {
     "Virtapi::Timestamp": ["2026-12-01T02:00:00Z", "2026-12-01T02:00:00.123456Z"],
     "Virtapi::Fqdn": ["hv01.example.com", "localhost", "_a.b-c.d1"],
     "Virtapi::Path": ["/", "/srv/yes: no #"],
+    "Virtapi::ContainerIds": ["none", [100000, 65536]],
 }
 
 # What may not be there as it is: a value in place of the valid one, or by path.
@@ -59,6 +60,7 @@ WRONG = {
     "Virtapi::Fqdn": ["", "HV01.example.com", "hv01..example.com", "-a", "a b", "hv01.example.com\n"],
     "Virtapi::Path": ["", "srv", "/a\nb"],
     "Virtapi::Role": ["virtapi", "", None],
+    "Virtapi::ContainerIds": [None, "", [], 65536, [0, 65536], [100000], [100000, 0], ["100000", 65536], [1, 2, 3]],
     "Virtapi::Ceph::Key": ["", "AQ" + "x" * 36, "AQ" + "x" * 36 + "==\n", "[client.admin]", None],
     "Virtapi::Ceph::Keys": [{"mon": None}, {"admin": "x"}, {"osd": "AQ" + "x" * 36 + "=="}],
     "Virtapi::Vlan": [{**documents.VLAN, "tag": 0}, {**documents.VLAN, "tag": 4095}, {**documents.VLAN, "tag": "100"},

@@ -292,8 +292,8 @@ class HypervisorTest(unittest.TestCase):
         self.assertEqual(self.observed(run)["unmanaged"]["domains"], ["vm-9001"])
 
     def test_a_method_of_another_kind_is_an_error(self):
-        run = self.apply({uuid(1): self.machine(virt_method="LXC"), uuid(2): vm(9002)}, CHANGED_AND_FAILED)
-        self.assertIn("virt_method LXC is none that this module manages", run.said)
+        run = self.apply({uuid(1): self.machine(virt_method="XEN"), uuid(2): vm(9002)}, CHANGED_AND_FAILED)
+        self.assertIn("virt_method XEN is none that this module manages", run.said)
         self.assertEqual((self.observed(run)["vms"], run.messages("applied")), ({uuid(2): "running"}, []))
 
     def test_a_cluster_without_monitors_is_left_alone(self):

@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import functools
 import glob
+import itertools
 import json
 import os
 import pathlib
@@ -149,6 +150,7 @@ class Node(Puppet):
         """QEMU outlives libvirtd: both are ended by their own files of process ids."""
         if self._holder.poll() is not None:
             return
+        self.end_containers()
         pids = [self._pid(path) for path in
                 [self.path("/run/libvirt/libvirtd.pid"), *self.path("/run/libvirt/qemu").glob("*.pid"),
                  *self.path("/run/openvswitch").glob("*.pid")]]
@@ -177,7 +179,9 @@ class Node(Puppet):
     def remove_groups():
         """libvirt leaves the parent of the groups of its domains behind, and those of guests that were killed. A group that
         has processes or groups in it is not removed by the kernel."""
-        for group in glob.glob("/sys/fs/cgroup/*/machine"):
+        left = itertools.chain(glob.glob("/sys/fs/cgroup/*/machine"), glob.glob("/sys/fs/cgroup/*/lxc.*.vm-9[0-9]*"),
+                               glob.glob("/sys/fs/cgroup/*/lxc.pivot"))
+        for group in left:
             for place, _, _ in os.walk(group, topdown=False):
                 with contextlib.suppress(OSError):
                     os.rmdir(place)
@@ -217,6 +221,17 @@ class Node(Puppet):
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: self.virsh("domstate", domain).strip() == "shut off", 60, "libvirt to see it")
 
+    def containers(self):
+        """The states of all containers by name."""
+        lines = self.run("lxc-ls", "-f", "-F", "NAME,STATE,PID").splitlines()[1:] if shutil.which("lxc-ls") else []
+        return {name: (state, int(pid) if pid != "-" else None) for name, state, pid in map(str.split, lines)}
+
+    def end_containers(self):
+        """They have networks of their own, which their ends in this one go with."""
+        for name, (state, _) in self.containers().items():
+            if state != "STOPPED":
+                self.run("lxc-stop", "-n", name, "--kill", check=False)
+
     def start_openvswitch(self):
         """Its data path is in user space, for which no module of the kernel is needed."""
         self.run("ovsdb-tool", "create", "/etc/openvswitch/conf.db", "/usr/share/openvswitch/vswitch.ovsschema")
@@ -253,6 +268,9 @@ class Node(Puppet):
         for name in filter(None, self.virsh("list", "--all", "--uuid").split()):
             self.virsh("destroy", name, check=False)
             self.virsh("undefine", name)
+        self.end_containers()
+        for name in self.containers():
+            shutil.rmtree(self.path(f"/var/lib/lxc/{name}"))
         links = [link["ifname"] for link in json.loads(self.run("ip", "-json", "link", "show")) if link]
         for name in filter(re.compile("(br|up|vlan|vxlan|vx|vt)").match, links):
             self.run("ip", "link", "del", name, check=False)

@@ -240,12 +240,12 @@ class SaltTest(unittest.TestCase):
     def test_a_failure_touches_only_what_needs_it(self):
         missing = {**self.golden, "path": "/nonexistent.qcow2"}
         vms = {uuid(1): self.machine(volumes=[self.qcow2(1, backing=missing), self.qcow2(2, 4 * MIB)]),
-               uuid(2): vm(9002, state="stopped"), uuid(3): vm(9003, virt_method="LXC")}
+               uuid(2): vm(9002, state="stopped"), uuid(3): vm(9003, virt_method="XEN")}
         run = self.apply(vms)
         self.assert_failed(run, *DISKS, DOMAIN, f"virtapi_vm_{uuid(3)}")
         self.assertIn("the golden image /nonexistent.qcow2 is not here", run.said)
         self.assertIn(f"has {8 * MIB} bytes, the volume only {4 * MIB}", run.said)
-        self.assertIn("virt_method LXC is none that this state manages", run.said)
+        self.assertIn("virt_method XEN is none that this state manages", run.said)
         self.assertEqual(run.messages("observed"), [{"vms": {uuid(2): "stopped"},
                                                      "unmanaged": {"domains": [], "bridges": [], "volumes": []}}])
         self.assertEqual(list(self.node.storage.iterdir()), [])

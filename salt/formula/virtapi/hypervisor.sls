@@ -58,8 +58,9 @@
       {%- do arguments.extend([{"cluster": clusters.get(volume["cluster"])}, {"rbd_user": settings["rbd_user"]}]) %}
       {%- do arguments.append({"require": of_clusters[volume["cluster"]]}) %}
     {%- endif %}
+    {%- set own = [{"lxc_path": settings["lxc_path"]}] if manage and vm["virt_method"] == "LXC" else [] %}
     {%- do needed.append({("virtapi_volume" if manage else "test"): id}) %}
-    {%- do states.update({id: {("virtapi_volume.present" if manage else "test.nop"): arguments}}) %}
+    {%- do states.update({id: {("virtapi_volume.present" if manage else "test.nop"): arguments + own}}) %}
     {#- They come before the machine by their name; it does not need them. #}
     {%- if manage and volume["snapshots"] %}
       {%- set more = arguments[:3] + [{"require": [{"virtapi_volume": id}]}] %}
@@ -69,18 +70,23 @@
       {%- do states.update({"virtapi_snapshots_" ~ volume["uuid"]: {"virtapi_snapshots.present": more}}) %}
     {%- endif %}
   {%- endfor %}
-  {%- if manage and vm.get("seed") and settings["seed_packages"] %}
+  {%- set contained = vm["virt_method"] == "LXC" %}
+  {%- if manage and vm.get("seed") and settings["seed_packages"] and not contained %}
     {%- do states.update({"virtapi_seed_packages": {"pkg.installed": [{"pkgs": settings["seed_packages"] | list}]}}) %}
     {%- do needed.append({"pkg": "virtapi_seed_packages"}) %}
   {%- endif %}
   {%- set arguments = [{"name": vm_uuid}, {"vm": vm}, {"require": needed}] %}
+  {%- set own = ["lxc_path", "container_ids", "container_apparmor"] if contained else ["accelerate", "switch", "rbd_user", "lxc_path"] %}
   {%- if manage %}
-    {%- do arguments.append({"clusters": used}) %}
-    {%- for name in ["accelerate", "switch", "rbd_user", "shutdown_timeout"] %}
+    {%- if not contained %}
+      {%- do arguments.append({"clusters": used}) %}
+    {%- endif %}
+    {%- for name in own + ["shutdown_timeout"] %}
       {%- do arguments.append({name: settings[name]}) %}
     {%- endfor %}
   {%- endif %}
-  {%- do states.update({"virtapi_vm_" ~ vm_uuid: {("virtapi_domain.present" if manage else "test.nop"): arguments}}) %}
+  {%- set function = "virtapi_container.present" if contained else "virtapi_domain.present" %}
+  {%- do states.update({"virtapi_vm_" ~ vm_uuid: {(function if manage else "test.nop"): arguments}}) %}
 {%- endfor %}
 {%- if manage %}
   {%- set used = {} %}
@@ -96,6 +102,7 @@
       {"fqdn": document["node"]["fqdn"]},
       {"clusters": used},
       {"rbd_user": settings["rbd_user"]},
+      {"lxc_path": settings["lxc_path"]},
       {"shutdown_timeout": settings["shutdown_timeout"]},
       {"max_removals": settings["max_removals"]},
       {"order": -1},

@@ -15,6 +15,7 @@
     {"uplink": settings["uplink"]},
     {"clusters": used},
     {"rbd_user": settings["rbd_user"]},
+    {"lxc_path": settings["lxc_path"]},
   ]) %}
 {%- endif %}
 {%- if ceph["manage"] %}

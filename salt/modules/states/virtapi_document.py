@@ -11,6 +11,7 @@ import virtapi_ceph_needed
 import virtapi_network_filter
 import virtapi_removal_plan
 from salt.exceptions import CommandExecutionError
+from virtapi_container_config import METHOD
 from virtapi_segment import Segment
 
 
@@ -44,7 +45,7 @@ def applied(name, meta, hypervisor=None, ceph=None):
     return dict(ret, comment=_note("applied", meta))
 
 
-def observed(name, hypervisor=None, switch="linux", uplink=None, clusters=None, rbd_user="libvirt", ceph=None):
+def observed(name, hypervisor=None, switch="linux", uplink=None, clusters=None, rbd_user="libvirt", ceph=None, lxc_path="/var/lib/lxc"):
     """
     Tell how the virtual machines are, what is on this hypervisor that virtapi does not know, and what is removed; of the
     clusters of Ceph that a storage node serves, the monitors in quorum, its OSDs, and what virtapi does not know.
@@ -60,6 +61,8 @@ def observed(name, hypervisor=None, switch="linux", uplink=None, clusters=None, 
         As those of the bridges.
     clusters, rbd_user
         As those of the removals.
+    lxc_path
+        The directory of all containers.
     ceph
         Where the node serves Ceph: ``mons``, the clusters that it has a monitor of; ``osds`` that are known, as UUIDs with
         their clusters; ``pools`` that are known, as ``cluster/pool``.
@@ -69,7 +72,7 @@ def observed(name, hypervisor=None, switch="linux", uplink=None, clusters=None, 
     def could_not(error):
         ret.setdefault("warnings", []).append("could not look: {}".format(error))
 
-    seen = _look_at_hypervisor(hypervisor, switch, uplink, clusters, rbd_user, could_not) if hypervisor else {}
+    seen = _look_at_hypervisor(hypervisor, switch, uplink, clusters, rbd_user, lxc_path, could_not) if hypervisor else {}
     for what, found in (_look_at_ceph(ceph, could_not) if ceph else {}).items():
         # Unmanaged things are told together.
         seen[what] = dict(seen.get(what, {}), **found)
@@ -77,7 +80,7 @@ def observed(name, hypervisor=None, switch="linux", uplink=None, clusters=None, 
     return ret
 
 
-def _look_at_hypervisor(hypervisor, switch, uplink, clusters, rbd_user, could_not):
+def _look_at_hypervisor(hypervisor, switch, uplink, clusters, rbd_user, lxc_path, could_not):
     vms = hypervisor["vms"]
     tombstones = _tombstones(hypervisor)
     __salt__["virtapi_volume.forget"]()
@@ -90,28 +93,47 @@ def _look_at_hypervisor(hypervisor, switch, uplink, clusters, rbd_user, could_no
             return None
 
     domains = attempt(__salt__["virtapi_libvirt.states"])
-    foreign = set(domains or {}) - set(vms) - set(tombstones["vms"])
+    containers = attempt(lambda: _containers(lxc_path))
+    known = set(vms) | set(tombstones["vms"])
+    machines = _machines(domains, containers)
+    foreign = set(domains or {}) - known
     unmanaged = {
         "domains": None if domains is None else sorted(domains[uuid]["name"] for uuid in foreign),
+        # Not told where there are none.
+        "containers": sorted(name for name, each in containers.items() if each["uuid"] not in known) if containers else None,
         "bridges": attempt(lambda: _unmanaged_bridges(vms, switch, uplink)),
         "volumes": attempt(lambda: _unmanaged_volumes(hypervisor)),
     }
     seen = {
-        "vms": None if domains is None else {uuid: domains[uuid]["state"] for uuid in sorted(set(domains) & set(vms))},
+        "vms": None if machines is None else {uuid: machines[uuid]["state"] for uuid in sorted(set(machines) & set(vms))},
         "unmanaged": {what: found for what, found in unmanaged.items() if found is not None},
     }
     there, unknown = __salt__["virtapi_volume.there"](tombstones["volumes"], clusters, rbd_user)
     for reason in sorted(set(unknown.values())):
         could_not(reason)
-    left = set(_left_of(tombstones["vms"])) if domains is not None else set(tombstones["vms"])
+    left = set(_left_of(tombstones["vms"])) if machines is not None else set(tombstones["vms"])
     looked_at = {
         "vms": {uuid: vm for uuid, vm in tombstones["vms"].items() if uuid not in left},
         "volumes": {uuid: volume for uuid, volume in tombstones["volumes"].items() if uuid not in unknown},
     }
-    removed = virtapi_removal_plan.removed(looked_at, domains or {}, there, virtapi_removal_plan.now())
+    removed = virtapi_removal_plan.removed(looked_at, machines or {}, there, virtapi_removal_plan.now())
     if removed:
         seen["removed"] = removed
     return {what: found for what, found in seen.items() if found is not None}
+
+
+def _containers(lxc_path):
+    """Those that there are now."""
+    __salt__["virtapi_lxc.forget"]()
+    return __salt__["virtapi_lxc.containers"](lxc_path)
+
+
+def _machines(domains, containers):
+    """All by UUID; None where some could not be looked at."""
+    if domains is None or containers is None:
+        return None
+    contained = {each["uuid"]: {"name": name, "state": each["state"]} for name, each in containers.items() if each["uuid"]}
+    return dict(contained, **domains)
 
 
 def _left_of(vms):
@@ -150,7 +172,7 @@ def _tombstones(hypervisor):
 def _needed(hypervisor):
     """State and name of all that the document asks for."""
     vms = hypervisor["vms"]
-    needed = {("virtapi_domain", uuid) for uuid in vms}
+    needed = {("virtapi_container" if vm["virt_method"] == METHOD else "virtapi_domain", uuid) for uuid, vm in vms.items()}
     if any(_tombstones(hypervisor).values()):
         needed.add(("virtapi_removals", "tombstones"))
     for vm in vms.values():

@@ -28,7 +28,7 @@ def mod_init(low):
     return True
 
 
-def present(name, vm, accelerate=True, switch="linux", rbd_user="libvirt", clusters=None, shutdown_timeout=60):
+def present(name, vm, accelerate=True, switch="linux", rbd_user="libvirt", clusters=None, shutdown_timeout=60, lxc_path="/var/lib/lxc"):
     """
     Make sure that the machine is defined as its document says, and in the state that it says.
 
@@ -53,6 +53,8 @@ def present(name, vm, accelerate=True, switch="linux", rbd_user="libvirt", clust
         The Ceph clusters by name, as the document has them.
     shutdown_timeout
         Seconds that a guest has to shut down.
+    lxc_path
+        The directory of all containers: none may have this UUID.
     """
     ret = {"name": name, "result": False, "changes": {}, "comment": ""}
     if not re.fullmatch(virtapi_domain_xml.UUID, name) or not re.fullmatch(virtapi_domain_xml.DOMAIN, vm["domain"]):
@@ -64,7 +66,12 @@ def present(name, vm, accelerate=True, switch="linux", rbd_user="libvirt", clust
         return ret
     settings = {"accelerate": accelerate, "switch": switch, "rbd_user": rbd_user, "clusters": clusters or {}}
     try:
-        machine = _Machine(name, dict(vm, seed=_seed(name, vm)), settings, _libvirt("domains").get(name), ret)
+        found = _libvirt("domains").get(name)
+        # Its method was LXC until now: two would write to one disk.
+        if not found and name in __salt__["virtapi_lxc.uuids"](lxc_path):
+            message = "{}: a container of LXC has this UUID, and no domain is made beside it"
+            raise CommandExecutionError(message.format(vm["domain"]))
+        machine = _Machine(name, dict(vm, seed=_seed(name, vm)), settings, found, ret)
         changes = machine.differences()
         if not changes:
             ret.update(result=True, comment="{} is as it should be".format(vm["domain"]))

@@ -19,7 +19,17 @@ _KEPT = "{} has a tombstone, and the document has it: it is left alone"
 _REFUSED = "{} would be removed, a run removes at most {} percent: nothing is. {}"
 
 
-def applied(name, hypervisor, meta, fqdn, clusters=None, rbd_user="libvirt", shutdown_timeout=60, max_removals=20):
+def applied(
+    name,
+    hypervisor,
+    meta,
+    fqdn,
+    clusters=None,
+    rbd_user="libvirt",
+    shutdown_timeout=60,
+    max_removals=20,
+    lxc_path="/var/lib/lxc",
+):
     """
     Make sure that what has a tombstone is stopped, and gone when its time is over.
 
@@ -39,12 +49,14 @@ def applied(name, hypervisor, meta, fqdn, clusters=None, rbd_user="libvirt", shu
         Seconds that a guest has to shut down; then it is switched off.
     max_removals
         How many per cent of what is there a run removes without approval; but always one.
+    lxc_path
+        The directory of all containers.
     """
     ret = {"name": name, "result": False, "changes": {}, "comment": ""}
     pools = {"clusters": clusters or {}, "rbd_user": rbd_user}
     errors = []
     try:
-        removals = _Removals(hypervisor, pools, shutdown_timeout, ret, errors)
+        removals = _Removals(hypervisor, pools, shutdown_timeout, lxc_path, ret, errors)
         plan = removals.plan(meta.get("approved") is True, max_removals)
         if plan["refused"]:
             errors.append(_REFUSED.format(plan["refused"], max_removals, virtapi_removal_share.how_to_approve(fqdn, meta)))
@@ -68,15 +80,17 @@ def applied(name, hypervisor, meta, fqdn, clusters=None, rbd_user="libvirt", shu
 class _Removals:
     """The tombstones of a document, and what is there of them."""
 
-    def __init__(self, hypervisor, pools, shutdown_timeout, ret, errors):
+    def __init__(self, hypervisor, pools, shutdown_timeout, lxc_path, ret, errors):
         self.vms = hypervisor["vms"]
         self.volumes = [volume["uuid"] for vm in self.vms.values() for volume in vm["volumes"]]
         self.pools = pools
         self.shutdown_timeout = shutdown_timeout
+        self.lxc_path = lxc_path
         self.ret = ret
         self.errors = errors
         _forget()
         self.domains = dict(_libvirt("domains"))
+        self.containers = self.find_containers()
         tombstones = hypervisor["tombstones"]
         places = __salt__["virtapi_volume.places"](self.vms)
         vms = self.ours(tombstones["vms"], self.why_no_machine)
@@ -106,7 +120,8 @@ class _Removals:
 
     def plan(self, approved, max_removals):
         """Return what is to be done, and note which domains are not ours."""
-        domains = {uuid: _found(domain) for uuid, domain in self.domains.items()}
+        domains = {uuid: {"name": each["name"], "state": each["state"]} for uuid, each in self.containers.items()}
+        domains.update({uuid: _found(domain) for uuid, domain in self.domains.items()})
         plan = virtapi_removal_plan.plan(
             vms=len(self.vms),
             volumes=len(self.volumes),
@@ -125,7 +140,9 @@ class _Removals:
     def carry_out(self, plan):
         """Do it, in a dry run only say so; what fails keeps nothing else from being done."""
         for uuid, tombstone in self.tombstones["vms"].items():
-            if uuid in self.domains:
+            if uuid in self.containers and uuid not in self.domains:
+                self.attempt(self.remove_container, uuid, plan)
+            elif uuid in self.domains:
                 self.attempt(self.remove, uuid, tombstone["domain"], plan)
             elif uuid in plan["removed"]:
                 self.attempt(self.delete_seed, uuid, tombstone["domain"])
@@ -134,6 +151,7 @@ class _Removals:
             # To stop machines takes its time.
             _libvirt("forget")
             self.domains = dict(_libvirt("domains"))
+            self.containers = self.find_containers()
         for uuid in plan["delete"]:
             self.attempt(self.delete, self.tombstones["volumes"][uuid])
 
@@ -158,6 +176,35 @@ class _Removals:
             self.change(name, domain["state"], "absent", lambda: self.undefine(uuid))
             # It has its disks no more; that shows in a dry run, too.
             del self.domains[uuid]
+
+    def find_containers(self):
+        """Return the containers that are ours, by UUID."""
+        found = self.lxc("containers").items()
+        return {each["uuid"]: dict(each, name=name) for name, each in found if each["uuid"]}
+
+    def lxc(self, function, *arguments):
+        """Ask or tell LXC, below its directory."""
+        return __salt__["virtapi_lxc." + function](*arguments, path=self.lxc_path)
+
+    def remove_container(self, uuid, plan):
+        """Stop a container, and delete what LXC has of it where that is planned."""
+        container = self.containers[uuid]
+        name = container["name"]
+        if container["autostart"]:
+            self.change(name + " autostart", True, False, lambda: self.lxc("leave_off", name))
+        if uuid in plan["stop"]:
+            self.change(name, container["state"], "stopped", lambda: self.stop_container(name, container["state"]))
+        if uuid in plan["undefine"]:
+            self.change(name, container["state"], "absent", lambda: self.lxc("undefine", name))
+            # It has its volume no more; that shows in a dry run, too.
+            del self.containers[uuid]
+
+    def stop_container(self, name, state):
+        """Shut a container down, or kill it."""
+        if not self.lxc("shut_down", name, self.shutdown_timeout, state == "paused"):
+            late = "{}: has not shut down in {} s, and is killed"
+            self.ret.setdefault("warnings", []).append(late.format(name, self.shutdown_timeout))
+            self.lxc("kill", name)
 
     def undefine(self, uuid):
         """Undefine a domain, and delete its seed."""
@@ -210,6 +257,11 @@ class _Removals:
                 if source in _used(virtapi_domain_definition.sources(text)):
                     message = "{} is kept: domain {} has it"
                     raise CommandExecutionError(message.format(place, _found(domain)["name"]))
+        # Those of others, too.
+        for name, container in self.lxc("containers").items():
+            gone = container["uuid"] is not None and container["uuid"] not in self.containers
+            if source == _real(container["source"]) and not gone:
+                raise CommandExecutionError("{} is kept: container {} has it".format(place, name))
         pool = {"cluster": self.pools["clusters"].get(volume.get("cluster")), "rbd_user": self.pools["rbd_user"]}
         self.change(place, "present", "absent", lambda: __salt__["virtapi_volume.delete"](volume, **pool))
 
@@ -226,6 +278,7 @@ def _libvirt(function, *arguments):
 
 def _forget():
     _libvirt("forget")
+    __salt__["virtapi_lxc.forget"]()
     __salt__["virtapi_volume.forget"]()
 
 

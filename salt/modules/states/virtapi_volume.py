@@ -14,10 +14,11 @@ def mod_init(low):
     """Begin a run without what an earlier one knew."""
     __salt__["virtapi_volume.forget"]()
     __salt__["virtapi_libvirt.forget"]()
+    __salt__["virtapi_lxc.forget"]()
     return True
 
 
-def present(name, volume, vm=None, cluster=None, rbd_user="libvirt"):
+def present(name, volume, vm=None, cluster=None, rbd_user="libvirt", lxc_path="/var/lib/lxc"):
     """
     Make sure that the volume is there, and as large as it should be.
 
@@ -31,6 +32,8 @@ def present(name, volume, vm=None, cluster=None, rbd_user="libvirt"):
         The Ceph cluster that its pool is in, as the document has it.
     rbd_user
         The Ceph user, whose keyring is where Ceph looks for it.
+    lxc_path
+        The directory of all containers.
     """
     ret = {"name": name, "result": False, "changes": {}, "comment": ""}
     refusal = __salt__["virtapi_volume.refusal"](name, volume, cluster)
@@ -45,7 +48,7 @@ def present(name, volume, vm=None, cluster=None, rbd_user="libvirt"):
     try:
         size = __salt__["virtapi_volume.size"](volume, **pool)
         if size is None:
-            _refuse_lost(volume, vm, place)
+            _refuse_lost(volume, vm, place, lxc_path)
         elif not _has_to_grow(size, volume, place):
             ret.update(result=True, comment="{} is as large as it should be".format(place))
             return ret
@@ -73,14 +76,27 @@ def _has_to_grow(size, volume, place):
     return size < wanted
 
 
-def _refuse_lost(volume, vm, place):
-    domain = __salt__["virtapi_libvirt.domains"]().get(vm) if vm else None
-    if not domain:
-        return
-    definition = virtapi_domain_definition.read(domain["defined"])
-    if any(disk.source == __salt__["virtapi_volume.source"](volume) for disk in definition.disks):
-        message = "{} is lost: domain {} has it, and it is not there. No empty one is made in its place"
-        raise CommandExecutionError(message.format(place, definition.name))
+def _refuse_lost(volume, vm, place, lxc_path):
+    source = __salt__["virtapi_volume.source"](volume)
+    user = (_container(vm, source, lxc_path) or _domain(vm, source)) if vm else None
+    if user:
+        message = "{} is lost: {} has it, and it is not there. No empty one is made in its place"
+        raise CommandExecutionError(message.format(place, user))
+
+
+def _domain(vm, source):
+    """Return the domain that has it, as a person calls it; None where none has."""
+    domain = __salt__["virtapi_libvirt.domains"]().get(vm)
+    definition = virtapi_domain_definition.read(domain["defined"]) if domain else None
+    has_it = definition is not None and any(disk.source == source for disk in definition.disks)
+    return "domain {}".format(definition.name) if has_it else None
+
+
+def _container(vm, source, lxc_path):
+    """Return the same of the container, where the machine is one."""
+    containers = __salt__["virtapi_lxc.containers"](lxc_path) if vm in __salt__["virtapi_lxc.uuids"](lxc_path) else {}
+    has_it = (name for name, each in containers.items() if each["uuid"] == vm and each["source"] == source)
+    return next(("container {}".format(name) for name in has_it), None)
 
 
 def _grow(volume, vm, pool):

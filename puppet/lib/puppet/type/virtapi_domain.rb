@@ -55,6 +55,11 @@ Puppet::Type.newtype(:virtapi_domain) do
     defaultto({})
   end
 
+  newparam(:lxc_path) do
+    desc 'The directory of all containers: none may have this UUID.'
+    defaultto '/var/lib/lxc'
+  end
+
   newparam(:shutdown_timeout) do
     desc 'Seconds that a guest has to shut down.'
     munge { |value| Integer(value) }

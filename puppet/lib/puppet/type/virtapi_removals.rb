@@ -4,7 +4,7 @@ require_relative '../../puppet_x/virtapi/removal_share'
 
 Puppet::Type.newtype(:virtapi_removals) do
   @doc = <<-DOC
-    What was removed in virtapi goes from a hypervisor by its tombstones: a domain is shut down, and after `shutdown_timeout`
+    What was removed in virtapi goes from a hypervisor by its tombstones: a domain or a container is shut down, and after `shutdown_timeout`
     switched off, and kept without autostart until its time is over; then it is undefined. A volume is deleted when its time
     is over, unless a domain has it or it is open. A run that would remove more than `max_removals` per cent removes nothing and
     fails, until the document is approved. A domain that another has made, and what the document still has, is an error.
@@ -45,6 +45,11 @@ Puppet::Type.newtype(:virtapi_removals) do
   newparam(:clusters) do
     desc 'The Ceph clusters by name, as the document has them.'
     defaultto({})
+  end
+
+  newparam(:lxc_path) do
+    desc 'The directory of all containers.'
+    defaultto '/var/lib/lxc'
   end
 
   newparam(:shutdown_timeout) do

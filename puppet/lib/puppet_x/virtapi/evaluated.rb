@@ -8,7 +8,7 @@ module PuppetX
     module Evaluated
       TYPES = %i[
         virtapi_ceph_cluster virtapi_ceph_keyring virtapi_ceph_mon virtapi_ceph_mgr virtapi_ceph_osd virtapi_ceph_pool virtapi_ceph_secret
-        virtapi_bridge virtapi_volume virtapi_snapshots virtapi_domain virtapi_removals
+        virtapi_bridge virtapi_volume virtapi_snapshots virtapi_domain virtapi_container virtapi_removals
       ].freeze
 
       # Puppet asks this of a resource exactly when it comes to it.

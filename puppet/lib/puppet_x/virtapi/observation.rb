@@ -1,6 +1,7 @@
 # What is really on a hypervisor at the end of a run, beside what the catalog has: how its VMs are, and what is there that
 # virtapi does not know. It only looks.
 require_relative 'links'
+require_relative 'lxc'
 require_relative 'ovs_database'
 require_relative 'removals'
 require_relative 'segment'
@@ -20,9 +21,11 @@ module PuppetX
       # What could not be looked at is left out, and the reason given to the block.
       def look(&failed)
         domains = attempt(failed) { Virsh.states }
-        unmanaged = { 'domains' => domains && unmanaged_domains(domains), 'bridges' => attempt(failed) { bridges },
-                      'volumes' => attempt(failed) { volumes } }.compact
-        { 'vms' => domains && vms(domains), 'unmanaged' => unmanaged, 'removed' => attempt(failed) { removed } }.compact
+        containers = attempt(failed) { Lxc.new(@hypervisor['lxc_path'] || Lxc::PATH).containers }
+        unmanaged = { 'domains' => domains && unmanaged_domains(domains), 'containers' => unmanaged_containers(containers),
+                      'bridges' => attempt(failed) { bridges }, 'volumes' => attempt(failed) { volumes } }.compact
+        { 'vms' => domains && containers && vms(domains, containers), 'unmanaged' => unmanaged,
+          'removed' => attempt(failed) { removed } }.compact
       end
 
       private
@@ -39,11 +42,12 @@ module PuppetX
       end
 
       def uuids
-        of(:virtapi_domain).map { |resource| resource[:uuid] }
+        (of(:virtapi_domain) + of(:virtapi_container)).map { |resource| resource[:uuid] }
       end
 
-      def vms(domains)
-        domains.select { |uuid, _| uuids.include?(uuid) }.sort.to_h.transform_values { |domain| domain[:state] }
+      def vms(domains, containers)
+        states = containers.map { |container| [container.uuid, container.state] }.to_h
+        states.merge(domains.transform_values { |domain| domain[:state] }).select { |uuid, _| uuids.include?(uuid) }.sort.to_h
       end
 
       # What has a tombstone is known as well.
@@ -57,9 +61,17 @@ module PuppetX
         found unless found.empty?
       end
 
+      def known
+        uuids + of(:virtapi_removals).flat_map { |resource| resource[:tombstones]['vms'].keys }
+      end
+
       def unmanaged_domains(domains)
-        known = uuids + of(:virtapi_removals).flat_map { |resource| resource[:tombstones]['vms'].keys }
         domains.reject { |uuid, _| known.include?(uuid) }.values.map { |domain| domain[:name] }.sort
+      end
+
+      # nil where there are no containers, or nobody knows.
+      def unmanaged_containers(containers)
+        containers.reject { |container| known.include?(container.uuid) }.map(&:name) unless containers.to_a.empty?
       end
 
       def bridges

@@ -1,4 +1,5 @@
 # What of a hypervisor's tombstones is still there, and what follows from that. It looks, and does nothing.
+require_relative 'lxc'
 require_relative 'qcow2'
 require_relative 'removal_plan'
 require_relative 'removed_volume'
@@ -26,9 +27,20 @@ module PuppetX
         @problems
       end
 
-      # Domains that would start with the hypervisor, and are not to: that is no removal.
+      # Machines that would start with the hypervisor, and are not to: that is no removal.
       def autostart
-        plan.refused || @domains.empty? ? [] : (@domains.keys - plan.wrong) & Virsh.autostart
+        return [] if plan.refused || @domains.empty?
+
+        (@domains.keys - plan.wrong) & (Virsh.autostart + containers.select { |_, container| container.autostart? }.keys)
+      end
+
+      # The container that a machine is; nil where it is a domain.
+      def container(uuid)
+        containers[uuid]
+      end
+
+      def lxc
+        Lxc.new(@resource[:lxc_path])
       end
 
       # What is over, and nothing of it is there.
@@ -76,11 +88,14 @@ module PuppetX
         tombstones['volumes'].values.map { |tombstone| volume_of(tombstone).place }
       end
 
-      # The domain that has a volume, as a disk or below one, whether or not it runs.
-      def user(volume, domains)
-        domains.find do |domain|
-          sources(domain).any? { |source| source == volume.source || File.identical?(source, volume.source) }
-        end
+      # What has a volume, as a disk, below one or as its root, whether or not it runs: how a person calls it.
+      def user(volume, domains, containers)
+        same = ->(source) { source == volume.source || File.identical?(source, volume.source) }
+        domain = domains.find { |each| sources(each).any?(&same) }
+        return "domain #{domain.defined.name}" if domain
+
+        container = containers.find { |each| same.call(each.source) }
+        "container #{container.name}" if container
       end
 
       private
@@ -98,7 +113,7 @@ module PuppetX
         @volumes = volumes_to_remove
         there = there(@volumes)
         @plan = RemovalPlan.new(
-          vms: managed(:virtapi_domain).length, volumes: managed(:virtapi_volume).length, domains: @domains, there: there,
+          vms: machines.length, volumes: managed(:virtapi_volume).length, domains: @domains, there: there,
           tombstones: { 'vms' => vms, 'volumes' => tombstones['volumes'].slice(*@volumes.keys) },
           approved: @resource[:meta]['approved'] == true, max_removals: @resource[:max_removals], now: Time.now
         )
@@ -109,9 +124,17 @@ module PuppetX
         @managed.fetch(type, [])
       end
 
+      def machines
+        managed(:virtapi_domain) + managed(:virtapi_container)
+      end
+
+      def containers
+        @containers ||= lxc.containers.select(&:uuid).map { |container| [container.uuid, container] }.to_h
+      end
+
       # What the document still has is none of ours to remove.
       def vms_to_remove
-        kept = managed(:virtapi_domain).map { |domain| domain[:uuid] }
+        kept = machines.map { |machine| machine[:uuid] }
         remaining(tombstones['vms']) { |uuid, tombstone| tombstone['domain'] if kept.include?(uuid) }
       end
 
@@ -138,9 +161,13 @@ module PuppetX
 
       # A domain that has crashed may have left its emulator behind, or not; only what is left can be stopped.
       def domains(vms)
-        Virsh.states.slice(*vms.keys).transform_values do |domain|
+        domains = Virsh.states.slice(*vms.keys).transform_values do |domain|
           { 'name' => domain[:name], 'state' => domain[:active] ? domain[:state] : RemovalPlan::STOPPED }
         end
+        contained = containers.slice(*vms.keys).transform_values do |container|
+          { 'name' => container.name, 'state' => container.running? ? container.state : RemovalPlan::STOPPED }
+        end
+        contained.merge(domains)
       end
 
       # What cannot be looked at is neither there nor gone: nobody knows.

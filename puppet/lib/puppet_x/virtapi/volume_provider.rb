@@ -1,5 +1,6 @@
 # What the providers of virtapi_volume have in common: when a volume may be made, and how a running VM learns that its disk
 # has grown.
+require_relative 'lxc'
 require_relative 'virsh'
 
 module PuppetX
@@ -20,11 +21,11 @@ module PuppetX
       end
 
       def create
-        domain = Virsh.domains([resource[:vm]]).values.first if resource[:vm]
-        if domain && domain.defined.disks.any? { |disk| disk.source == source }
-          raise Puppet::Error, "#{resource[:place]} is lost: domain #{domain.defined.name} has it, and it is not there. " \
-                               'No empty one is made in its place'
+        user = resource[:vm] && (container || domain)
+        if user
+          raise Puppet::Error, "#{resource[:place]} is lost: #{user} has it, and it is not there. No empty one is made in its place"
         end
+
         make(resource[:size_bytes])
       end
 
@@ -34,6 +35,22 @@ module PuppetX
       end
 
       private
+
+      # The domain that has it, as a person calls it; nil where none has.
+      def domain
+        found = Virsh.domains([resource[:vm]]).values.first
+        "domain #{found.defined.name}" if found && found.defined.disks.any? { |disk| disk.source == source }
+      end
+
+      # The same of the container, where the machine is one.
+      def container
+        machines = resource.catalog ? resource.catalog.resources : []
+        machine = machines.find { |each| each.type == :virtapi_container && each[:uuid] == resource[:vm] }
+        return unless machine
+
+        found = Lxc.new(machine[:lxc_path]).containers.find { |each| each.uuid == resource[:vm] && each.source == source }
+        "container #{found.name}" if found
+      end
 
       # The disk of the running VM that is this volume; nil where none runs.
       def running_disk

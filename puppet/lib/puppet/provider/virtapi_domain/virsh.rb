@@ -1,6 +1,7 @@
 # Domains of libvirt, by virsh.
 require_relative '../../../puppet_x/virtapi/domain_plan'
 require_relative '../../../puppet_x/virtapi/live_domain'
+require_relative '../../../puppet_x/virtapi/lxc'
 require_relative '../../../puppet_x/virtapi/rbd'
 require_relative '../../../puppet_x/virtapi/restores'
 require_relative '../../../puppet_x/virtapi/seed_images'
@@ -42,6 +43,11 @@ Puppet::Type.type(:virtapi_domain).provide(:virsh) do
   end
 
   def create
+    # Its method was LXC until now: two would write to one disk.
+    if PuppetX::Virtapi::Lxc.new(resource[:lxc_path]).uuids.include?(uuid)
+      raise Puppet::Error, "#{resource[:domain]}: a container of LXC has this UUID, and no domain is made beside it"
+    end
+
     @created = true
   end
 

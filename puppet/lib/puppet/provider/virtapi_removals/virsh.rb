@@ -1,9 +1,9 @@
-# Stops and undefines domains by virsh, and deletes volumes with the tools of their storage.
+# Stops and undefines domains by virsh and containers by LXC, and deletes volumes with the tools of their storage.
 require_relative '../../../puppet_x/virtapi/removals'
 require_relative '../../../puppet_x/virtapi/shutdown'
 
 Puppet::Type.type(:virtapi_removals).provide(:virsh) do
-  desc 'virsh, and what volumes are stored with.'
+  desc 'virsh, LXC, and what volumes are stored with.'
 
   # What libvirt keeps of a domain, but for its disks.
   KEPT = %w[--managed-save --nvram --snapshots-metadata --checkpoints-metadata].freeze
@@ -28,9 +28,13 @@ Puppet::Type.type(:virtapi_removals).provide(:virsh) do
   def pending=(_value)
     @failures = problems.dup
     plan = removals.plan
-    removals.autostart.each { |uuid| attempt { virsh('autostart', uuid, '--disable') } }
-    stop(plan.stop) unless plan.stop.empty?
-    undefine(plan.undefine) unless plan.undefine.empty?
+    removals.autostart.each { |uuid| attempt { leave_off(uuid) } }
+    contained, domains = plan.stop.partition { |uuid| removals.container(uuid) }
+    stop(domains) unless domains.empty?
+    stop_containers(contained) unless contained.empty?
+    contained, domains = plan.undefine.partition { |uuid| removals.container(uuid) }
+    undefine(domains) unless domains.empty?
+    undefine_containers(contained) unless contained.empty?
     removals.seeds.each { |uuid| attempt { delete_seed(uuid) } }
     removals.filters.each { |uuid| attempt { undefine_filter(uuid) } }
     delete(plan.delete) unless plan.delete.empty?
@@ -54,6 +58,36 @@ Puppet::Type.type(:virtapi_removals).provide(:virsh) do
   rescue StandardError => error
     @failures << error.message
     false
+  end
+
+  def leave_off(uuid)
+    container = removals.container(uuid)
+    container ? removals.lxc.leave_off(container) : virsh('autostart', uuid, '--disable')
+  end
+
+  def stop_containers(uuids)
+    seconds = resource[:shutdown_timeout]
+    lxc = removals.lxc
+    asked = uuids.select { |uuid| attempt { lxc.ask(removals.name(uuid), removals.state(uuid)) } }
+    attempt do
+      lxc.wait(asked.map { |uuid| removals.name(uuid) }, seconds).each do |name|
+        resource.warning("#{name} has not shut down in #{seconds} s, and is killed")
+        attempt { lxc.kill(name) }
+      end
+    end
+  end
+
+  def undefine_containers(uuids)
+    attempt do
+      there = removals.lxc.containers.select { |container| uuids.include?(container.uuid) }
+      there.each do |container|
+        attempt do
+          raise Puppet::Error, "#{container.name} still runs, and is not undefined" if container.running?
+
+          removals.lxc.undefine(container.name)
+        end
+      end
+    end
   end
 
   # All have the same time, at the same time.
@@ -97,10 +131,11 @@ Puppet::Type.type(:virtapi_removals).provide(:virsh) do
   def delete(uuids)
     attempt do
       domains = PuppetX::Virtapi::Virsh.domains.values
+      containers = removals.lxc.containers
       uuids.map { |uuid| removals.volume(uuid) }.each do |volume|
         attempt do
-          user = removals.user(volume, domains)
-          raise Puppet::Error, "domain #{user.defined.name} has #{volume.place}: it stays" if user
+          user = removals.user(volume, domains, containers)
+          raise Puppet::Error, "#{user} has #{volume.place}: it stays" if user
 
           volume.delete
         end

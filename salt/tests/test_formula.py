@@ -229,6 +229,12 @@ def test_a_bridge_hangs_on_the_interface_that_has_the_vlan(show_sls, bond, vlan,
     assert [argument(states, "virtapi_bridge_br-7-9", name) for name in ("uplink", "vxlan_device")] == expected
 
 
+@pytest.mark.parametrize("site", [{}, {"vxlan_peers": ["198.51.100.2", "2001:db8::2"]}])
+def test_bridges_know_the_other_ends_of_vxlans(show_sls, site):
+    code, states = show_sls(of_roles("hypervisor"), "virtapi", virtapi_hypervisor=site)
+    assert (code, argument(states, "virtapi_bridge_br-7-9", "vxlan_peers")) == (0, site.get("vxlan_peers", []))
+
+
 @pytest.mark.parametrize(
     "roles, manage, of_ceph",
     [
@@ -255,6 +261,10 @@ def test_that_a_document_was_applied_is_told_only_where_all_of_it_is(show_sls, r
         ({"manage": "no"}, "must be true or false"),
         ({"seed_packages": "xorriso"}, "must be a list of packages"),
         ({"switch": "vale"}, "must be linux or openvswitch"),
+        ({"vxlan_peers": "198.51.100.2"}, "vxlan_peers of virtapi_hypervisor must be a list of IP addresses"),
+        ({"vxlan_peers": {"198.51.100.2": None}}, "must be a list of IP addresses"),
+        ({"vxlan_peers": ["198.51.100.2", "198.51.100.0/24"]}, "must be a list of IP addresses"),
+        ({"vxlan_peers": [3325256706]}, "must be a list of IP addresses"),
         ({"shutdown_timeout": 0}, "a number of seconds"),
         ({"max_removals": 0}, "must be per cent, from 1 to 100"),
         ({"max_removals": 101}, "must be per cent, from 1 to 100"),

@@ -7,6 +7,7 @@ import pytest
 import salt.loader
 import virtapi_virsh
 from virtapi_devices import Links, OpenvSwitch
+from virtapi_segment import Segment
 
 UUID = "a0000000-0000-4000-8000-000000000001"
 OTHER = UUID[:-1] + "2"
@@ -74,6 +75,46 @@ def test_network_devices():
     assert (links.is_up("lo"), links.kind("lo"), links.number("lo"), "nothing" in links) == (True, None, None, False)
 
 
+def tables(*given):
+    return "".join(json.dumps(table) + "\n" for table in given)
+
+
+# What a port of a VXLAN may be, and what is seen in it: nothing where it is somebody else's, None where it is not as it should be.
+RIGHT = "vx1a4be59c6e0c"
+
+
+@pytest.mark.parametrize(
+    "change, tunnels",
+    [
+        ({}, {RIGHT: "fd00::2"}),
+        ({"external_ids": {}}, {}),
+        ({"external_ids": {"virtapi-peer": "fd00::3"}}, {RIGHT: None}),
+        ({"name": "vx1"}, {"vx1": None}),
+        ({"protected": False}, {RIGHT: None}),
+        ({"type": ""}, {RIGHT: None}),
+        ({"options": {"remote_ip": "fd00::2", "key": "70002"}}, {RIGHT: None}),
+        ({"options": {}}, {RIGHT: None}),
+    ],
+)
+def test_tunnels_of_open_vswitch(change, tunnels):
+    port = {
+        "_uuid": ["uuid", "u1"],
+        "name": RIGHT,
+        "protected": True,
+        "external_ids": {"virtapi-peer": "fd00::2"},
+        "type": "vxlan",
+        "options": {"remote_ip": "fd00::2", "key": "70001", "df_default": "false"},
+    }
+    port.update(change)
+    for name in ("external_ids", "options"):
+        port[name] = ["map", [list(pair) for pair in port[name].items()]]
+    told = [{"headings": ["name", "ports"], "data": [["vxlan-70001", ["uuid", "u1"]]]}]
+    for headings in (["_uuid", "name", "protected", "external_ids"], ["name", "type", "options"]):
+        told.append({"headings": headings, "data": [[port[name] for name in headings]]})
+    overlay = Segment([{"name": "overlay", "tag": None, "vni": 70001}])
+    assert OpenvSwitch(tables(*told)).tunnels(overlay) == tunnels
+
+
 def test_open_vswitch():
     bridges = {
         "headings": ["name", "ports", "datapath_type"],
@@ -90,7 +131,7 @@ def test_open_vswitch():
             [["uuid", "u3"], "dn-8-1", ["set", []], ["set", [200, 100]]],
         ],
     }
-    database = OpenvSwitch("{}\n{}\n".format(json.dumps(bridges), json.dumps(ports)))
+    database = OpenvSwitch(tables(bridges, ports, {"headings": ["name"], "data": []}))
     assert (database.bridges, database.datapath_type("uplink0")) == (["br-7-1", "uplink0"], "netdev")
     told = [(database.bridge_of(port), database.is_access(port), database.tags(port)) for port in ("up-7-1", "dn-7-1")]
     assert told == [("br-7-1", False, []), ("uplink0", True, [100])]

@@ -1,5 +1,6 @@
 # What the Puppet module makes of a golden document: `ruby puppet_golden.rb DIRECTORY` prints, as JSON, the XML of each
-# domain and the segment of each bridge; of the files removals.json and snapshots/plans.json, the plan of each case.
+# domain and the segment of each bridge; of the files removals.json and snapshots/plans.json, the plan of each case, and of
+# tunnels.json the tunnels.
 require 'json'
 lib = File.expand_path('../../puppet/lib/puppet_x/virtapi', __dir__)
 require "#{lib}/domain_xml"
@@ -7,6 +8,7 @@ require "#{lib}/removal_plan"
 require "#{lib}/restore_plan"
 require "#{lib}/segment"
 require "#{lib}/snapshot_plan"
+require "#{lib}/vxlan_peers"
 
 def symbols(given)
   given.transform_keys(&:to_sym)
@@ -24,6 +26,19 @@ if File.basename(ARGV[0]) == 'plans.json'
     %w[pending keep].map { |name| [name, plan.public_send(name)] }.to_h
   end
   puts JSON.generate('snapshots' => snapshots, 'restores' => restores)
+  exit
+end
+
+if File.basename(ARGV[0]) == 'tunnels.json'
+  tunnels = JSON.parse(File.read(ARGV[0], encoding: 'UTF-8')).map do |example|
+    given = symbols(example['given'])
+    segment = PuppetX::Virtapi::Segment.new([{ 'name' => 'overlay', 'tag' => nil, 'vni' => given[:vni] }])
+    peers = given[:peers].map { |peer| PuppetX::Virtapi::VxlanPeers.canonical(peer) }
+    PuppetX::Virtapi::VxlanPeers.others(peers, given[:own]).map { |peer| [segment.tunnel(peer), peer] }.to_h
+  rescue ArgumentError
+    nil
+  end
+  puts JSON.generate(tunnels)
   exit
 end
 

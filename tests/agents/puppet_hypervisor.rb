@@ -3,7 +3,7 @@ require 'json'
 require 'puppet'
 require 'tmpdir'
 $LOAD_PATH.unshift(File.expand_path('../../puppet/lib', __dir__))
-%w[domain_plan virsh links ovs_database qcow2].each { |name| require "puppet_x/virtapi/#{name}" }
+%w[domain_plan virsh links ovs_database qcow2 segment].each { |name| require "puppet_x/virtapi/#{name}" }
 include PuppetX::Virtapi
 
 # One domain: what the document says, and as which document libvirt has defined and runs it; XML in place of a document
@@ -47,6 +47,7 @@ end
 def ovs(question)
   database = OvsDatabase.new(question['text'])
   { bridges: database.bridges, datapath: database.datapath_type('uplink0'),
+    tunnels: database.tunnels(Segment.new([{ 'name' => 'overlay', 'tag' => nil, 'vni' => question['vni'] }])),
     ports: question['of'].map { |port| [database.bridge_of(port), database.access?(port), database.tags(port)] } }
 end
 

@@ -222,6 +222,13 @@ class SeedTest(unittest.TestCase):
             self.assertIn("seed must be texts by the names of files", self.shown(wrong)["error"])
 
 
+# What a port of a VXLAN may be, and what is seen in it: nothing where it is somebody else's, None where it is not as it should be.
+RIGHT = "vx1a4be59c6e0c"
+TUNNELS = [({}, {RIGHT: "fd00::2"}), ({"external_ids": {}}, {}), ({"external_ids": {"virtapi-peer": "fd00::3"}}, {RIGHT: None}),
+           ({"name": "vx1"}, {"vx1": None}), ({"protected": False}, {RIGHT: None}), ({"type": ""}, {RIGHT: None}),
+           ({"options": {"remote_ip": "fd00::2", "key": "70002"}}, {RIGHT: None}), ({"options": {}}, {RIGHT: None})]
+
+
 class ReadingTest(unittest.TestCase):
     def test_a_batch_of_virsh(self):
         def answers(uuid, state, name):
@@ -257,10 +264,24 @@ class ReadingTest(unittest.TestCase):
         ports = {"headings": ["_uuid", "name", "tag", "trunks"],
                  "data": [[["uuid", "u1"], "up-7-1", ["set", []], ["set", []]], [["uuid", "u2"], "dn-7-1", 100, ["set", []]],
                           [["uuid", "u3"], "dn-8-1", ["set", []], ["set", [200, 100]]]]}
-        text = f"{json.dumps(bridges)}\n{json.dumps(ports)}\n"
-        (found,) = ask({"ask": "ovs", "text": text, "of": ["up-7-1", "dn-7-1", "dn-8-1", "none"]})
-        self.assertEqual(found, {"bridges": ["br-7-1", "uplink0"], "datapath": "netdev", "ports": [
+        (found,) = ask({"ask": "ovs", "text": self.tables(bridges, ports), "of": ["up-7-1", "dn-7-1", "dn-8-1", "none"]})
+        self.assertEqual(found, {"bridges": ["br-7-1", "uplink0"], "datapath": "netdev", "tunnels": {}, "ports": [
             ["br-7-1", False, []], ["uplink0", True, [100]], ["uplink0", False, [100, 200]], [None, False, []]]})
+
+    @staticmethod
+    def tables(bridges, ports, interfaces=None):
+        return "".join(f"{json.dumps(table)}\n" for table in (bridges, ports, interfaces or {"headings": ["name"], "data": []}))
+
+    def test_tunnels_of_open_vswitch(self):
+        for change, tunnels in TUNNELS:
+            port = {"name": RIGHT, "protected": True, "external_ids": {"virtapi-peer": "fd00::2"}, "type": "vxlan",
+                    "options": {"remote_ip": "fd00::2", "key": "70001", "df_default": "false"}, **change}
+            port = {name: ["map", list(map(list, value.items()))] if isinstance(value, dict) else value for name, value in port.items()}
+            tables = [{"headings": headings, "data": [[{**port, "_uuid": ["uuid", "u1"]}[name] for name in headings]]}
+                      for headings in (["_uuid", "name", "protected", "external_ids"], ["name", "type", "options"])]
+            bridges = {"headings": ["name", "ports"], "data": [["vxlan-70001", ["uuid", "u1"]]]}
+            (found,) = ask({"ask": "ovs", "text": self.tables(bridges, *tables), "of": [], "vni": 70001})
+            self.assertEqual(found["tunnels"], tunnels, change)
 
     def test_an_old_catalog_is_followed_no_more(self):
         fresh, early, old = ask(*({"ask": "old_catalog", "uuid": UUID, "age": age} for age in (0, -100, 100)))

@@ -42,7 +42,7 @@ def forget():
     __context__.pop(_KNOWN, None)
 
 
-def unable(vlans, uplink=None, vxlan_device=None):
+def unable(vlans, uplink=None, vxlan_device=None, vxlan_peers=None):
     """Return why these VLANs cannot be had here; None when they can."""
     segment = Segment(vlans)
     if segment.kind in ("trunk", "mixed"):
@@ -78,20 +78,25 @@ def segment(name):
     return _carried(links, shared, *number.groups()) if number else shared
 
 
+def peers(vlans, vxlan_peers=None):
+    """Return that a VXLAN has no tunnels, and needs none: the kernel finds the other hypervisors by multicast."""
+    return [], []
+
+
 def is_up(name):
     """Return whether a bridge and its cable are up."""
     devices = [name] if segment(name) == "none" else [name] + virtapi_segment.cable(name)
     return all(map(_links().is_up, devices))
 
 
-def create(name, vlans, uplink=None, vxlan_device=None):
+def create(name, vlans, uplink=None, vxlan_device=None, vxlan_peers=None):
     """Make a bridge, and connect it."""
     _add(name, "type", "bridge")
     _ip("link", "set", name, "up")
     connect(name, vlans, uplink, vxlan_device)
 
 
-def connect(name, vlans, uplink=None, vxlan_device=None):
+def connect(name, vlans, uplink=None, vxlan_device=None, vxlan_peers=None):
     """Connect a bridge with the segment of these VLANs, and with no other."""
     wanted = Segment(vlans)
     inner, outer = virtapi_segment.cable(name)

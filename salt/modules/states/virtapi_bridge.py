@@ -19,7 +19,7 @@ def mod_init(low):
     return True
 
 
-def present(name, vlans, switch="linux", uplink=None, vxlan_device=None):
+def present(name, vlans, switch="linux", uplink=None, vxlan_device=None, vxlan_peers=None):
     """
     Make sure that the bridge is there, up, and connected to its segment.
 
@@ -34,6 +34,9 @@ def present(name, vlans, switch="linux", uplink=None, vxlan_device=None):
         Open vSwitch a bridge that is there, and of which all VLANs are trunks.
     vxlan_device
         The network device whose address VXLANs are sent from.
+    vxlan_peers
+        For Open vSwitch the addresses by which the hypervisors send VXLANs; this node's own are left out. Other tunnels of
+        ours go. Whatever else is on a VXLAN's bridge stays.
     """
     ret = {"name": name, "result": False, "changes": {}, "comment": ""}
     if not re.fullmatch("br[0-9a-f-]{1,13}", name):
@@ -46,20 +49,23 @@ def present(name, vlans, switch="linux", uplink=None, vxlan_device=None):
     def ask(function, *arguments, **options):
         return __salt__["{}.{}".format(_SWITCHES[switch], function)](*arguments, **options)
 
-    way = {"uplink": uplink, "vxlan_device": vxlan_device}
+    way = {"uplink": uplink, "vxlan_device": vxlan_device, "vxlan_peers": vxlan_peers}
     try:
         reason = ask("unable", vlans, **way)
         if reason:
             raise CommandExecutionError("{}: {}".format(name, reason))
         there = ask("exists", name)
-        changes = _changes(ask, name, str(Segment(vlans))) if there else _absent(vlans)
+        changes = _changes(ask, name, vlans) if there else _absent(vlans)
+        has, should = ask("peers", vlans, vxlan_peers)
+        if has != should:
+            changes["vxlan_peers"] = {"old": has, "new": should}
         if __opts__["test"] or not changes:
             ret.update(result=None if changes else True, changes=changes)
             ret["comment"] = "{} would be changed".format(name) if changes else "{} is as it should be".format(name)
             return ret
         if not there:
             ask("create", name, vlans, **way)
-        elif "segment" in changes:
+        elif "segment" in changes or "vxlan_peers" in changes:
             ask("connect", name, vlans, **way)
         if "link" in changes and not ask("is_up", name):
             ask("bring_up", name)
@@ -74,9 +80,9 @@ def _absent(vlans):
     return {"bridge": {"old": "absent", "new": "present"}, "segment": {"old": "none", "new": str(Segment(vlans))}}
 
 
-def _changes(ask, name, wanted):
+def _changes(ask, name, vlans):
     changes = {}
-    segment = ask("segment", name)
+    segment, wanted = ask("segment", name), str(Segment(vlans))
     if segment != wanted:
         changes["segment"] = {"old": segment, "new": wanted}
     if not ask("is_up", name):

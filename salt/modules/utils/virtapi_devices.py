@@ -5,6 +5,16 @@ The network devices of a machine, as ``ip`` and ``ovs-vsctl`` tell of them. It o
 import json
 
 
+# What says of a port, in its external_ids, that it is ours, and to which hypervisor its tunnel leads.
+PEER = "virtapi-peer"
+
+
+def addresses(text):
+    """Return all addresses of a machine; ``ip -json address show`` has written the text."""
+    links = json.loads(text or "[]")
+    return {address["local"] for link in links for address in link.get("addr_info", []) if "local" in address}
+
+
 class Links:
     """What ``ip -json -details link show`` has written."""
 
@@ -40,10 +50,11 @@ class Links:
 
 
 class OpenvSwitch:
-    """What ``ovs-vsctl`` has written: one table of JSON on each line, the bridges and the ports."""
+    """What ``ovs-vsctl`` has written: one table of JSON on each line, the bridges, the ports and the interfaces."""
 
     def __init__(self, text):
-        bridges, ports = (_rows(json.loads(line)) for line in text.splitlines())
+        bridges, ports, interfaces = (_rows(json.loads(line)) for line in text.splitlines())
+        self._interfaces = {interface["name"]: interface for interface in interfaces}
         self._bridges = {bridge["name"]: bridge for bridge in bridges}
         self._ports = {_values(port["_uuid"])[0]: port for port in ports}
 
@@ -72,12 +83,37 @@ class OpenvSwitch:
         row = self._port(port)
         return _values(row.get("tag")) if self.is_access(port) else sorted(_values(row.get("trunks")))
 
+    def tunnels(self, segment):
+        """Return the ports of a VXLAN's tunnels that are ours: the other end, or None where one is not as it should be."""
+        found = {}
+        for uuid in _values(self._bridges.get(segment.bridge, {}).get("ports")):
+            port = self._ports.get(uuid, {})
+            peer = _map(port.get("external_ids")).get(PEER)
+            if peer is not None:
+                found[port["name"]] = peer if self._is_right(segment, port, peer) else None
+        return found
+
+    def _is_right(self, segment, port, peer):
+        interface = self._interfaces.get(port["name"], {})
+        options = _map(interface.get("options"))
+        return (
+            port["name"] == segment.tunnel(peer)
+            and port["protected"] is True
+            and interface.get("type") == "vxlan"
+            and (options.get("remote_ip"), options.get("key")) == (peer, str(segment.number))
+        )
+
     def _port(self, name):
         return next((port for port in self._ports.values() if port["name"] == name), {})
 
 
 def _rows(table):
     return [dict(zip(table["headings"], row)) for row in table["data"]]
+
+
+def _map(value):
+    """Return a map of the database, ``["map", [["key", "value"]]]``, as a dict."""
+    return dict(value[1]) if isinstance(value, list) else {}
 
 
 def _values(value):

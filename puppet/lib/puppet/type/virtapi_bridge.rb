@@ -1,6 +1,7 @@
 # The bridge of one interface of a virtual machine.
 require_relative '../../puppet_x/virtapi/evaluated'
 require_relative '../../puppet_x/virtapi/segment'
+require_relative '../../puppet_x/virtapi/vxlan_peers'
 
 Puppet::Type.newtype(:virtapi_bridge) do
   @doc = <<-DOC
@@ -9,6 +10,8 @@ Puppet::Type.newtype(:virtapi_bridge) do
   DOC
 
   include PuppetX::Virtapi::Evaluated
+
+  feature :tunnels, 'A VXLAN needs to be told of the other hypervisors.'
 
   ensurable do
     desc 'A bridge is made, and never taken away.'
@@ -49,6 +52,33 @@ Puppet::Type.newtype(:virtapi_bridge) do
 
     def should_to_s(_value)
       segment.to_s
+    end
+  end
+
+  newproperty(:vxlan_peers, array_matching: :all, required_features: :tunnels) do
+    desc <<-DOC
+      The addresses of the hypervisors that VXLANs lead to, by which they send; this node's own are left out. Other tunnels of
+      ours go. Whatever else is on a VXLAN's bridge stays.
+    DOC
+
+    validate do |value|
+      PuppetX::Virtapi::VxlanPeers.canonical(value)
+    end
+
+    munge do |value|
+      PuppetX::Virtapi::VxlanPeers.canonical(value)
+    end
+
+    def insync?(is)
+      resource.segment.kind != :vxlan || Array(is) == provider.others
+    end
+
+    def is_to_s(value)
+      Array(value).join(', ')
+    end
+
+    def should_to_s(_value)
+      provider.others.join(', ')
     end
   end
 

@@ -15,6 +15,12 @@ module PuppetX
         new(text)
       end
 
+      # All addresses of this machine.
+      def self.addresses
+        text = Puppet::Util::Execution.execute(%w[ip -json address show], failonfail: true, combine: false)
+        JSON.parse(text).flat_map { |link| link.fetch('addr_info', []).map { |address| address['local'] } }.compact
+      end
+
       def initialize(text)
         # Older releases write an empty object for each device that does not fit.
         @links = JSON.parse(text).reject(&:empty?).map { |link| [link['ifname'], link] }.to_h

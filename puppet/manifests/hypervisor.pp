@@ -95,6 +95,7 @@ class virtapi::hypervisor (
           uplink       => $uplink ? { undef => $switch ? { 'linux' => $own, default => undef }, default => $uplink },
           vxlan_device => $vxlan_device ? { undef => $own, default => $vxlan_device },
           vxlan_peers  => $vxlan_peers,
+          mtu          => $interface['mtu'],
         }
       }
 

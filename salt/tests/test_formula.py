@@ -230,9 +230,10 @@ def test_a_bridge_hangs_on_the_interface_that_has_the_vlan(show_sls, bond, vlan,
 
 
 @pytest.mark.parametrize("site", [{}, {"vxlan_peers": ["198.51.100.2", "2001:db8::2"]}])
-def test_bridges_know_the_other_ends_of_vxlans(show_sls, site):
+def test_bridges_know_the_other_ends_of_vxlans_and_how_large_packets_are(show_sls, site):
     code, states = show_sls(of_roles("hypervisor"), "virtapi", virtapi_hypervisor=site)
     assert (code, argument(states, "virtapi_bridge_br-7-9", "vxlan_peers")) == (0, site.get("vxlan_peers", []))
+    assert argument(states, "virtapi_bridge_br-7-9", "mtu") == 1450
 
 
 @pytest.mark.parametrize(

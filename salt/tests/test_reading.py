@@ -59,7 +59,7 @@ def test_names_and_states():
 
 
 def test_network_devices():
-    vxlan = {"linkinfo": {"info_kind": "vxlan", "info_data": {"id": 5}}}
+    vxlan = {"linkinfo": {"info_kind": "vxlan", "info_data": {"id": 5, "link": "eno1"}}, "mtu": 1450}
     links = Links(
         json.dumps(
             [
@@ -72,6 +72,7 @@ def test_network_devices():
     )
     assert links.bridges == ["br-7-1"]
     assert (links.master("vx5"), links.number("vx5"), links.is_up("vx5")) == ("vxlan-5", 5, False)
+    assert [(links.mtu(name), links.below(name)) for name in ("vx5", "lo", "none")] == [(1450, "eno1"), (None, None), (None, None)]
     assert (links.is_up("lo"), links.kind("lo"), links.number("lo"), "nothing" in links) == (True, None, None, False)
 
 
@@ -113,6 +114,18 @@ def test_tunnels_of_open_vswitch(change, tunnels):
         told.append({"headings": headings, "data": [[port[name] for name in headings]]})
     overlay = Segment([{"name": "overlay", "tag": None, "vni": 70001}])
     assert OpenvSwitch(tables(*told)).tunnels(overlay) == tunnels
+
+
+def test_the_narrowest_port_of_open_vswitch():
+    ports = {"eno1": (9000, ""), "eno2": (1600, ""), "uplink0": (1500, "internal"), "dn-7-1": (["set", []], "patch"), "gone": (["set", []], "")}
+    uuids = ["set", [["uuid", name] for name in ports]]
+    bridges = {"headings": ["name", "ports"], "data": [["uplink0", uuids], ["empty", ["set", []]]]}
+    rows = [[["uuid", name], name] for name in ports]
+    interfaces = [[name, mtu, kind] for name, (mtu, kind) in ports.items()]
+    database = OpenvSwitch(
+        tables(bridges, {"headings": ["_uuid", "name"], "data": rows}, {"headings": ["name", "mtu", "type"], "data": interfaces})
+    )
+    assert [database.narrowest(name) for name in ("uplink0", "empty", "none")] == [("eno2", 1600), None, None]
 
 
 def test_open_vswitch():

@@ -41,13 +41,15 @@ end
 
 def links(question)
   links = Links.new(question['text'])
-  { bridges: links.bridges, master: links.master(question['of']), vni: links.vni(question['of']), up: links.up?(question['of']) }
+  { bridges: links.bridges, master: links.master(question['of']), vni: links.vni(question['of']), up: links.up?(question['of']),
+    mtu: links.mtu(question['of']), below: links.below(question['of']) }
 end
 
 def ovs(question)
   database = OvsDatabase.new(question['text'])
   { bridges: database.bridges, datapath: database.datapath_type('uplink0'),
     tunnels: database.tunnels(Segment.new([{ 'name' => 'overlay', 'tag' => nil, 'vni' => question['vni'] }])),
+    narrowest: question.fetch('narrowest', []).map { |bridge| database.narrowest(bridge) },
     ports: question['of'].map { |port| [database.bridge_of(port), database.access?(port), database.tags(port)] } }
 end
 

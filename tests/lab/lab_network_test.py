@@ -6,13 +6,14 @@ import unittest
 from lab_documents import VLAN, VXLAN, document, interface, uuid, vm
 from lab_node import Node, wait_until
 from lab_overlay import OTHER_VXLAN, OverlayScenario
+from lab_room import RoomScenario
 
 UNCHANGED, CHANGED, FAILED = 0, 2, 4
 REFUSED = (1, 4, 6)
 OTHER_VLAN = {"name": "dmz", "tag": 200, "vni": None}
 
 
-class NetworkTest(OverlayScenario, unittest.TestCase):
+class NetworkTest(OverlayScenario, RoomScenario, unittest.TestCase):
     maxDiff = None
 
     def setUp(self):
@@ -38,10 +39,7 @@ class NetworkTest(OverlayScenario, unittest.TestCase):
         return run.said
 
     def say(self, segments):
-        """Machines by number, each with an interface in these VLANs."""
-        vms = {uuid(number): vm(9000 + number, [interface(9000 + number, number, vlans)], state="stopped")
-               for number, vlans in segments.items()}
-        self.node.document(document(vms, self.node.storage, uplinks={"eno1": [VXLAN, OTHER_VXLAN]}))
+        self.node.document(document(self.machines(segments, state="stopped"), self.node.storage, uplinks={"eno1": [VXLAN, OTHER_VXLAN]}))
 
     def converge(self, segments):
         self.apply(segments, CHANGED)

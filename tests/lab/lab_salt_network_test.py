@@ -6,12 +6,13 @@ import unittest
 from lab_documents import VLAN, VXLAN, document, interface, uuid, vm
 from lab_node import wait_until
 from lab_overlay import OTHER_VXLAN, OverlayScenario
+from lab_room import RoomScenario
 from lab_salt import SaltNode
 
 OTHER_VLAN = {"name": "dmz", "tag": 200, "vni": None}
 
 
-class SaltNetworkTest(OverlayScenario, unittest.TestCase):
+class SaltNetworkTest(OverlayScenario, RoomScenario, unittest.TestCase):
     maxDiff = None
     left = ()
 
@@ -21,10 +22,7 @@ class SaltNetworkTest(OverlayScenario, unittest.TestCase):
         self.node.site({})
 
     def apply(self, segments, *words):
-        """Machines by number, each with an interface in these VLANs."""
-        vms = {uuid(number): vm(9000 + number, [interface(9000 + number, number, vlans)], state="stopped")
-               for number, vlans in segments.items()}
-        self.node.document(document(vms, self.node.storage, uplinks={"eno1": [VXLAN, OTHER_VXLAN]}))
+        self.node.document(document(self.machines(segments, state="stopped"), self.node.storage, uplinks={"eno1": [VXLAN, OTHER_VXLAN]}))
         return self.node.apply(*words)
 
     def refused(self, segments):

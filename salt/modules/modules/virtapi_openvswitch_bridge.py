@@ -95,6 +95,31 @@ def peers(vlans, vxlan_peers=None):
     return sorted(peer or port for port, peer in found.items()), _others(vxlan_peers)
 
 
+def underlay(vlans, uplink=None, vxlan_device=None, vxlan_peers=None):
+    """
+    Return the device that a segment goes out by, its MTU, and the bytes that are added before; None where that is not known.
+
+    Of a VXLAN it is the one with that address of this node which is in the list.
+    """
+    wanted = Segment(vlans)
+    if wanted.kind in ("vlan", "trunk"):
+        found = _database().narrowest(uplink)
+        return found + (0,) if found else None
+    if wanted.kind != "vxlan":
+        return None
+    own = [address for address in map(virtapi_vxlan_peers.canonical, vxlan_peers or []) if address in _addresses()]
+    ipv6 = any(":" in peer for peer in _others(vxlan_peers))
+    return _addresses()[own[0]] + (wanted.overhead(ipv6),) if own else None
+
+
+def mtu(name, vlans):
+    """Return nothing: patches and tunnels have no MTU, and a bridge takes what its ports take."""
+
+
+def widen(name, vlans, mtu):
+    """Do nothing: there is nothing to be set."""
+
+
 def is_up(name):
     """Return true: Open vSwitch raises its ports itself."""
     return True
@@ -166,19 +191,23 @@ def _overlay(wanted, uplink, vxlan_peers):
     return steps
 
 
-def _others(vxlan_peers):
-    """Return the addresses of the other hypervisors."""
+def _addresses():
     if _ADDRESSES not in __context__:
         told = virtapi_command.run(__salt__, "ip", "-json", "address", "show")
         __context__[_ADDRESSES] = virtapi_devices.addresses(told)
-    return virtapi_vxlan_peers.others(vxlan_peers or [], __context__[_ADDRESSES])
+    return __context__[_ADDRESSES]
+
+
+def _others(vxlan_peers):
+    """Return the addresses of the other hypervisors."""
+    return virtapi_vxlan_peers.others(vxlan_peers or [], _addresses())
 
 
 def _database():
     if _KNOWN not in __context__:
         words = ["--timeout=10", "--format=json", "--", "--columns=name,ports,datapath_type", "list", "Bridge"]
         words += ["--", "--columns=_uuid,name,tag,trunks,protected,external_ids", "list", "Port"]
-        words += ["--", "--columns=name,type,options", "list", "Interface"]
+        words += ["--", "--columns=name,type,options,mtu", "list", "Interface"]
         told = virtapi_command.run(__salt__, "ovs-vsctl", *words)
         __context__[_KNOWN] = virtapi_devices.OpenvSwitch(told)
     return __context__[_KNOWN]

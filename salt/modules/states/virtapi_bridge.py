@@ -19,7 +19,7 @@ def mod_init(low):
     return True
 
 
-def present(name, vlans, switch="linux", uplink=None, vxlan_device=None, vxlan_peers=None):
+def present(name, vlans, switch="linux", uplink=None, vxlan_device=None, vxlan_peers=None, mtu=None):
     """
     Make sure that the bridge is there, up, and connected to its segment.
 
@@ -37,6 +37,9 @@ def present(name, vlans, switch="linux", uplink=None, vxlan_device=None, vxlan_p
     vxlan_peers
         For Open vSwitch the addresses by which the hypervisors send VXLANs; this node's own are left out. Other tunnels of
         ours go. Whatever else is on a VXLAN's bridge stays.
+    mtu
+        The largest packet that all of the way to the other hypervisors has room for; without it all stays as it is. The
+        uplink, and what VXLANs are sent by, are not changed: where these have less room, so much is made of the rest.
     """
     ret = {"name": name, "result": False, "changes": {}, "comment": ""}
     if not re.fullmatch("br[0-9a-f-]{1,13}", name):
@@ -59,6 +62,12 @@ def present(name, vlans, switch="linux", uplink=None, vxlan_device=None, vxlan_p
         has, should = ask("peers", vlans, vxlan_peers)
         if has != should:
             changes["vxlan_peers"] = {"old": has, "new": should}
+        room, narrow = _room(str(Segment(vlans)), mtu, ask("underlay", vlans, **way)) if mtu else (None, None)
+        if narrow:
+            ret["warnings"] = ["{}: {}".format(name, narrow)]
+        smallest = ask("mtu", name, vlans) if mtu and there else None
+        if smallest is not None and smallest < room:
+            changes["mtu"] = {"old": smallest, "new": room}
         if __opts__["test"] or not changes:
             ret.update(result=None if changes else True, changes=changes)
             ret["comment"] = "{} would be changed".format(name) if changes else "{} is as it should be".format(name)
@@ -67,6 +76,8 @@ def present(name, vlans, switch="linux", uplink=None, vxlan_device=None, vxlan_p
             ask("create", name, vlans, **way)
         elif "segment" in changes or "vxlan_peers" in changes:
             ask("connect", name, vlans, **way)
+        if room:
+            ask("widen", name, vlans, room)
         if "link" in changes and not ask("is_up", name):
             ask("bring_up", name)
     except (CommandExecutionError, OSError) as error:
@@ -74,6 +85,15 @@ def present(name, vlans, switch="linux", uplink=None, vxlan_device=None, vxlan_p
         return ret
     ret.update(result=True, changes=changes, comment="{} is changed".format(name))
     return ret
+
+
+def _room(segment, mtu, underlay):
+    """Return how large packets can be that reach other hypervisors, and why they cannot be as large as they should."""
+    if not underlay or underlay[1] >= mtu + underlay[2]:
+        return mtu, None
+    device, most, overhead = underlay
+    narrow = "{} has an MTU of {}, and {} with packets of {} bytes needs {}".format(device, most, segment, mtu, mtu + overhead)
+    return most - overhead, narrow
 
 
 def _absent(vlans):

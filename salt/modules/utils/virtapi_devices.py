@@ -10,9 +10,12 @@ PEER = "virtapi-peer"
 
 
 def addresses(text):
-    """Return all addresses of a machine; ``ip -json address show`` has written the text."""
-    links = json.loads(text or "[]")
-    return {address["local"] for link in links for address in link.get("addr_info", []) if "local" in address}
+    """Return all addresses of a machine with device and its MTU; ``ip -json address show`` has written the text."""
+    found = {}
+    for link in json.loads(text or "[]"):
+        for address in link.get("addr_info", []):
+            found[address.get("local")] = (link["ifname"], link["mtu"])
+    return found
 
 
 class Links:
@@ -41,6 +44,15 @@ class Links:
     def is_up(self, name):
         """Return whether a device is up."""
         return "UP" in self._links.get(name, {}).get("flags", [])
+
+    def mtu(self, name):
+        """Return the largest packet that a device takes."""
+        return self._links.get(name, {}).get("mtu")
+
+    def below(self, name):
+        """Return the device that a VLAN or a VXLAN goes out by."""
+        link = self._links.get(name, {})
+        return link.get("link") or link.get("linkinfo", {}).get("info_data", {}).get("link")
 
     def number(self, name):
         """Return the tag of a VLAN device, or the VNI of a VXLAN device."""
@@ -82,6 +94,13 @@ class OpenvSwitch:
         """Return the tag of an access port, or those of a trunk."""
         row = self._port(port)
         return _values(row.get("tag")) if self.is_access(port) else sorted(_values(row.get("trunks")))
+
+    def narrowest(self, bridge):
+        """Return the device with the smallest MTU that is a port of a bridge, and that MTU; None where none has any."""
+        names = [self._ports.get(uuid, {}).get("name") for uuid in _values(self._bridges.get(bridge, {}).get("ports"))]
+        devices = [self._interfaces[name] for name in names if name in self._interfaces]
+        found = [(_values(each["mtu"])[0], each["name"]) for each in devices if each["type"] == "" and _values(each["mtu"])]
+        return tuple(reversed(min(found))) if found else None
 
     def tunnels(self, segment):
         """Return the ports of a VXLAN's tunnels that are ours: the other end, or None where one is not as it should be."""

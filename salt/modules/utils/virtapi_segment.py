@@ -56,6 +56,16 @@ class Segment:
         """Return the device that brings the segment to the other hypervisors."""
         return "{}{}".format("vt" if self.kind == "vlan" else "vx", self.number)
 
+    def overhead(self, ipv6=False):
+        """
+        Return the bytes that a packet gets more on its way to another hypervisor.
+
+        For the tag of a VLAN every device has room.
+        """
+        if self.kind != "vxlan":
+            return 0
+        return 70 if ipv6 else 50
+
     @property
     def group(self):
         """Return the multicast group of a VXLAN: its VNI in the block for organizations of their own (RFC 2365)."""

@@ -82,6 +82,27 @@ Puppet::Type.newtype(:virtapi_bridge) do
     end
   end
 
+  newproperty(:mtu) do
+    desc <<-DOC
+      The largest packet that all of the way to the other hypervisors has room for; without it all stays as it is. The uplink, and
+      what VXLANs are sent by, are not changed: where these have less room, so much is made of the rest.
+    DOC
+
+    validate do |value|
+      raise ArgumentError, "#{value} is no MTU" unless value.to_s.match?(/\A\d+\z/) && value.to_i.between?(68, 65_535)
+    end
+
+    munge(&:to_i)
+
+    def insync?(is)
+      is.to_i >= provider.possible_mtu
+    end
+
+    def should_to_s(_value)
+      provider.possible_mtu.to_s
+    end
+  end
+
   newproperty(:link) do
     desc 'Whether the bridge and its cable are up.'
     newvalues(:up)
@@ -97,5 +118,8 @@ Puppet::Type.newtype(:virtapi_bridge) do
 
     reason = provider.unable(segment)
     raise Puppet::Error, "#{self[:name]}: #{reason}" if reason
+
+    narrow = self[:mtu] && provider.narrow
+    warning("#{self[:name]}: #{narrow}") if narrow
   end
 end

@@ -22,7 +22,7 @@ module PuppetX
         Puppet::Util::Execution.execute(
           ['ovs-vsctl', '--timeout=10', '--format=json', '--', '--columns=name,ports,datapath_type', 'list', 'Bridge',
            '--', '--columns=_uuid,name,tag,trunks,protected,external_ids', 'list', 'Port',
-           '--', '--columns=name,type,options', 'list', 'Interface'], failonfail: true, combine: false
+           '--', '--columns=name,type,options,mtu', 'list', 'Interface'], failonfail: true, combine: false
         )
       end
 
@@ -39,7 +39,7 @@ module PuppetX
         initialize(self.class.ask)
       end
 
-      # This node's own addresses.
+      # This node's own addresses, as Links has them.
       def addresses
         @addresses ||= Links.addresses
       end
@@ -71,6 +71,12 @@ module PuppetX
       def tunnels(segment)
         ours = ports_of(segment.bridge).map { |port| [port['name'], map(port['external_ids'])[PEER]] }.select(&:last)
         ours.map { |name, peer| [name, right?(segment, name, peer) ? peer : nil] }.to_h
+      end
+
+      # The device with the smallest MTU that is a port of a bridge, and that MTU; nil where none has any.
+      def narrowest(bridge)
+        devices = ports_of(bridge).map { |port| @interfaces.fetch(port['name'], {}) }.select { |interface| interface['type'] == '' }
+        devices.map { |interface| [interface['name'], set(interface['mtu']).first] }.select(&:last).min_by(&:last)
       end
 
       private

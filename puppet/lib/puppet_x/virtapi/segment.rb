@@ -57,6 +57,13 @@ module PuppetX
         kind == :vlan ? "vt#{tag}" : "vx#{vni}"
       end
 
+      # The bytes that a packet gets more on its way to another hypervisor. For the tag of a VLAN every device has room.
+      def overhead(ipv6: false)
+        return 0 unless kind == :vxlan
+
+        ipv6 ? 70 : 50
+      end
+
       # The multicast group of a VXLAN: its VNI in the block for organizations of their own (RFC 2365).
       def group
         "239.#{(vni >> 16) & 255}.#{(vni >> 8) & 255}.#{vni & 255}"

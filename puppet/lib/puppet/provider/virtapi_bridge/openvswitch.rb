@@ -79,7 +79,23 @@ Puppet::Type.type(:virtapi_bridge).provide(:openvswitch) do
 
   # Where they should lead.
   def others
-    PuppetX::Virtapi::VxlanPeers.others(resource[:vxlan_peers], @found.addresses)
+    PuppetX::Virtapi::VxlanPeers.others(resource[:vxlan_peers], @found.addresses.keys)
+  end
+
+  # Patches and tunnels have no MTU, and a bridge takes what its ports take: nothing is to be set.
+  def mtu
+    resource && resource[:mtu]
+  end
+
+  # The device that the segment goes out by, its MTU, and the bytes that are added before; nil where that is not known. Of a VXLAN
+  # it is the one with that address of this node which is in the list.
+  def underlay
+    segment = resource.segment
+    return if segment.kind == :none
+    return @found.narrowest(resource[:uplink])&.push(0) unless segment.kind == :vxlan
+
+    own = @found.addresses[(resource[:vxlan_peers] & @found.addresses.keys).first]
+    [*own, segment.overhead(ipv6: others.any? { |peer| peer.include?(':') })] if own
   end
 
   # Open vSwitch raises its ports itself.

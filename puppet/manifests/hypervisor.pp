@@ -26,6 +26,8 @@
 # @param uplink What VLANs come by. For Linux bridges a network device, where it is not the interface or bond of the node
 #   that the document has in that VLAN; for Open vSwitch the bridge that has all VLANs, which is the site's own to make.
 # @param vxlan_device The network device to send VXLANs from, where it is not the one that the document has in that VLAN.
+# @param vxlan_peers The addresses by which the site's hypervisors send VXLANs to one another, for Open vSwitch; this node's own
+#   are left out, so that one list serves all.
 # @param rbd_user The Ceph user of volumes in a pool.
 # @param shutdown_timeout Seconds that a guest has to shut down.
 # @param seed_packages The packages that seeds are built with, which are installed where a machine has one; empty where the site
@@ -52,6 +54,7 @@ class virtapi::hypervisor (
   Enum['linux', 'openvswitch']      $switch             = 'linux',
   Optional[String[1, 15]]           $uplink             = undef,
   Optional[String[1, 15]]           $vxlan_device       = undef,
+  Array[Virtapi::Ip]                $vxlan_peers        = [],
   String[1]                         $rbd_user           = 'libvirt',
   Integer[1]                        $shutdown_timeout   = 60,
   Array[String[1]]                  $seed_packages      = ['xorriso'],
@@ -100,6 +103,8 @@ class virtapi::hypervisor (
           vlans        => $interface['vlans'],
           uplink       => $uplink ? { undef => $switch ? { 'linux' => $own, default => undef }, default => $uplink },
           vxlan_device => $vxlan_device ? { undef => $own, default => $vxlan_device },
+          vxlan_peers  => $vxlan_peers,
+          mtu          => $interface['mtu'],
         }
       }
 

@@ -5,4 +5,5 @@ type Virtapi::VmInterface = Struct[{
   mac            => Virtapi::Mac,
   vlans          => Array[Virtapi::Vlan],
   addresses      => Array[Virtapi::Cidr],
+  Optional[mtu]  => Optional[Integer[68, 65535]],
 }]

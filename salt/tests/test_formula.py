@@ -229,6 +229,13 @@ def test_a_bridge_hangs_on_the_interface_that_has_the_vlan(show_sls, bond, vlan,
     assert [argument(states, "virtapi_bridge_br-7-9", name) for name in ("uplink", "vxlan_device")] == expected
 
 
+@pytest.mark.parametrize("site", [{}, {"vxlan_peers": ["198.51.100.2", "2001:db8::2"]}])
+def test_bridges_know_the_other_ends_of_vxlans_and_how_large_packets_are(show_sls, site):
+    code, states = show_sls(of_roles("hypervisor"), "virtapi", virtapi_hypervisor=site)
+    assert (code, argument(states, "virtapi_bridge_br-7-9", "vxlan_peers")) == (0, site.get("vxlan_peers", []))
+    assert argument(states, "virtapi_bridge_br-7-9", "mtu") == 1450
+
+
 @pytest.mark.parametrize(
     "roles, manage, of_ceph",
     [
@@ -268,6 +275,10 @@ def test_a_machine_whose_method_is_lxc_is_a_container(show_sls):
         ({"manage": "no"}, "must be true or false"),
         ({"seed_packages": "xorriso"}, "must be a list of packages"),
         ({"switch": "vale"}, "must be linux or openvswitch"),
+        ({"vxlan_peers": "198.51.100.2"}, "vxlan_peers of virtapi_hypervisor must be a list of IP addresses"),
+        ({"vxlan_peers": {"198.51.100.2": None}}, "must be a list of IP addresses"),
+        ({"vxlan_peers": ["198.51.100.2", "198.51.100.0/24"]}, "must be a list of IP addresses"),
+        ({"vxlan_peers": [3325256706]}, "must be a list of IP addresses"),
         ({"shutdown_timeout": 0}, "a number of seconds"),
         ({"lxc_path": "lxc"}, "lxc_path of virtapi_hypervisor must be a directory"),
         ({"container_ids": "all"}, "must be the first id and how many, or none"),

@@ -11,6 +11,8 @@ import virtapi_network_filter
 import virtapi_removal_plan
 import virtapi_restore_plan
 import virtapi_snapshot_plan
+import virtapi_vxlan_peers
+from salt.exceptions import CommandExecutionError
 from virtapi_segment import Segment, cable
 
 GOLDEN = os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, "tests", "golden")
@@ -20,6 +22,8 @@ with open(os.path.join(GOLDEN, "snapshots", "plans.json"), encoding="utf-8") as 
     SNAPSHOTS = json.load(file)
 with open(os.path.join(GOLDEN, "containers", "refused.json"), encoding="utf-8") as file:
     REFUSED = json.load(file)
+with open(os.path.join(GOLDEN, "tunnels.json"), encoding="utf-8") as file:
+    TUNNELS = json.load(file)
 CASES = sorted(name for name in os.listdir(GOLDEN) if os.path.exists(os.path.join(GOLDEN, name, "document.json")))
 
 
@@ -107,6 +111,17 @@ def test_the_devices_of_each_bridge(case):
                 "group": segment.group if segment.kind == "vxlan" else None,
             }
     assert made == json.loads(read(case, "bridges.json"))
+
+
+@pytest.mark.parametrize("case", TUNNELS, ids=[case["about"] for case in TUNNELS])
+def test_the_tunnels_of_a_vxlan(case):
+    given = case["given"]
+    segment = Segment([{"name": "overlay", "tag": None, "vni": given["vni"]}])
+    try:
+        found = {segment.tunnel(peer): peer for peer in virtapi_vxlan_peers.others(given["peers"], given["own"])}
+    except CommandExecutionError:
+        found = None
+    assert found == case["tunnels"]
 
 
 @pytest.mark.parametrize("case", REMOVALS, ids=[case["about"] for case in REMOVALS])

@@ -71,6 +71,7 @@ CASES = {
     "interface more": ({"interfaces": [interface(2), interface(1)]}, ["interfaces"], [("attach_interface", None)], []),
     "a device": ({"gpus": [{"address": "0000:3b:00.0"}]}, ["gpus"], [], ["device 0000:3b:00.0 comes"]),
     "a filter": ({"security_rules": []}, ["security_rules"], [("filter_interface", "virtapi-" + UUID)], []),
+    "packets": ({"interfaces": [dict(interface(1), mtu=9000)]}, ["interfaces"], [], ["interface 52:54:00:00:00:01 changes"]),
     "interface less": ({"interfaces": []}, ["interfaces"], [("detach_interface", None)], []),
 }
 
@@ -106,6 +107,13 @@ def test_another_type_has_another_cpu():
     kvm = dict(SETTINGS, accelerate=True)
     assert retyped(kvm, SETTINGS) == ("kvm", True)
     assert retyped(SETTINGS, kvm) == ("qemu", False)
+
+
+def test_the_size_of_packets_that_nobody_speaks_of_stays():
+    has = machine(interfaces=[dict(interface(1), mtu=1400)])
+    found = plan(machine(), has, has)
+    assert (found.undefined, found.restart_reasons) == ([], [])
+    assert '<mtu size="1400"' in merged(machine(), has)
 
 
 def test_an_interface_that_is_cut_off_is_only_told_of():

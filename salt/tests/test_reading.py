@@ -7,6 +7,7 @@ import pytest
 import salt.loader
 import virtapi_virsh
 from virtapi_devices import Links, OpenvSwitch
+from virtapi_segment import Segment
 
 UUID = "a0000000-0000-4000-8000-000000000001"
 OTHER = UUID[:-1] + "2"
@@ -58,7 +59,7 @@ def test_names_and_states():
 
 
 def test_network_devices():
-    vxlan = {"linkinfo": {"info_kind": "vxlan", "info_data": {"id": 5}}}
+    vxlan = {"linkinfo": {"info_kind": "vxlan", "info_data": {"id": 5, "link": "eno1"}}, "mtu": 1450}
     links = Links(
         json.dumps(
             [
@@ -71,7 +72,60 @@ def test_network_devices():
     )
     assert links.bridges == ["br-7-1"]
     assert (links.master("vx5"), links.number("vx5"), links.is_up("vx5")) == ("vxlan-5", 5, False)
+    assert [(links.mtu(name), links.below(name)) for name in ("vx5", "lo", "none")] == [(1450, "eno1"), (None, None), (None, None)]
     assert (links.is_up("lo"), links.kind("lo"), links.number("lo"), "nothing" in links) == (True, None, None, False)
+
+
+def tables(*given):
+    return "".join(json.dumps(table) + "\n" for table in given)
+
+
+# What a port of a VXLAN may be, and what is seen in it: nothing where it is somebody else's, None where it is not as it should be.
+RIGHT = "vx1a4be59c6e0c"
+
+
+@pytest.mark.parametrize(
+    "change, tunnels",
+    [
+        ({}, {RIGHT: "fd00::2"}),
+        ({"external_ids": {}}, {}),
+        ({"external_ids": {"virtapi-peer": "fd00::3"}}, {RIGHT: None}),
+        ({"name": "vx1"}, {"vx1": None}),
+        ({"protected": False}, {RIGHT: None}),
+        ({"type": ""}, {RIGHT: None}),
+        ({"options": {"remote_ip": "fd00::2", "key": "70002"}}, {RIGHT: None}),
+        ({"options": {}}, {RIGHT: None}),
+    ],
+)
+def test_tunnels_of_open_vswitch(change, tunnels):
+    port = {
+        "_uuid": ["uuid", "u1"],
+        "name": RIGHT,
+        "protected": True,
+        "external_ids": {"virtapi-peer": "fd00::2"},
+        "type": "vxlan",
+        "options": {"remote_ip": "fd00::2", "key": "70001", "df_default": "false"},
+    }
+    port.update(change)
+    for name in ("external_ids", "options"):
+        port[name] = ["map", [list(pair) for pair in port[name].items()]]
+    told = [{"headings": ["name", "ports"], "data": [["vxlan-70001", ["uuid", "u1"]]]}]
+    for headings in (["_uuid", "name", "protected", "external_ids"], ["name", "type", "options"]):
+        told.append({"headings": headings, "data": [[port[name] for name in headings]]})
+    overlay = Segment([{"name": "overlay", "tag": None, "vni": 70001}])
+    assert OpenvSwitch(tables(*told)).tunnels(overlay) == tunnels
+
+
+def test_the_narrowest_port_of_open_vswitch():
+    ports = {"eno1": (9000, ""), "eno2": (1600, ""), "uplink0": (1500, "internal"), "dn-7-1": (["set", []], "patch"), "gone": (["set", []], "")}
+    uuids = ["set", [["uuid", name] for name in ports]]
+    bridges = {"headings": ["name", "ports"], "data": [["uplink0", uuids], ["empty", ["set", []]]]}
+    rows = [[["uuid", name], name] for name in ports]
+    interfaces = [[name, mtu, kind] for name, (mtu, kind) in ports.items()]
+    database = OpenvSwitch(
+        tables(bridges, {"headings": ["_uuid", "name"], "data": rows}, {"headings": ["name", "mtu", "type"], "data": interfaces})
+    )
+    assert [database.narrowest(name) for name in ("uplink0", "empty", "none")] == [("eno2", 1600), None, None]
 
 
 def test_open_vswitch():
@@ -90,7 +144,7 @@ def test_open_vswitch():
             [["uuid", "u3"], "dn-8-1", ["set", []], ["set", [200, 100]]],
         ],
     }
-    database = OpenvSwitch("{}\n{}\n".format(json.dumps(bridges), json.dumps(ports)))
+    database = OpenvSwitch(tables(bridges, ports, {"headings": ["name"], "data": []}))
     assert (database.bridges, database.datapath_type("uplink0")) == (["br-7-1", "uplink0"], "netdev")
     told = [(database.bridge_of(port), database.is_access(port), database.tags(port)) for port in ("up-7-1", "dn-7-1")]
     assert told == [("br-7-1", False, []), ("uplink0", True, [100])]

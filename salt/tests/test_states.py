@@ -14,19 +14,36 @@ def uuid(number):
     return "a0000000-0000-4000-8000-{:012d}".format(number)
 
 
+def link(name, kind, master=None, **data):
+    return {"ifname": name, "flags": ["UP"], "master": master, "linkinfo": {"info_kind": kind, "info_data": data}}
+
+
+LINKS = [
+    link("br-7-1", "bridge"),
+    link("br-7-2", "bridge"),
+    link("up-7-2", "veth", "br-7-2"),
+    link("dn-7-2", "veth", "vxlan-70001"),
+    link("vxlan-70001", "bridge"),
+    link("vx70001", "vxlan", "vxlan-70001", id=70001, link="eno1"),
+]
+
+
 class Hypervisor:
     """Answers in place of virsh and ip, and notes what was asked."""
 
     def __init__(self):
         self.vms = {}
         self.commands = []
+        self.links = LINKS[:1]
 
     def run(self, functions, *words, secret=False):
         self.commands.append(words)
         if words[0] == "virsh":
             return "".join(map(self.virsh, " ".join(words[4:]).split("; ")))
+        if words[:3] == ("ip", "link", "set"):
+            return ""
         assert words == ("ip", "-json", "-details", "link", "show"), words
-        return json.dumps([{"ifname": "br-7-1", "flags": ["UP"], "linkinfo": {"info_kind": "bridge"}}])
+        return json.dumps([{"ifname": "eno1", "mtu": 1500}] + [dict(link, mtu=1500) for link in self.links])
 
     def virsh(self, command):
         name, *rest = command.split(" ")
@@ -159,6 +176,30 @@ def test_a_segment_that_cannot_be_had_touches_nothing(hypervisor, states, vlans,
     result = states()["virtapi_bridge.present"]("br-7-1", vlans)
     assert result["result"] is False and message in result["comment"]
     assert {words[:2] for words in hypervisor.commands} <= {("ip", "-json")}
+
+
+@pytest.mark.parametrize(
+    "mtu, warned",
+    [
+        (None, None),
+        (1450, None),
+        (1500, "eno1 has an MTU of 1500, and vxlan 70001 with packets of 1500 bytes needs 1550"),
+    ],
+)
+def test_what_has_no_room_below_is_told(hypervisor, states, mtu, warned):
+    hypervisor.links = LINKS
+    result = states()["virtapi_bridge.present"]("br-7-2", [VXLAN], mtu=mtu)
+    assert (result["result"], result["changes"]) == (True, {})
+    assert result.get("warnings") == (warned and ["br-7-2: " + warned])
+    assert [words for words in hypervisor.commands if "mtu" in words] == []
+
+
+@pytest.mark.parametrize("test", [True, False])
+def test_room_is_made_for_larger_packets(hypervisor, states, test):
+    result = states(test)["virtapi_bridge.present"]("br-7-1", [], mtu=9000)
+    assert (result["result"], result["changes"]) == (None if test else True, {"mtu": {"old": 1500, "new": 9000}})
+    made = [words for words in hypervisor.commands if "mtu" in words]
+    assert made == ([] if test else [("ip", "link", "set", "br-7-1", "mtu", 9000)])
 
 
 def test_the_version_is_told_as_the_server_reads_it_and_not_in_a_dry_run(states):

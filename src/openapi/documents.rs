@@ -209,6 +209,11 @@ fn hypervisor_parts() -> Vec<(&'static str, Value)> {
         ("mac", text()),
         ("vlans", list(&part("DocumentVlan"))),
         ("addresses", list(&text())),
+        (
+            "mtu",
+            json!({"type": ["integer", "null"], "minimum": 68, "maximum": 65535,
+                "description": "The smallest of the networks of its addresses; null where none says."}),
+        ),
     ]);
     let port = || or_null(number());
     let rule = object(&[

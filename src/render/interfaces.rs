@@ -35,6 +35,11 @@ impl OfVm<'_> {
     pub fn addresses(&self) -> Vec<&str> {
         self.own.iter().map(|address| address.ip.as_str()).chain(self.floating.iter().copied()).collect()
     }
+
+    /// The largest packet: in the smallest of its networks, every one fits.
+    pub fn mtu(&self) -> Option<i32> {
+        self.own.iter().filter_map(|address| address.mtu).min()
+    }
 }
 
 impl<'r> Interfaces<'r> {
@@ -89,7 +94,7 @@ impl<'r> Interfaces<'r> {
     pub fn tree_of(&self, of_vm: &OfVm<'_>) -> Value {
         let OfVm { interface: i, .. } = of_vm;
         json!({"name": i.name, "bridge": i.bridge, "mac": i.mac, "vlans": self.vlans_of(i.id),
-            "addresses": of_vm.addresses()})
+            "addresses": of_vm.addresses(), "mtu": of_vm.mtu()})
     }
 
     fn vlans_of(&self, interface: i64) -> &[Value] {

@@ -70,8 +70,7 @@ fn ethernets(interfaces: &[OfVm<'_>]) -> Map<String, Value> {
     let one = |(name, of_vm): (String, &OfVm<'_>)| {
         let mut ethernet = json!({"match": {"macaddress": of_vm.interface.mac}, "set-name": name,
             "addresses": of_vm.addresses()});
-        // In the smallest of its networks, every packet fits.
-        if let Some(mtu) = of_vm.own.iter().filter_map(|address| address.mtu).min() {
+        if let Some(mtu) = of_vm.mtu() {
             ethernet["mtu"] = mtu.into();
         }
         let routes = routes(of_vm, &mut families);

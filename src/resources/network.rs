@@ -55,7 +55,7 @@ impl Resource for Network {
     const EXAMPLE: &'static str =
         r#"{"name": "management", "cidr": "10.0.0.0/24", "mtu": 1500, "vlan": {"name": "mgmt", "tag": 10}}"#;
     const SHARED: bool = true;
-    // Its MTU is in the seeds of the VMs that have an address of one of its subnets.
+    // Its MTU is that of the VMs' interfaces that have an address of one of its subnets, and is in their seeds.
     const SHOWN_IN: &'static str = "SELECT nodes.id, NULL::int8 FROM nodes \
         WHERE changed.id IN (management_network_id, storage_network_id, backup_network_id) \
         UNION SELECT hypervisors.node_id, NULL FROM subnets JOIN addresses ON ip && subnets.cidr AND bare(ip) <<= subnets.cidr \

@@ -53,8 +53,9 @@ def vm():
         "virt_method": "KVM", "state": "running",
         "interfaces": [
             {"name": "eth0", "bridge": "br-7-9", "mac": "52:54:00:12:34:57", "vlans": [VLAN, VXLAN],
-             "addresses": ["192.0.2.10/24", "2001:db8::10/64", "::1/128"]},
-            {"name": None, "bridge": "br7fffffff-ffff", "mac": "52:54:00:12:34:58", "vlans": [], "addresses": []}],
+             "addresses": ["192.0.2.10/24", "2001:db8::10/64", "::1/128"], "mtu": 9000},
+            {"name": None, "bridge": "br7fffffff-ffff", "mac": "52:54:00:12:34:58", "vlans": [], "addresses": [],
+             "mtu": None}],
         "volumes": [on_image, volume(5, "lvm", vg="vg0", lv="vol-5"), volume(8, "raw", path="/srv/vol-8.raw"),
                     volume(6, "rbd", cluster="ceph", pool="012", image="vol-6")],
         "seed": {"meta-data": "instance-id: yes\n", "user-data": SECRET + "".join(TRAPS)}, "restarts": 2,

@@ -161,8 +161,8 @@ class Fleet:
 
 
 # What the site sets for itself.
-OWN = ("manage", "accelerate", "switch", "uplink", "vxlan_device", "rbd_user", "shutdown_timeout", "init", "keys", "bootstrap", "settings",
-       "store", "max_age", "max_removals", "seed_packages", "lxc_path", "container_ids", "container_apparmor")
+OWN = ("manage", "accelerate", "switch", "uplink", "vxlan_device", "vxlan_peers", "rbd_user", "shutdown_timeout", "init", "keys", "bootstrap",
+       "settings", "store", "max_age", "max_removals", "seed_packages", "lxc_path", "container_ids", "container_apparmor")
 
 
 def of_document(parameters):

@@ -1,6 +1,6 @@
 # What the Puppet module makes of a golden document: `ruby puppet_golden.rb DIRECTORY` prints, as JSON, the XML of each
 # domain, the configuration of each container and the segment of each bridge; of the files removals.json and
-# snapshots/plans.json, the plan of each case; of containers/refused.json, why each container is refused.
+# snapshots/plans.json, the plan of each case; of tunnels.json, the tunnels; of containers/refused.json, why each container is refused.
 require 'json'
 lib = File.expand_path('../../puppet/lib/puppet_x/virtapi', __dir__)
 require "#{lib}/container_config"
@@ -9,6 +9,7 @@ require "#{lib}/removal_plan"
 require "#{lib}/restore_plan"
 require "#{lib}/segment"
 require "#{lib}/snapshot_plan"
+require "#{lib}/vxlan_peers"
 
 def symbols(given)
   given.transform_keys(&:to_sym)
@@ -33,6 +34,19 @@ if File.basename(ARGV[0]) == 'refused.json'
   machine = { 'volumes' => [{ 'type' => 'raw' }], 'gpus' => [], 'seed' => nil, 'security_rules' => nil }
   refused = JSON.parse(File.read(ARGV[0], encoding: 'UTF-8'))
   puts JSON.generate(refused.map { |example| PuppetX::Virtapi::ContainerConfig.refusals(machine.merge(example['change'])) })
+  exit
+end
+
+if File.basename(ARGV[0]) == 'tunnels.json'
+  tunnels = JSON.parse(File.read(ARGV[0], encoding: 'UTF-8')).map do |example|
+    given = symbols(example['given'])
+    segment = PuppetX::Virtapi::Segment.new([{ 'name' => 'overlay', 'tag' => nil, 'vni' => given[:vni] }])
+    peers = given[:peers].map { |peer| PuppetX::Virtapi::VxlanPeers.canonical(peer) }
+    PuppetX::Virtapi::VxlanPeers.others(peers, given[:own]).map { |peer| [segment.tunnel(peer), peer] }.to_h
+  rescue ArgumentError
+    nil
+  end
+  puts JSON.generate(tunnels)
   exit
 end
 

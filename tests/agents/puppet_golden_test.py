@@ -61,6 +61,13 @@ class GoldenTest(unittest.TestCase):
                 with self.subTest(f"{kind}: {case['about']}"):
                     self.assertEqual(plan, case["plan"])
 
+    def test_every_tunnel(self):
+        cases = json.loads((GOLDEN / "tunnels.json").read_text(encoding="utf-8"))
+        for case, tunnels in zip(cases, self.made(GOLDEN / "tunnels.json"), strict=True):
+            with self.subTest(case["about"]):
+                self.assertEqual(tunnels, case["tunnels"])
+                self.assertLessEqual(max(map(len, tunnels or {"": None})), 15)
+
     @staticmethod
     def made(case):
         run = subprocess.run(["ruby", ROOT / "tests/agents/puppet_golden.rb", case], capture_output=True,

@@ -3,7 +3,7 @@ require 'json'
 require 'puppet'
 require 'tmpdir'
 $LOAD_PATH.unshift(File.expand_path('../../puppet/lib', __dir__))
-%w[domain_plan virsh links ovs_database qcow2].each { |name| require "puppet_x/virtapi/#{name}" }
+%w[domain_plan virsh links ovs_database qcow2 segment].each { |name| require "puppet_x/virtapi/#{name}" }
 include PuppetX::Virtapi
 
 # One domain: what the document says, and as which document libvirt has defined and runs it; XML in place of a document
@@ -41,12 +41,15 @@ end
 
 def links(question)
   links = Links.new(question['text'])
-  { bridges: links.bridges, master: links.master(question['of']), vni: links.vni(question['of']), up: links.up?(question['of']) }
+  { bridges: links.bridges, master: links.master(question['of']), vni: links.vni(question['of']), up: links.up?(question['of']),
+    mtu: links.mtu(question['of']), below: links.below(question['of']) }
 end
 
 def ovs(question)
   database = OvsDatabase.new(question['text'])
   { bridges: database.bridges, datapath: database.datapath_type('uplink0'),
+    tunnels: database.tunnels(Segment.new([{ 'name' => 'overlay', 'tag' => nil, 'vni' => question['vni'] }])),
+    narrowest: question.fetch('narrowest', []).map { |bridge| database.narrowest(bridge) },
     ports: question['of'].map { |port| [database.bridge_of(port), database.access?(port), database.tags(port)] } }
 end
 

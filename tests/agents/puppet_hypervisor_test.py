@@ -67,6 +67,7 @@ class PlanTest(unittest.TestCase):
             "a filter, and an interface more": (
                 {"security_rules": [], "interfaces": [interface(1), interface(2)]}, ["interfaces", "security_rules"],
                 [["attach_interface", None], ["filter_interface", f"virtapi-{UUID}"]], []),
+            "packets": ({"interfaces": [{**interface(1), "mtu": 9000}]}, ["interfaces"], [], [f"interface {interface(1)['mac']} changes"]),
             "interface less": ({"interfaces": []}, ["interfaces"], [["detach_interface", None]], []),
         }
         changed = [machine(**change) for change, *_ in cases.values()]
@@ -201,6 +202,12 @@ class PlanTest(unittest.TestCase):
             self.assertIn(new, merged)
         self.assertNotIn("bridge='old'", merged)
 
+    def test_the_size_of_packets_that_nobody_speaks_of_stays(self):
+        has = machine(interfaces=[{**interface(1), "mtu": 1400}])
+        (plan,) = self.plans((machine(), has, has))
+        self.assertEqual((plan["undefined"], plan["restart"]), ([], []))
+        self.assertIn("<mtu size='1400'/>", plan["merged"])
+
 
 class SeedTest(unittest.TestCase):
     SECRET = "correct horse battery staple"
@@ -220,6 +227,13 @@ class SeedTest(unittest.TestCase):
     def test_what_is_no_seed_is_refused(self):
         for wrong in (self.SECRET, {"User": self.SECRET}, {"../a": self.SECRET}, {"a\n": self.SECRET}, {"user-data": [self.SECRET]}):
             self.assertIn("seed must be texts by the names of files", self.shown(wrong)["error"])
+
+
+# What a port of a VXLAN may be, and what is seen in it: nothing where it is somebody else's, None where it is not as it should be.
+RIGHT = "vx1a4be59c6e0c"
+TUNNELS = [({}, {RIGHT: "fd00::2"}), ({"external_ids": {}}, {}), ({"external_ids": {"virtapi-peer": "fd00::3"}}, {RIGHT: None}),
+           ({"name": "vx1"}, {"vx1": None}), ({"protected": False}, {RIGHT: None}), ({"type": ""}, {RIGHT: None}),
+           ({"options": {"remote_ip": "fd00::2", "key": "70002"}}, {RIGHT: None}), ({"options": {}}, {RIGHT: None})]
 
 
 class ReadingTest(unittest.TestCase):
@@ -247,9 +261,13 @@ class ReadingTest(unittest.TestCase):
 
     def test_network_devices(self):
         text = json.dumps([{}, {"ifname": "br-7-1", "flags": ["UP"], "linkinfo": {"info_kind": "bridge"}}, {"ifname": "lo", "flags": ["UP"]},
-                           {"ifname": "vx5", "flags": ["BROADCAST"], "master": "vxlan-5", "linkinfo": {"info_kind": "vxlan", "info_data": {"id": 5}}}])
+                           {"ifname": "vx5", "flags": ["BROADCAST"], "master": "vxlan-5", "mtu": 1450,
+                            "linkinfo": {"info_kind": "vxlan", "info_data": {"id": 5, "link": "eno1"}}},
+                           {"ifname": "vt5", "link": "eno2", "mtu": 1500, "linkinfo": {"info_kind": "vlan", "info_data": {"id": 5}}}])
         (found,) = ask({"ask": "links", "text": text, "of": "vx5"})
-        self.assertEqual(found, {"bridges": ["br-7-1"], "master": "vxlan-5", "vni": 5, "up": False})
+        self.assertEqual(found, {"bridges": ["br-7-1"], "master": "vxlan-5", "vni": 5, "up": False, "mtu": 1450, "below": "eno1"})
+        (found,) = ask({"ask": "links", "text": text, "of": "vt5"})
+        self.assertEqual((found["below"], found["mtu"]), ("eno2", 1500))
 
     def test_open_vswitch(self):
         bridges = {"headings": ["name", "ports", "datapath_type"],
@@ -257,10 +275,34 @@ class ReadingTest(unittest.TestCase):
         ports = {"headings": ["_uuid", "name", "tag", "trunks"],
                  "data": [[["uuid", "u1"], "up-7-1", ["set", []], ["set", []]], [["uuid", "u2"], "dn-7-1", 100, ["set", []]],
                           [["uuid", "u3"], "dn-8-1", ["set", []], ["set", [200, 100]]]]}
-        text = f"{json.dumps(bridges)}\n{json.dumps(ports)}\n"
-        (found,) = ask({"ask": "ovs", "text": text, "of": ["up-7-1", "dn-7-1", "dn-8-1", "none"]})
-        self.assertEqual(found, {"bridges": ["br-7-1", "uplink0"], "datapath": "netdev", "ports": [
+        (found,) = ask({"ask": "ovs", "text": self.tables(bridges, ports), "of": ["up-7-1", "dn-7-1", "dn-8-1", "none"]})
+        self.assertEqual(found, {"bridges": ["br-7-1", "uplink0"], "datapath": "netdev", "tunnels": {}, "narrowest": [], "ports": [
             ["br-7-1", False, []], ["uplink0", True, [100]], ["uplink0", False, [100, 200]], [None, False, []]]})
+
+    @staticmethod
+    def tables(bridges, ports, interfaces=None):
+        return "".join(f"{json.dumps(table)}\n" for table in (bridges, ports, interfaces or {"headings": ["name"], "data": []}))
+
+    def test_tunnels_of_open_vswitch(self):
+        for change, tunnels in TUNNELS:
+            port = {"name": RIGHT, "protected": True, "external_ids": {"virtapi-peer": "fd00::2"}, "type": "vxlan",
+                    "options": {"remote_ip": "fd00::2", "key": "70001", "df_default": "false"}, **change}
+            port = {name: ["map", list(map(list, value.items()))] if isinstance(value, dict) else value for name, value in port.items()}
+            tables = [{"headings": headings, "data": [[{**port, "_uuid": ["uuid", "u1"]}[name] for name in headings]]}
+                      for headings in (["_uuid", "name", "protected", "external_ids"], ["name", "type", "options"])]
+            bridges = {"headings": ["name", "ports"], "data": [["vxlan-70001", ["uuid", "u1"]]]}
+            (found,) = ask({"ask": "ovs", "text": self.tables(bridges, *tables), "of": [], "vni": 70001})
+            self.assertEqual(found["tunnels"], tunnels, change)
+
+    def test_the_narrowest_port_of_open_vswitch(self):
+        ports = {name: [mtu, kind] for name, mtu, kind in (("eno1", 9000, ""), ("eno2", 1600, ""), ("uplink0", 1500, "internal"),
+                                                            ("dn-7-1", ["set", []], "patch"), ("gone", ["set", []], ""))}
+        bridges = {"headings": ["name", "ports"], "data": [["uplink0", ["set", [["uuid", name] for name in ports]]],
+                                                           ["empty", ["set", []]]]}
+        tables = ({"headings": ["_uuid", "name"], "data": [[["uuid", name], name] for name in ports]},
+                  {"headings": ["name", "mtu", "type"], "data": [[name, *row] for name, row in ports.items()]})
+        (found,) = ask({"ask": "ovs", "text": self.tables(bridges, *tables), "of": [], "narrowest": ["uplink0", "empty", "none"]})
+        self.assertEqual(found["narrowest"], [["eno2", 1600], None, None])
 
     def test_an_old_catalog_is_followed_no_more(self):
         fresh, early, old = ask(*({"ask": "old_catalog", "uuid": UUID, "age": age} for age in (0, -100, 100)))

@@ -28,7 +28,8 @@ VALID = {
     "Virtapi::Seed": [VM["seed"], {"meta-data": ""}],
     "Virtapi::SecurityRule": [*VM["security_rules"], {**VM["security_rules"][0], "protocol": "sctp", "port_range_min": None}],
     "Virtapi::Gpu": VM["gpus"],
-    "Virtapi::VmInterface": VM["interfaces"],
+    # An older server says nothing of the MTU.
+    "Virtapi::VmInterface": [*VM["interfaces"], {name: value for name, value in VM["interfaces"][0].items() if name != "mtu"}],
     "Virtapi::Interface": DATA["virtapi::node"]["interfaces"],
     "Virtapi::Volume": [QCOW2, LVM, RAW, RBD, {**RAW, "type": "zfs"}, {**QCOW2, "restore": RESTORE}, {**RBD, "restore": None},
                         {**LVM, "restore": RESTORE}],
@@ -83,7 +84,8 @@ WRONG = {
     "Virtapi::SecurityRule": [{**VM["security_rules"][0], **wrong} for wrong in (
         {"direction": "in"}, {"ethertype": "ipv4"}, {"protocol": ""}, {"port_range_min": "22"}, {"port_range_max": 65536}, {"port_range_min": -1},
         {"remote_ip_prefix": "10.0.0.0"}, {"remote_ip_prefix": ""})],
-    "Virtapi::VmInterface": [{**VM["interfaces"][0], "bridge": "br-12345678901234"}],
+    "Virtapi::VmInterface": [{**VM["interfaces"][0], "bridge": "br-12345678901234"},
+                             *({**VM["interfaces"][0], "mtu": value} for value in (67, 65536, "1500", 1500.5))],
     "Virtapi::Meta": [{**DATA["virtapi::meta"], "approved": value} for value in ("false", 0, None)],
     "Virtapi::Tombstones": [None, [], {**TOMBSTONES, "vms": {"vm-8": TOMBSTONES["vms"][documents.uuid(2)]}},
                             {**TOMBSTONES, "volumes": {documents.uuid(2).upper(): GONE["lvm"]}}],
@@ -109,7 +111,7 @@ def mistakes(value, optional=()):
 FREE = {"Virtapi::Meta": ("clusters",), "Virtapi::Node": ("parameters",), "Virtapi::Tombstones": ("vms", "volumes"),
         "Virtapi::Vm": ("seed",)}
 # A server that has none of these says nothing of them.
-OPTIONAL = {"Virtapi::Meta": ("approved",), "Virtapi::Vm": ORDERED, "Virtapi::Volume": ("restore",), "Virtapi::Seed": tuple(VM["seed"])}
+OPTIONAL = {"Virtapi::Meta": ("approved",), "Virtapi::Vm": ORDERED, "Virtapi::VmInterface": ("mtu",), "Virtapi::Volume": ("restore",), "Virtapi::Seed": tuple(VM["seed"])}
 
 
 class TypesTest(unittest.TestCase):
@@ -123,7 +125,7 @@ class TypesTest(unittest.TestCase):
                     if key in FREE.get(name, ()):
                         continue
                     for index, element in enumerate(inner if isinstance(inner, list) else [inner]):
-                        for wrong in mistakes(element):
+                        for wrong in mistakes(element, OPTIONAL["Virtapi::VmInterface"] if (name, key) == ("Virtapi::Vm", "interfaces") else ()):
                             spoilt = copy.deepcopy(value)
                             if isinstance(inner, list):
                                 spoilt[key][index] = wrong

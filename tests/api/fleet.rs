@@ -232,7 +232,7 @@ async fn vm_interface(app: &App, vm: &Value, vlans: &[Value]) -> Value {
         json!({"vm": uuid(100), "name": "0755", "mac": "52:54:00:12:34:57", "vlans": ["1e3"], "addresses": addresses});
     let id = post(app, "interfaces", body).await["id"].clone();
     json!({"name": "0755", "bridge": format!("br-{vm}-{id}"), "mac": "52:54:00:12:34:57", "vlans": [vlans[1]],
-        "addresses": addresses})
+        "addresses": addresses, "mtu": null})
 }
 
 /// One volume of each type; the first is made from an image and has snapshots.

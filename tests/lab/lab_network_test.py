@@ -1,17 +1,19 @@
-"""The bridges of machines and what connects them: VXLAN by the kernel, VLANs by Open vSwitch. Machines stay off; networks
+"""The bridges of machines and what connects them: VXLAN by the kernel, VLANs and VXLANs by Open vSwitch. Machines stay off; networks
 of our own hang on their bridges, and ping. VLAN devices of the kernel are not tested: not every kernel has them."""
 import json
 import unittest
 
 from lab_documents import VLAN, VXLAN, document, interface, uuid, vm
 from lab_node import Node, wait_until
+from lab_overlay import OTHER_VXLAN, OverlayScenario
+from lab_room import RoomScenario
 
 UNCHANGED, CHANGED, FAILED = 0, 2, 4
-OTHER_VXLAN = {"name": "other", "tag": None, "vni": 16777215}
+REFUSED = (1, 4, 6)
 OTHER_VLAN = {"name": "dmz", "tag": 200, "vni": None}
 
 
-class NetworkTest(unittest.TestCase):
+class NetworkTest(OverlayScenario, RoomScenario, unittest.TestCase):
     maxDiff = None
 
     def setUp(self):
@@ -19,13 +21,25 @@ class NetworkTest(unittest.TestCase):
         self.addCleanup(self.node.remove)
 
     def apply(self, segments, expected):
-        """Machines by number, each with an interface in these VLANs."""
-        vms = {uuid(number): vm(9000 + number, [interface(9000 + number, number, vlans)], state="stopped")
-               for number, vlans in segments.items()}
-        self.node.document(document(vms, self.node.storage, uplinks={"eno1": [VXLAN, OTHER_VXLAN]}))
+        self.say(segments)
         run = self.node.apply()
         self.assertEqual(run.status, expected, run.said)
         return run
+
+    def refused(self, segments):
+        self.say(segments)
+        run = self.node.apply()
+        self.assertIn(run.status, REFUSED, run.said)
+        return run.said
+
+    def would(self, segments):
+        self.say(segments)
+        run = self.node.apply("--noop")
+        self.assertEqual(run.status, UNCHANGED, run.said)
+        return run.said
+
+    def say(self, segments):
+        self.node.document(document(self.machines(segments, state="stopped"), self.node.storage, uplinks={"eno1": [VXLAN, OTHER_VXLAN]}))
 
     def converge(self, segments):
         self.apply(segments, CHANGED)
@@ -109,9 +123,6 @@ class NetworkTest(unittest.TestCase):
         self.wait_for("g1", "192.0.2.3")
         self.assertFalse(node.reaches("g1", "192.0.2.2"))
         self.assertEqual(node.run("ovs-vsctl", "get", "port", "dn-9004-4", "tag", "trunks").split("\n")[:2], ["[]", "[100, 200]"])
-
-        run = self.apply({1: [VXLAN]}, FAILED)
-        self.assertIn("VXLAN by Open vSwitch is not managed", run.said)
 
         # A real guest on it.
         vms = {uuid(1): vm(9001, [interface(9001, 1, [VLAN])])}

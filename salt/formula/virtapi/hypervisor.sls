@@ -48,6 +48,8 @@
       {"switch": settings["switch"]},
       {"uplink": settings["uplink"] or (device if settings["switch"] == "linux" else none)},
       {"vxlan_device": settings["vxlan_device"] or device},
+      {"vxlan_peers": settings["vxlan_peers"] | list},
+      {"mtu": interface.get("mtu")},
     ]}}) %}
   {%- endfor %}
   {%- for volume in vm["volumes"] %}

@@ -42,7 +42,7 @@ def forget():
     __context__.pop(_KNOWN, None)
 
 
-def unable(vlans, uplink=None, vxlan_device=None):
+def unable(vlans, uplink=None, vxlan_device=None, vxlan_peers=None):
     """Return why these VLANs cannot be had here; None when they can."""
     segment = Segment(vlans)
     if segment.kind in ("trunk", "mixed"):
@@ -78,20 +78,51 @@ def segment(name):
     return _carried(links, shared, *number.groups()) if number else shared
 
 
+def peers(vlans, vxlan_peers=None):
+    """Return that a VXLAN has no tunnels, and needs none: the kernel finds the other hypervisors by multicast."""
+    return [], []
+
+
+def underlay(vlans, uplink=None, vxlan_device=None, vxlan_peers=None):
+    """Return the device that a segment goes out by, its MTU, and the bytes that are added before; None where nothing goes out."""
+    wanted = Segment(vlans)
+    if not wanted.own:
+        return None
+    device = _links().below(wanted.carrier) or (uplink if wanted.kind == "vlan" else vxlan_device)
+    return (device, _links().mtu(device), wanted.overhead()) if _links().mtu(device) else None
+
+
+def mtu(name, vlans):
+    """Return the smallest MTU of all that packets pass and that is ours; None where nothing of it is there."""
+    return min((_links().mtu(device) for device in _way(name, vlans) if device in _links()), default=None)
+
+
+def widen(name, vlans, mtu):
+    """
+    Make room for packets of that size in all that they pass and that is ours.
+
+    Nothing is made smaller: what a segment's interfaces share has room for the largest of them.
+    """
+    links = _links()
+    for device in _way(name, vlans):
+        if device in links and links.mtu(device) < mtu:
+            _ip("link", "set", device, "mtu", mtu)
+
+
 def is_up(name):
     """Return whether a bridge and its cable are up."""
     devices = [name] if segment(name) == "none" else [name] + virtapi_segment.cable(name)
     return all(map(_links().is_up, devices))
 
 
-def create(name, vlans, uplink=None, vxlan_device=None):
+def create(name, vlans, uplink=None, vxlan_device=None, vxlan_peers=None):
     """Make a bridge, and connect it."""
     _add(name, "type", "bridge")
     _ip("link", "set", name, "up")
     connect(name, vlans, uplink, vxlan_device)
 
 
-def connect(name, vlans, uplink=None, vxlan_device=None):
+def connect(name, vlans, uplink=None, vxlan_device=None, vxlan_peers=None):
     """Connect a bridge with the segment of these VLANs, and with no other."""
     wanted = Segment(vlans)
     inner, outer = virtapi_segment.cable(name)
@@ -116,6 +147,12 @@ def bring_up(name):
     for device in [name] + virtapi_segment.cable(name):
         if device in links:
             _ip("link", "set", device, "up")
+
+
+def _way(name, vlans):
+    """Return all devices of ours that packets pass, from the outside in."""
+    wanted = Segment(vlans)
+    return [wanted.carrier, wanted.bridge] + virtapi_segment.cable(name)[::-1] + [name] if wanted.own else [name]
 
 
 def _links():

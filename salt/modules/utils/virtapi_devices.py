@@ -5,6 +5,19 @@ The network devices of a machine, as ``ip`` and ``ovs-vsctl`` tell of them. It o
 import json
 
 
+# What says of a port, in its external_ids, that it is ours, and to which hypervisor its tunnel leads.
+PEER = "virtapi-peer"
+
+
+def addresses(text):
+    """Return all addresses of a machine with device and its MTU; ``ip -json address show`` has written the text."""
+    found = {}
+    for link in json.loads(text or "[]"):
+        for address in link.get("addr_info", []):
+            found[address.get("local")] = (link["ifname"], link["mtu"])
+    return found
+
+
 class Links:
     """What ``ip -json -details link show`` has written."""
 
@@ -32,6 +45,15 @@ class Links:
         """Return whether a device is up."""
         return "UP" in self._links.get(name, {}).get("flags", [])
 
+    def mtu(self, name):
+        """Return the largest packet that a device takes."""
+        return self._links.get(name, {}).get("mtu")
+
+    def below(self, name):
+        """Return the device that a VLAN or a VXLAN goes out by."""
+        link = self._links.get(name, {})
+        return link.get("link") or link.get("linkinfo", {}).get("info_data", {}).get("link")
+
     def number(self, name):
         """Return the tag of a VLAN device, or the VNI of a VXLAN device."""
         if self.kind(name) in ("vlan", "vxlan"):
@@ -40,10 +62,11 @@ class Links:
 
 
 class OpenvSwitch:
-    """What ``ovs-vsctl`` has written: one table of JSON on each line, the bridges and the ports."""
+    """What ``ovs-vsctl`` has written: one table of JSON on each line, the bridges, the ports and the interfaces."""
 
     def __init__(self, text):
-        bridges, ports = (_rows(json.loads(line)) for line in text.splitlines())
+        bridges, ports, interfaces = (_rows(json.loads(line)) for line in text.splitlines())
+        self._interfaces = {interface["name"]: interface for interface in interfaces}
         self._bridges = {bridge["name"]: bridge for bridge in bridges}
         self._ports = {_values(port["_uuid"])[0]: port for port in ports}
 
@@ -72,12 +95,44 @@ class OpenvSwitch:
         row = self._port(port)
         return _values(row.get("tag")) if self.is_access(port) else sorted(_values(row.get("trunks")))
 
+    def narrowest(self, bridge):
+        """Return the device with the smallest MTU that is a port of a bridge, and that MTU; None where none has any."""
+        names = [self._ports.get(uuid, {}).get("name") for uuid in _values(self._bridges.get(bridge, {}).get("ports"))]
+        devices = [self._interfaces[name] for name in names if name in self._interfaces]
+        found = [(_values(each["mtu"])[0], each["name"]) for each in devices if each["type"] == "" and _values(each["mtu"])]
+        return tuple(reversed(min(found))) if found else None
+
+    def tunnels(self, segment):
+        """Return the ports of a VXLAN's tunnels that are ours: the other end, or None where one is not as it should be."""
+        found = {}
+        for uuid in _values(self._bridges.get(segment.bridge, {}).get("ports")):
+            port = self._ports.get(uuid, {})
+            peer = _map(port.get("external_ids")).get(PEER)
+            if peer is not None:
+                found[port["name"]] = peer if self._is_right(segment, port, peer) else None
+        return found
+
+    def _is_right(self, segment, port, peer):
+        interface = self._interfaces.get(port["name"], {})
+        options = _map(interface.get("options"))
+        return (
+            port["name"] == segment.tunnel(peer)
+            and port["protected"] is True
+            and interface.get("type") == "vxlan"
+            and (options.get("remote_ip"), options.get("key")) == (peer, str(segment.number))
+        )
+
     def _port(self, name):
         return next((port for port in self._ports.values() if port["name"] == name), {})
 
 
 def _rows(table):
     return [dict(zip(table["headings"], row)) for row in table["data"]]
+
+
+def _map(value):
+    """Return a map of the database, ``["map", [["key", "value"]]]``, as a dict."""
+    return dict(value[1]) if isinstance(value, list) else {}
 
 
 def _values(value):

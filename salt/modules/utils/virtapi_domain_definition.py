@@ -75,6 +75,7 @@ class Interface:
         self.mac = _attribute(element, "mac", "address")
         self.bridge = _attribute(element, "source", "bridge")
         self.switch = "openvswitch" if _attribute(element, "virtualport", "type") == "openvswitch" else "linux"
+        self.mtu = _attribute(element, "mtu", "size")
         self.cut = _attribute(element, "link", "state") == "down"
         self.ours = (_attribute(element, "alias", "name") or "").startswith("ua-br")
         self.filter = _attribute(element, "filterref", "filter")
@@ -98,8 +99,8 @@ class Interface:
         return self.filter == other.filter if self.filter else not other.filtered
 
     def like(self, other):
-        """Return whether both say the same of it."""
-        return self.fixed == other.fixed
+        """Return whether both say the same of it; one whose size nobody says keeps what it has."""
+        return self.fixed == other.fixed and self.mtu in (None, other.mtu)
 
 
 class Gpu:
@@ -260,6 +261,8 @@ def merge(desired, defined):
         if other:
             for tag in ("source", "virtualport", "target", "alias"):
                 _put(other.element, tag, interface.element.find(tag))
+            if interface.mtu:
+                _put(other.element, "mtu", interface.element.find("mtu"))
             if not interface.filtered_like(other):
                 put_filter(other, interface.filter)
         else:

@@ -131,7 +131,7 @@ def _restart_reasons(desired, running):
         if other and disk.fixed != other.fixed:
             reasons.append("volume {} changes".format(disk.uuid))
     for interface, other in _pairs(desired.interfaces, running.interfaces):
-        if other and interface.fixed != other.fixed:
+        if other and not interface.like(other):
             reasons.append("interface {} changes".format(interface.mac))
     for interface in gone(desired.interfaces, running.interfaces):
         if interface.cut:

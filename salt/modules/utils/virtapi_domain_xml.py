@@ -215,6 +215,8 @@ def _interface(interface, settings, filtered_by):
         _add(element, "virtualport", {"type": "openvswitch"})
     _add(element, "target", {"dev": tap(bridge)})
     _add(element, "model", {"type": "virtio"})
+    if interface.get("mtu"):
+        _add(element, "mtu", {"size": str(interface["mtu"])})
     if filtered_by:
         _add(element, "filterref", {"filter": filtered_by})
     _add(element, "alias", {"name": "ua-" + bridge})

@@ -4,6 +4,7 @@ Which network a VM's bridge belongs to, and what the devices that connect the tw
 docs/convergence.md has the picture.
 """
 
+import hashlib
 import re
 
 
@@ -43,7 +44,11 @@ class Segment:
 
     @property
     def bridge(self):
-        """Return the Linux bridge that all interfaces of the segment share on this hypervisor: 14 characters at most."""
+        """
+        Return the bridge that all interfaces of the segment share on this hypervisor: 14 characters at most.
+
+        Every VLAN and VXLAN has one on Linux, a VXLAN by Open vSwitch as well.
+        """
         return "{}-{}".format(self.kind, self.number)
 
     @property
@@ -51,10 +56,28 @@ class Segment:
         """Return the device that brings the segment to the other hypervisors."""
         return "{}{}".format("vt" if self.kind == "vlan" else "vx", self.number)
 
+    def overhead(self, ipv6=False):
+        """
+        Return the bytes that a packet gets more on its way to another hypervisor.
+
+        For the tag of a VLAN every device has room.
+        """
+        if self.kind != "vxlan":
+            return 0
+        return 70 if ipv6 else 50
+
     @property
     def group(self):
         """Return the multicast group of a VXLAN: its VNI in the block for organizations of their own (RFC 2365)."""
         return "239.{}.{}.{}".format(self.number >> 16 & 255, self.number >> 8 & 255, self.number & 255)
+
+    def tunnel(self, peer):
+        """
+        Return the port of Open vSwitch by which a VXLAN reaches one other hypervisor.
+
+        It is always the same, has 14 characters, and is longer than any carrier.
+        """
+        return "vx" + hashlib.sha256("{} {}".format(self.number, peer).encode()).hexdigest()[:12]
 
 
 def cable(bridge):

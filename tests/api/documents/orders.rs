@@ -19,15 +19,17 @@ async fn ordered(app: &App) -> Vec<Value> {
         let key = json!({"environment": "acme/shop", "name": name, "public_key": format!("ssh-rsa AAAA {name}")});
         post("keys", key).await;
     }
-    post("networks", json!({"name": "guests", "mtu": 1450, "audience": "customers"})).await;
-    for (name, cidr, gateway, purpose) in [
-        ("v4", "192.0.2.0/24", json!("192.0.2.1"), "addresses"),
-        ("v6", "2001:db8::/64", json!("2001:db8::1"), "addresses"),
-        ("back", "10.0.0.0/24", Value::Null, "addresses"),
-        ("public", "203.0.113.0/28", Value::Null, "floating"),
-        ("public-v6", "2001:db8:f::/64", json!("2001:db8:f::1"), "floating"),
+    for (name, mtu) in [("guests", 1450), ("narrow", 1400)] {
+        post("networks", json!({"name": name, "mtu": mtu, "audience": "customers"})).await;
+    }
+    for (name, network, cidr, gateway, purpose) in [
+        ("v4", "guests", "192.0.2.0/24", json!("192.0.2.1"), "addresses"),
+        ("v6", "narrow", "2001:db8::/64", json!("2001:db8::1"), "addresses"),
+        ("back", "guests", "10.0.0.0/24", Value::Null, "addresses"),
+        ("public", "guests", "203.0.113.0/28", Value::Null, "floating"),
+        ("public-v6", "guests", "2001:db8:f::/64", json!("2001:db8:f::1"), "floating"),
     ] {
-        let subnet = json!({"name": name, "network": "guests", "cidr": cidr, "gateway": gateway, "purpose": purpose});
+        let subnet = json!({"name": name, "network": network, "cidr": cidr, "gateway": gateway, "purpose": purpose});
         post("subnets", subnet).await;
     }
     let vm = json!({"uuid": VM, "name": "Büro 1", "cores": 2, "ram_bytes": 512, "state": "running",
@@ -88,7 +90,7 @@ async fn a_vm_is_shown_with_all_that_it_was_ordered_with() {
             "port_range_max": max, "remote_ip_prefix": from})
     };
     let ethernets = json!({
-        "eth0": {"match": {"macaddress": "52:54:00:00:00:01"}, "set-name": "eth0", "addresses": addresses, "mtu": 1450,
+        "eth0": {"match": {"macaddress": "52:54:00:00:00:01"}, "set-name": "eth0", "addresses": addresses, "mtu": 1400,
             "routes": [{"to": "0.0.0.0/0", "via": "192.0.2.1", "on-link": true}, {"to": "::/0", "via": "2001:db8::1"}]},
         "eth1": {"match": {"macaddress": "52:54:00:00:00:02"}, "set-name": "eth1", "addresses": ["10.0.0.10/8"],
             "mtu": 1450},
@@ -100,9 +102,10 @@ async fn a_vm_is_shown_with_all_that_it_was_ordered_with() {
         "security_rules": [rule("tcp", json!(22), json!(23), json!("192.0.2.0/24")),
             rule("any", Value::Null, Value::Null, Value::Null)],
         "interfaces": [
-            {"name": null, "bridge": first["bridge"], "mac": "52:54:00:00:00:01", "vlans": [], "addresses": addresses},
+            {"name": null, "bridge": first["bridge"], "mac": "52:54:00:00:00:01", "vlans": [], "addresses": addresses,
+                "mtu": 1400},
             {"name": null, "bridge": second["bridge"], "mac": "52:54:00:00:00:02", "vlans": [],
-                "addresses": ["10.0.0.10/8"]},
+                "addresses": ["10.0.0.10/8"], "mtu": 1450},
         ],
         "volumes": [],
         "seed": {
@@ -113,6 +116,27 @@ async fn a_vm_is_shown_with_all_that_it_was_ordered_with() {
         },
     });
     assert_eq!(vm, expected);
+}
+
+#[rocket::async_test]
+async fn the_mtu_of_an_interface_needs_no_seed_and_raises_the_generation() {
+    let app = App::start().await;
+    ordered(&app).await;
+    let nothing = json!({"user_data": null, "keys": []});
+    app.json(Method::Patch, &format!("/v1/vms/{VM}"), nothing).await.is(Status::Ok);
+    let mut before = -1;
+    for (mtu, expected) in
+        [(json!(9000), json!([1400, 9000])), (json!(1280), json!([1280, 1280])), (Value::Null, json!([1400, null]))]
+    {
+        app.json(Method::Patch, "/v1/networks/guests", json!({"mtu": mtu})).await.is(Status::Ok);
+        let document = app.get("/salt/pillar/hv01.example.com").await.is(Status::Ok);
+        let generation = document["virtapi"]["meta"]["generation"].as_i64().expect("a number");
+        let vm = &document["virtapi"]["hypervisor"]["vms"][VM];
+        let shown: Vec<&Value> = vm["interfaces"].as_array().expect("a list").iter().map(|one| &one["mtu"]).collect();
+        assert_eq!((json!(shown), vm.get("seed")), (expected, None));
+        assert!(generation > before, "{generation} after {before}");
+        before = generation;
+    }
 }
 
 #[rocket::async_test]

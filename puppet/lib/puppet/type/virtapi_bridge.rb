@@ -1,6 +1,7 @@
 # The bridge of one interface of a virtual machine.
 require_relative '../../puppet_x/virtapi/evaluated'
 require_relative '../../puppet_x/virtapi/segment'
+require_relative '../../puppet_x/virtapi/vxlan_peers'
 
 Puppet::Type.newtype(:virtapi_bridge) do
   @doc = <<-DOC
@@ -9,6 +10,8 @@ Puppet::Type.newtype(:virtapi_bridge) do
   DOC
 
   include PuppetX::Virtapi::Evaluated
+
+  feature :tunnels, 'A VXLAN needs to be told of the other hypervisors.'
 
   ensurable do
     desc 'A bridge is made, and never taken away.'
@@ -52,6 +55,54 @@ Puppet::Type.newtype(:virtapi_bridge) do
     end
   end
 
+  newproperty(:vxlan_peers, array_matching: :all, required_features: :tunnels) do
+    desc <<-DOC
+      The addresses of the hypervisors that VXLANs lead to, by which they send; this node's own are left out. Other tunnels of
+      ours go. Whatever else is on a VXLAN's bridge stays.
+    DOC
+
+    validate do |value|
+      PuppetX::Virtapi::VxlanPeers.canonical(value)
+    end
+
+    munge do |value|
+      PuppetX::Virtapi::VxlanPeers.canonical(value)
+    end
+
+    def insync?(is)
+      resource.segment.kind != :vxlan || Array(is) == provider.others
+    end
+
+    def is_to_s(value)
+      Array(value).join(', ')
+    end
+
+    def should_to_s(_value)
+      provider.others.join(', ')
+    end
+  end
+
+  newproperty(:mtu) do
+    desc <<-DOC
+      The largest packet that all of the way to the other hypervisors has room for; without it all stays as it is. The uplink, and
+      what VXLANs are sent by, are not changed: where these have less room, so much is made of the rest.
+    DOC
+
+    validate do |value|
+      raise ArgumentError, "#{value} is no MTU" unless value.to_s.match?(/\A\d+\z/) && value.to_i.between?(68, 65_535)
+    end
+
+    munge(&:to_i)
+
+    def insync?(is)
+      is.to_i >= provider.possible_mtu
+    end
+
+    def should_to_s(_value)
+      provider.possible_mtu.to_s
+    end
+  end
+
   newproperty(:link) do
     desc 'Whether the bridge and its cable are up.'
     newvalues(:up)
@@ -67,5 +118,8 @@ Puppet::Type.newtype(:virtapi_bridge) do
 
     reason = provider.unable(segment)
     raise Puppet::Error, "#{self[:name]}: #{reason}" if reason
+
+    narrow = self[:mtu] && provider.narrow
+    warning("#{self[:name]}: #{narrow}") if narrow
   end
 end

@@ -38,6 +38,20 @@ module PuppetX
       def name
         @resource ? @resource[:name] : get(:name)
       end
+
+      # How large packets can be that reach other hypervisors, and at most as large as is wanted.
+      def possible_mtu
+        _, mtu, overhead = underlay
+        [resource[:mtu], mtu && mtu - overhead].compact.min
+      end
+
+      # Why packets do not get as far as they should; nil where they do.
+      def narrow
+        device, mtu, overhead = underlay
+        return unless device && resource[:mtu] && mtu < resource[:mtu] + overhead
+
+        "#{device} has an MTU of #{mtu}, and #{resource.segment} with packets of #{resource[:mtu]} bytes needs #{resource[:mtu] + overhead}"
+      end
     end
   end
 end

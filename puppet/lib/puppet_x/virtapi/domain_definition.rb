@@ -47,7 +47,7 @@ module PuppetX
       end
 
       # One network interface; `cut` when its link is down.
-      Interface = Struct.new(:alias_name, :mac, :bridge, :switch, :cut, :filter, :element) do
+      Interface = Struct.new(:alias_name, :mac, :bridge, :switch, :mtu, :cut, :filter, :element) do
         def fixed
           [bridge, switch]
         end
@@ -70,8 +70,9 @@ module PuppetX
           filter ? filter == other.filter : !other.filtered?
         end
 
+        # One whose size nobody says keeps what it has.
         def like?(other)
-          fixed == other.fixed
+          fixed == other.fixed && (mtu.nil? || mtu == other.mtu)
         end
       end
 
@@ -153,7 +154,7 @@ module PuppetX
           switch = interface.attribute('virtualport', 'type') == 'openvswitch' ? 'openvswitch' : 'linux'
           Interface.new(interface.attribute('alias', 'name'), interface.attribute('mac', 'address'),
                         interface.attribute('source', 'bridge'), switch,
-                        interface.attribute('link', 'state') == 'down', interface.attribute('filterref', 'filter'), interface)
+                        interface.attribute('mtu', 'size'), interface.attribute('link', 'state') == 'down', interface.attribute('filterref', 'filter'), interface)
         end
       end
 

@@ -111,6 +111,7 @@ module PuppetX
         replace(@desired.interfaces, @defined.interfaces) do |interface, other|
           if other
             %w[source virtualport target alias].each { |name| other.element.put(name, interface.element.child(name)) }
+            other.element.put('mtu', interface.element.child('mtu')) if interface.mtu
             other.element.put('filterref', interface.element.child('filterref')) unless interface.filtered_like?(other)
           else
             devices << interface.element

@@ -146,7 +146,7 @@ module PuppetX
         pairs(@desired.disks, @running.disks).select { |disk, other| other && disk.fixed != other.fixed }
                                              .map { |disk, _| "volume #{disk.uuid} changes" } +
           pairs(@desired.interfaces, @running.interfaces)
-          .select { |interface, other| other && interface.fixed != other.fixed }
+          .select { |interface, other| other && !interface.like?(other) }
           .map { |interface, _| "interface #{interface.mac} changes" } +
           gone(@desired.interfaces, @running.interfaces).select(&:cut)
                                                         .map { |interface| "interface #{interface.mac} is cut off, and not yet released" }

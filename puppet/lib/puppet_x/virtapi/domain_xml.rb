@@ -82,6 +82,7 @@ module PuppetX
                     Element.new('source', { 'bridge' => bridge }), switch,
                     Element.new('target', { 'dev' => DomainXml.tap(bridge) }),
                     Element.new('model', { 'type' => 'virtio' }),
+                    (Element.new('mtu', { 'size' => interface['mtu'].to_s }) if interface['mtu']),
                     (Element.new('filterref', { 'filter' => filter.name }) if filter),
                     Element.new('alias', { 'name' => "ua-#{bridge}" }))
       end

@@ -1,5 +1,6 @@
 # Which network a VM's bridge belongs to, and what the devices that connect the two are called. docs/convergence.md has
 # the picture.
+require 'digest'
 
 module PuppetX
   module Virtapi
@@ -45,7 +46,8 @@ module PuppetX
         end
       end
 
-      # The Linux bridge that all interfaces of the segment share on this hypervisor; at most 14 characters.
+      # The bridge that all interfaces of the segment share on this hypervisor: of every VLAN and VXLAN on Linux, of a VXLAN
+      # by Open vSwitch; at most 14 characters.
       def bridge
         kind == :vlan ? "vlan-#{tag}" : "vxlan-#{vni}"
       end
@@ -55,9 +57,22 @@ module PuppetX
         kind == :vlan ? "vt#{tag}" : "vx#{vni}"
       end
 
+      # The bytes that a packet gets more on its way to another hypervisor. For the tag of a VLAN every device has room.
+      def overhead(ipv6: false)
+        return 0 unless kind == :vxlan
+
+        ipv6 ? 70 : 50
+      end
+
       # The multicast group of a VXLAN: its VNI in the block for organizations of their own (RFC 2365).
       def group
         "239.#{(vni >> 16) & 255}.#{(vni >> 8) & 255}.#{vni & 255}"
+      end
+
+      # The port of Open vSwitch by which a VXLAN reaches one other hypervisor: always the same, 14 characters, and longer
+      # than any carrier.
+      def tunnel(peer)
+        "vx#{Digest::SHA256.hexdigest("#{vni} #{peer}")[0, 12]}"
       end
 
       # The ends of the cable between a VM's bridge and the segment, in that order. They are as long as the bridge's name.

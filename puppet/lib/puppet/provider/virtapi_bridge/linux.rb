@@ -63,6 +63,25 @@ Puppet::Type.type(:virtapi_bridge).provide(:linux) do
     connect(resource.segment)
   end
 
+  # The smallest of all that packets pass and that is ours.
+  def mtu
+    way.map { |device| @found.mtu(device) }.compact.min
+  end
+
+  def mtu=(_value)
+    widen
+  end
+
+  # The device that the segment goes out by, its MTU, and the bytes that are added before; nil where nothing goes out.
+  def underlay
+    segment = resource.segment
+    return unless %i[vlan vxlan].include?(segment.kind)
+
+    device = @found.below(segment.carrier) || resource[segment.kind == :vlan ? :uplink : :vxlan_device]
+    mtu = device && @found.mtu(device)
+    [device, mtu, segment.overhead] if mtu
+  end
+
   def link
     devices = [name]
     devices.concat(PuppetX::Virtapi::Segment.cable(name)) unless vlans == 'none'
@@ -75,6 +94,24 @@ Puppet::Type.type(:virtapi_bridge).provide(:linux) do
   end
 
   private
+
+  # From the outside in.
+  def way
+    segment = resource ? resource.segment : nil
+    return [name] unless segment && %i[vlan vxlan].include?(segment.kind)
+
+    [segment.carrier, segment.bridge, *PuppetX::Virtapi::Segment.cable(name).reverse, name]
+  end
+
+  # Nothing is made smaller: what a segment's interfaces share has room for the largest of them.
+  def widen
+    return unless resource[:mtu]
+
+    @found.update
+    narrow = way.select { |device| @found.include?(device) && @found.mtu(device) < possible_mtu }
+    narrow.each { |device| ip('link', 'set', device, 'mtu', possible_mtu.to_s) }
+    @found.update unless narrow.empty?
+  end
 
   def ip(*words)
     PuppetX::Virtapi::Links.ip(*words)
@@ -103,7 +140,7 @@ Puppet::Type.type(:virtapi_bridge).provide(:linux) do
     if segment.kind == :none
       # Nothing of the segment itself is touched, only our own cable to it.
       ip('link', 'del', inner) if now.kind(inner) == 'veth'
-      return
+      return widen
     end
 
     raise_segment(segment, now)
@@ -112,6 +149,7 @@ Puppet::Type.type(:virtapi_bridge).provide(:linux) do
       without_addresses(outer)
     end
     { inner => name, outer => segment.bridge }.each { |device, bridge| ip('link', 'set', device, 'master', bridge, 'up') }
+    widen
   end
 
   # The bridge that all interfaces of a segment share.

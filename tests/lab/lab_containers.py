@@ -79,7 +79,8 @@ class Containers:
         return found
 
     def test_a_container_is_what_the_document_says(self):
-        run = self.converge({uuid(1): self.container(cores=2, cputime_limit=25)})
+        jumbo = {**interface(9001, 1), "mtu": 9000}
+        run = self.converge({uuid(1): self.container(cores=2, cputime_limit=25, interfaces=[jumbo])})
         self.assertEqual(self.seen(run), {"vms": {uuid(1): "running"},
                                           "unmanaged": {"domains": [], "containers": [], "bridges": [], "volumes": []}})
         self.assertEqual(self.containers(), {DOMAIN: "RUNNING"})
@@ -90,7 +91,10 @@ class Containers:
         self.assertEqual((self.node.path(f"/var/lib/lxc/{DOMAIN}").stat().st_mode & 0o777), 0o700)
         self.assertEqual((self.limit("cpu", "cpu.cfs_quota_us"), self.limit("memory", "memory.limit_in_bytes")), (PERIOD // 2, 64 * MIB))
         self.assertIn("lxc.start.auto = 1\n", self.config())
-        self.assertIn("master br-9001-1", self.node.run("ip", "link", "show", "tp-9001-1"))
+        outside = self.node.run("ip", "link", "show", "tp-9001-1")
+        self.assertIn("master br-9001-1", outside)
+        self.assertIn("mtu 9000 ", outside)
+        self.node.run("ping", "-c", "1", "-W", "5", "-M", "do", "-s", "8972", ADDRESS)
 
     def test_a_killed_container_comes_back_and_a_frozen_one_goes_on(self):
         self.converge({uuid(1): self.container()})

@@ -155,6 +155,8 @@ class Config:
         for index, interface in enumerate(self._vm["interfaces"]):
             bridge = interface["bridge"]
             device = {"type": "veth", "flags": "up", "link": bridge, "veth.pair": tap(bridge), "hwaddr": interface["mac"]}
+            if interface.get("mtu"):
+                device["mtu"] = interface["mtu"]
             lines += ["lxc.net.{}.{} = {}".format(index, *each) for each in device.items()]
         return lines
 

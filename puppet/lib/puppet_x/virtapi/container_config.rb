@@ -154,7 +154,7 @@ module PuppetX
 
         @machine['interfaces'].each_with_index.flat_map do |interface, index|
           { 'type' => 'veth', 'flags' => 'up', 'link' => interface['bridge'], 'veth.pair' => DomainXml.tap(interface['bridge']),
-            'hwaddr' => interface['mac'] }.map { |key, value| "lxc.net.#{index}.#{key} = #{value}" }
+            'hwaddr' => interface['mac'], 'mtu' => interface['mtu'] }.compact.map { |key, value| "lxc.net.#{index}.#{key} = #{value}" }
         end
       end
     end

@@ -55,10 +55,10 @@ test-lab-full: ## All that is tested so, which takes about an hour; needs root
 	cargo build --locked
 	$(LAB_TEST) discover -s tests/lab -p '*_test.py'
 
-lab: ## Two hypervisors and three storage nodes beside a server on this machine, converged by Puppet, to look at; needs root
+lab: ## Two hypervisors and three storage nodes beside a server, converged by a Salt master or (BY=puppet) Puppet, to look at; needs root
 	@scripts/setup-lab
 	cargo build --locked
-	@PYTHONDONTWRITEBYTECODE=1 python3 tests/lab/lab.py up
+	@PYTHONDONTWRITEBYTECODE=1 python3 tests/lab/lab.py up $(BY)
 
 lab-down: ## Remove every trace of it
 	@PYTHONDONTWRITEBYTECODE=1 python3 tests/lab/lab.py down

@@ -12,12 +12,15 @@ import time
 
 from lab_node import Node, alive, wait_until
 from lab_puppet import ROOT
+from lab_salt_master import SaltMasterLab
 from lab_whole import PATIENCE, SERVER, Lab
 
 STATE = ROOT / "target/lab"
 PID, LOG, READY, TRACES = (STATE / name for name in ("pid", "log", "ready", "traces"))
 # What this machine is called on the wire, and the device that plugs it in.
 DEVICE, ADDRESS = "virtapi-lab", "10.99.0.254"
+# What converges the nodes: a Salt master and its minions, or Puppet without a master.
+LABS = {"salt": SaltMasterLab, "puppet": Lab}
 
 
 def holder():
@@ -30,14 +33,14 @@ def holder():
     return pid if alive(pid) and b"lab.py\0hold" in words else None
 
 
-def up():
+def up(by):
     if holder():
         sys.exit("there is a lab already; `make lab-down` removes it")
     # What one has left that was killed.
     down()
     STATE.mkdir(parents=True)
     with LOG.open("w", encoding="utf-8") as log:
-        process = subprocess.Popen([sys.executable, __file__, "hold"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        process = subprocess.Popen([sys.executable, __file__, "hold", by], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                    start_new_session=True)
     PID.write_text(str(process.pid), encoding="ascii")
     with LOG.open(encoding="utf-8") as log:
@@ -49,7 +52,7 @@ def up():
         sys.exit("the lab has not come up")
 
 
-def hold():
+def hold(by):
     def tell(text):
         print(text, flush=True)
 
@@ -58,13 +61,13 @@ def hold():
             traces.write(f"{place}\n")
 
     begin = time.monotonic()
-    lab = Lab(tell, note)
+    lab = LABS[by](tell, note)
     try:
         lab.let_in(DEVICE, ADDRESS)
         tell(f"they are described: http://{SERVER}:8000, the administrator's token is in {lab.server.dir}/data/admin-token")
         lab.describe()
         lab.order()
-        tell("agents run Puppet: three monitors, their cluster and its OSDs; three VMs, with their volumes and bridges")
+        tell(f"agents run {by.capitalize()}: three monitors, their cluster and its OSDs; three VMs, with their volumes and bridges")
         lab.start_agents()
         wait_until(lab.is_in_health, PATIENCE, "Ceph is in health")
         tell("Ceph: HEALTH_OK")
@@ -105,10 +108,14 @@ def clear(place):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split(":", maxsplit=1)[0])
     parser.add_argument("action", choices=("up", "down", "hold"), help="hold: what `up` starts")
-    action = parser.parse_args().action
+    parser.add_argument("by", nargs="?", choices=LABS, default="salt", help="what converges the nodes")
+    arguments = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("the lab needs root: it makes namespaces and runs hypervisors")
-    {"up": up, "down": down, "hold": hold}[action]()
+    if arguments.action == "down":
+        down()
+    else:
+        {"up": up, "hold": hold}[arguments.action](arguments.by)
 
 
 if __name__ == "__main__":

@@ -106,8 +106,10 @@ class SaltNode(Node):
             config["virtapi_hypervisor"] = self._site
         (self.dir / "conf").mkdir(exist_ok=True)
         (self.dir / "conf/minion").write_text(json.dumps(config), encoding="utf-8")
-        return [RELEASES / self.release / "bin/salt-call", "--local", "-c", self.dir / "conf", "--out=json", "--retcode-passthrough",
-                "state.apply", "virtapi", *words]
+        # With a master its tops say which states there are.
+        how, states = ([], []) if "master" in self._source else (["--local"], ["virtapi"])
+        return [RELEASES / self.release / "bin/salt-call", *how, "-c", self.dir / "conf", "--out=json", "--retcode-passthrough",
+                "state.apply", *states, *words]
 
     def apply(self, *words):
         """Apply the formula."""

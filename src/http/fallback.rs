@@ -46,6 +46,8 @@ impl<'r> FromRequest<'r> for PlainObject {
                 resources::kind(stem(name)).is_none()
                     && covering(request, &path).any(|route| !route.uri.path().contains('<'))
             }
+            // Below what is no kind.
+            [_, name, ..] if resources::kind(stem(name)).is_none() => covering(request, &path).next().is_some(),
             // `/v1/<kind>/<key>` and nothing after it has none.
             _ => path.len() > 3 && covering(request, &path).any(|route| !ends_anyhow(route.uri.path())),
         };

@@ -41,6 +41,9 @@ async fn every_route_says_which_methods_it_has() {
         ("/salt/pillar/hv01.example.com", "GET, HEAD"),
         ("/v1/events", "GET, HEAD"),
         ("/puppet/enc/hv01.example.com", "GET, HEAD"),
+        ("/v1/core/virtual-machines", "GET, HEAD, POST"),
+        ("/v1/core/virtual-machines/1", "DELETE, GET, HEAD, PATCH, POST"),
+        ("/v1/core/virtual-machines/acme/shop/web", "DELETE, GET, HEAD, PATCH, POST"),
     ] {
         for method in all {
             let answer = app.send(method, url, &[JSON], b"{}").await;

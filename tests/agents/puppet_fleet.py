@@ -110,7 +110,7 @@ class Fleet:
         interface = {"name": name, "mac": self._mac(), "addresses": addresses}
         posted = self.server.post("interfaces", **interface, vlans=[vlan["name"] for vlan in vlans], vm=vm)
         bridge = f"br-{self.vms[vm]['domain'].removeprefix('vm-')}-{posted['id']}"
-        self.vms[vm]["interfaces"].append({**interface, "bridge": bridge, "vlans": vlans})
+        self.vms[vm]["interfaces"].append({**interface, "bridge": bridge, "vlans": vlans, "mtu": None})
 
     def _post_volumes(self, vm):
         image = {"name": "null", "format": "qcow2", "path": "/golden/~", "checksum": "sha256:" + "0" * 64}

@@ -1,30 +1,55 @@
-"""A volume group of its own on a loop device. Without the device mapper, logical volumes cannot be activated, and so not be
-made as they must be, with a clean beginning: that is not tested in the lab. What LVM notes of them is real."""
+"""Volume groups of a test's own. Without the device mapper, logical volumes cannot be activated, and so not be made as they must be,
+with a clean beginning: on this machine, which may lack it, there is only what LVM notes of them, which is real. Those that are
+active are in a machine with a kernel of its own (lab_kernel_inside)."""
 import os
 
 from lab_documents import MIB
 
 
 class VolumeGroup:
-    """On a file in the directory of this node; it goes with the test."""
+    """On a file in the directory of this node; it goes with the test. Its volumes are not active."""
+
+    settings, make_words = "global { activation = 0 }", ("-Zn", "-Wn")
 
     def __init__(self, test, node):
         self.node, self.name = node, f"lab{os.getpid()}"
-        disk = node.dir / "disk"
-        with disk.open("wb") as file:
-            file.truncate(256 * MIB)
-        loop = node.run("losetup", "-f", "--show", disk).strip()
-        test.addCleanup(node.run, "losetup", "-d", loop)
+        disk = self.disk(test)
         # Of all devices, which are the machine's, it looks at this one only.
         node.path("/etc/lvm/lvm.conf").write_text(
-            f'global {{ activation = 0 }}\ndevices {{ filter = [ "a|^{loop}$|", "r|.*|" ] use_devicesfile = 0 }}\n', encoding="ascii")
-        node.run("vgcreate", self.name, loop)
+            f'{self.settings}\ndevices {{ filter = [ "a|^{disk}$|", "r|.*|" ] use_devicesfile = 0 }}\n',
+            encoding="ascii")
+        node.run("vgcreate", self.name, disk)
+
+    def disk(self, test):
+        """The device that it is on."""
+        file = self.node.dir / "disk"
+        with file.open("wb") as disk:
+            disk.truncate(256 * MIB)
+        loop = self.node.run("losetup", "-f", "--show", file).strip()
+        test.addCleanup(self.node.run, "losetup", "-d", loop)
+        return loop
 
     def make(self, *names):
         """Logical volumes of 16 MiB."""
         for name in names:
-            self.node.run("lvcreate", "-y", "-Zn", "-Wn", "-L", "16m", "-n", name, self.name)
+            self.node.run("lvcreate", "-y", *self.make_words, "-L", "16m", "-n", name, self.name)
 
     def names(self):
         """Those that there are."""
         return self.node.run("lvs", "--noheadings", "-o", "lv_name", self.name).split()
+
+
+class ActiveVolumeGroup(VolumeGroup):
+    """On the whole first disk of a machine that is the test's own. There is no udev, so that LVM makes the devices' names itself."""
+
+    settings, make_words = "activation { udev_sync = 0 udev_rules = 0 verify_udev_operations = 1 }", ()
+
+    def disk(self, test):
+        return "/dev/vda"
+
+    def noted(self, name, field):
+        """What LVM says of a volume."""
+        return self.node.run("lvs", "--noheadings", "--units", "m", "-o", field, f"{self.name}/{name}").strip()
+
+    def device(self, name):
+        return f"/dev/{self.name}/{name}"

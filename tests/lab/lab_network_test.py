@@ -1,5 +1,6 @@
 """The bridges of machines and what connects them: VXLAN by the kernel, VLANs and VXLANs by Open vSwitch. Machines stay off; networks
-of our own hang on their bridges, and ping. VLAN devices of the kernel are not tested: not every kernel has them."""
+of our own hang on their bridges, and ping. VLAN devices of the kernel are tested
+in lab_kernel_inside, for not every kernel has them."""
 import json
 import unittest
 

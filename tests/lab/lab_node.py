@@ -91,6 +91,9 @@ def alive(pid):
 class Node(Puppet):
     """One hypervisor."""
 
+    # Seconds that a run of a tool may take, far more than it does.
+    patience = 300
+
     def __init__(self, certname=CERTNAME):
         self.certname = certname
         self._cleanups = contextlib.ExitStack()
@@ -196,7 +199,7 @@ class Node(Puppet):
         return run.stdout
 
     def converge_by(self, words, **environment):
-        return subprocess.run(self.command(*words), env={**os.environ, **environment}, timeout=300, capture_output=True,
+        return subprocess.run(self.command(*words), env={**os.environ, **environment}, timeout=self.patience, capture_output=True,
                               encoding="utf-8", check=False)
 
     def virsh(self, *words, check=True):

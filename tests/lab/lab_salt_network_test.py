@@ -1,5 +1,6 @@
 """The bridges of machines by Salt: VXLAN by the kernel, VLANs and VXLANs by Open vSwitch. lab_network_test has the traffic; what both
-tools make is the same, and is looked at here. VLAN devices of the kernel are not tested: not every kernel has them."""
+tools make is the same, and is looked at here. VLAN devices of the kernel are tested in lab_kernel_inside, for not every kernel
+has them."""
 import json
 import unittest
 

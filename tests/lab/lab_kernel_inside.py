@@ -10,6 +10,7 @@ import unittest
 from lab_documents import MIB, VLAN, uuid, volume
 from lab_lvm import ActiveVolumeGroup
 from lab_node import Node, wait_until
+from lab_salt import SaltNode, SaltRun
 
 OTHER_VLAN = {"name": "dmz", "tag": 200, "vni": None}
 BRIDGES = ("br-9001-1", "br-9001-2", "br-9001-3")
@@ -21,7 +22,7 @@ PATIENCE = 1200
 
 
 class Kernel:
-    """What is other here than in lab_node."""
+    """What nodes of both tools have in common."""
 
     patience = PATIENCE
 
@@ -31,8 +32,9 @@ class Kernel:
 
 class PuppetKernel(Kernel, Node):
     def converge(self, volumes, bridges):
-        resources = [("virtapi_volume", each["uuid"], {"provider": "lvm", "type": "lvm", "place": f"{each['vg']}/{each['lv']}",
-                                                       "size_bytes": each["size_bytes"]}) for each in volumes]
+        resources = [("virtapi_volume", each["uuid"],
+                      {"provider": "lvm", "type": "lvm", "place": f"{each['vg']}/{each['lv']}", "size_bytes": each["size_bytes"]})
+                     for each in volumes]
         resources += [("virtapi_bridge", name, {key: value for key, value in settings.items() if value is not None})
                       for name, settings in bridges.items()]
         return self.apply(manifest="\n".join(f"{kind} {{ '{title}': * => {self.written(settings)} }}" for kind, title, settings in resources))
@@ -41,6 +43,19 @@ class PuppetKernel(Kernel, Node):
     def written(settings):
         """As Puppet writes it."""
         return json.dumps(settings, separators=(", ", " => ")).replace("null", "undef")
+
+
+class SaltKernel(Kernel, SaltNode):
+    def converge(self, volumes, bridges):
+        states = {f"volume-{each['lv']}": {"virtapi_volume.present": [{"name": each["uuid"]}, {"volume": each}]} for each in volumes}
+        states.update({f"bridge-{name}": {"virtapi_bridge.present": [{"name": name}, *({key: value} for key, value in settings.items())]}
+                       for name, settings in bridges.items()})
+        (self.dir / "states").mkdir(exist_ok=True)
+        (self.dir / "states/kernel.sls").write_text("#!json\n" + json.dumps(states), encoding="utf-8")
+        self.configure(file_roots={"base": [str(self.dir / "states")]}, pillar_roots={"base": []})
+        # The words that apply the formula, of which the last is what is applied.
+        words = [*self.salt_words()[:-1], "kernel"]
+        return SaltRun(self.converge_by(words, PYTHONWARNINGS="ignore", PYTHONDONTWRITEBYTECODE="1"))
 
 
 class KernelScenario:
@@ -152,3 +167,7 @@ class KernelScenario:
 
 class PuppetInside(KernelScenario, unittest.TestCase):
     make_node = PuppetKernel
+
+
+class SaltInside(KernelScenario, unittest.TestCase):
+    make_node = SaltKernel

@@ -19,6 +19,9 @@ class KernelTest(unittest.TestCase):
     def test_puppet(self):
         self.run_inside("PuppetInside")
 
+    def test_salt(self):
+        self.run_inside("SaltInside")
+
 
 if __name__ == "__main__":
     unittest.main()

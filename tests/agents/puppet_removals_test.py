@@ -222,6 +222,13 @@ done
         self.assertEqual((pending, error, self.changes()), ("delete vg0/vol-1", None, ["lvremove --yes vg0/vol-1"]))
         self.assertEqual(seen["removed"], [THIRD])
 
+    def test_a_logical_volume_that_is_open(self):
+        self.lvs("vol-1")
+        self.answer("--yes vg0/vol-1", status=5, said="  Logical volume vg0/vol-1 in use.\n")
+        _, error, seen = self.run_once({}, {VOLUME: lvm("vol-1")})
+        self.assertIn("Logical volume vg0/vol-1 in use.", error)
+        self.assertNotIn("removed", seen)
+
     def test_a_logical_volume_that_has_snapshots(self):
         self.lvs("vol-1")
         self.answer('--select origin="vol-1"', "  before\n")

@@ -94,13 +94,14 @@ module PuppetX
         snapshots = execute('lvs', '--noheadings', '-o', 'lv_name', '--select', "origin=\"#{@volume['lv']}\"", @volume['vg']).split
         raise Puppet::Error, "#{place} has snapshots (#{snapshots.join(', ')}): it stays" unless snapshots.empty?
 
-        execute('lvremove', '--yes', place)
+        # With what it says of why it does not.
+        execute('lvremove', '--yes', place, combine: true)
       end
 
       private
 
-      def execute(*words)
-        Puppet::Util::Execution.execute(words, failonfail: true, combine: false)
+      def execute(*words, combine: false)
+        Puppet::Util::Execution.execute(words, failonfail: true, combine: combine)
       end
     end
 

@@ -1,6 +1,7 @@
 # A virtual machine whose method is LXC, as the document describes it.
 require_relative '../../puppet_x/virtapi/container_config'
 require_relative '../../puppet_x/virtapi/evaluated'
+require_relative '../../puppet_x/virtapi/machine_parameters'
 
 Puppet::Type.newtype(:virtapi_container) do
   @doc = <<-DOC
@@ -12,22 +13,7 @@ Puppet::Type.newtype(:virtapi_container) do
   DOC
 
   include PuppetX::Virtapi::Evaluated
-
-  ensurable do
-    desc 'A container is made, and never taken away.'
-    newvalue(:present) { provider.create }
-    defaultto :present
-  end
-
-  newparam(:uuid, namevar: true) do
-    desc "The machine's UUID."
-    newvalues(/\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\z/)
-  end
-
-  newparam(:lxc_path) do
-    desc 'The directory of all containers.'
-    defaultto '/var/lib/lxc'
-  end
+  include PuppetX::Virtapi::MachineParameters
 
   newparam(:container_ids) do
     desc "The first of the host's ids that the container has as its own, and how many; or none: its root is the host's."
@@ -37,12 +23,6 @@ Puppet::Type.newtype(:virtapi_container) do
   newparam(:container_apparmor) do
     desc 'The AppArmor profile that it runs in.'
     defaultto 'generated'
-  end
-
-  newparam(:shutdown_timeout) do
-    desc 'Seconds that a container has to shut down.'
-    munge { |value| Integer(value) }
-    defaultto 60
   end
 
   newparam(:cores) do
@@ -86,11 +66,6 @@ Puppet::Type.newtype(:virtapi_container) do
   newparam(:security_rules) do
     desc 'What may come in and go out by its interfaces, or none: nothing is filtered. LXC cannot filter, and it is not run without.'
     defaultto 'none'
-  end
-
-  newproperty(:domain) do
-    desc "The container's name in LXC."
-    newvalues(/\Avm-[1-9]\d*\z/)
   end
 
   newproperty(:config) do

@@ -2,6 +2,7 @@
 require 'puppet/parameter/boolean'
 require_relative '../../puppet_x/virtapi/domain_xml'
 require_relative '../../puppet_x/virtapi/evaluated'
+require_relative '../../puppet_x/virtapi/machine_parameters'
 require_relative '../../puppet_x/virtapi/network_filter'
 require_relative '../../puppet_x/virtapi/seed'
 
@@ -15,23 +16,13 @@ Puppet::Type.newtype(:virtapi_domain) do
   DOC
 
   include PuppetX::Virtapi::Evaluated
+  include PuppetX::Virtapi::MachineParameters
 
   # The value of a list as one line of a report.
   def self.in_short(devices, *fields)
     return devices.to_s unless devices.is_a?(Array)
 
     "[#{devices.map { |device| fields.map { |field| device[field] }.compact.join(' ') }.join(', ')}]"
-  end
-
-  ensurable do
-    desc 'A domain is made, and never taken away.'
-    newvalue(:present) { provider.create }
-    defaultto :present
-  end
-
-  newparam(:uuid, namevar: true) do
-    desc "The machine's UUID."
-    newvalues(/\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\z/)
   end
 
   newparam(:accelerate, boolean: true, parent: Puppet::Parameter::Boolean) do
@@ -53,22 +44,6 @@ Puppet::Type.newtype(:virtapi_domain) do
   newparam(:clusters) do
     desc 'The Ceph clusters by name, as the document has them.'
     defaultto({})
-  end
-
-  newparam(:lxc_path) do
-    desc 'The directory of all containers: none may have this UUID.'
-    defaultto '/var/lib/lxc'
-  end
-
-  newparam(:shutdown_timeout) do
-    desc 'Seconds that a guest has to shut down.'
-    munge { |value| Integer(value) }
-    defaultto 60
-  end
-
-  newproperty(:domain) do
-    desc "The domain's name in libvirt."
-    newvalues(/\Avm-[1-9]\d*\z/)
   end
 
   # The properties whose difference a plan knows.

@@ -39,9 +39,21 @@ def make_root(path, init=INIT):
 
 
 class Containers:
-    """The scenario, for a test case that has `node`, `apply(vms, *flags)`, `converge(vms)`, `unchanged(vms)` and `failed(vms)`."""
+    """The scenario, for a test case that has `node_class`, `run_once(…)`, `converge(vms)`, `unchanged(vms)` and `failed(vms)`."""
 
     maxDiff = None
+    # Of the tool.
+    node_class = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.node = cls.node_class()
+        cls.addClassCleanup(cls.node.remove)
+
+    def setUp(self):
+        self.generation = 0
+        self.node.site({"shutdown_timeout": 1})
+        self.addCleanup(self.node.clear)
 
     def root(self, number=1, **other):
         path = self.node.storage / f"vol-{number}.raw"

@@ -9,15 +9,7 @@ UNCHANGED, CHANGED, CHANGED_AND_FAILED = 0, 2, 6
 
 
 class ContainersTest(Containers, unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.node = Node()
-        cls.addClassCleanup(cls.node.remove)
-
-    def setUp(self):
-        self.generation = 0
-        self.node.site({"shutdown_timeout": 1})
-        self.addCleanup(self.node.clear)
+    node_class = Node
 
     def run_once(self, status, vms, *flags, tombstones=None):
         self.document(vms, tombstones)

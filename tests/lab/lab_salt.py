@@ -58,6 +58,19 @@ class SaltRun:
         return [value[kind] for value in values if kind in value]
 
 
+class Settles:
+    """What a test case says of runs on its `node`, where `generation` is that of the document."""
+
+    def settled(self, run):
+        """A run that has changed something, after which another finds nothing to do."""
+        self.assertEqual((run.status, run.failed), (0, []), run.said)
+        self.assertNotEqual(run.changed, [], run.said)
+        again = self.node.apply()
+        self.assertEqual((again.status, again.changed, again.failed), (0, [], []), again.said)
+        self.assertEqual([meta["generation"] for meta in again.messages("applied")], [self.generation], again.said)
+        return run
+
+
 class SaltNode(Node):
     """A hypervisor for Salt."""
 

@@ -3,21 +3,13 @@ import unittest
 
 from lab_containers import Containers
 from lab_documents import uuid
-from lab_salt import SaltNode
+from lab_salt import SaltNode, Settles
 
 CONTAINER = f"virtapi_vm_{uuid(1)}"
 
 
-class SaltContainersTest(Containers, unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.node = SaltNode()
-        cls.addClassCleanup(cls.node.remove)
-
-    def setUp(self):
-        self.generation = 0
-        self.node.site({"shutdown_timeout": 1})
-        self.addCleanup(self.node.clear)
+class SaltContainersTest(Containers, Settles, unittest.TestCase):
+    node_class = SaltNode
 
     def run_once(self, vms, *words, tombstones=None):
         self.document(vms, tombstones)
@@ -43,14 +35,7 @@ class SaltContainersTest(Containers, unittest.TestCase):
         return run
 
     def converge(self, vms):
-        """A run that changes something, and one that finds nothing to do."""
-        run = self.run_once(vms)
-        self.assertEqual((run.status, run.failed), (0, []), run.said)
-        self.assertNotEqual(run.changed, [], run.said)
-        again = self.node.apply()
-        self.assertEqual((again.status, again.changed, again.failed), (0, [], []), again.said)
-        self.assertEqual([meta["generation"] for meta in again.messages("applied")], [self.generation], again.said)
-        return run
+        return self.settled(self.run_once(vms))
 
 
 if __name__ == "__main__":

@@ -7,14 +7,14 @@ import re
 import unittest
 
 from lab_documents import MIB, document, interface, uuid, vm, volume
-from lab_salt import SaltNode
+from lab_salt import SaltNode, Settles
 
 DOMAIN = f"virtapi_vm_{uuid(1)}"
 BRIDGE = "virtapi_bridge_br-9001-1"
 DISKS = [f"virtapi_volume_{uuid(1001)}", f"virtapi_volume_{uuid(1002)}"]
 
 
-class SaltTest(unittest.TestCase):
+class SaltTest(Settles, unittest.TestCase):
     maxDiff = None
 
     @classmethod
@@ -45,14 +45,7 @@ class SaltTest(unittest.TestCase):
         return self.node.apply(*words)
 
     def converge(self, vms):
-        """A run that changes something, and one that finds nothing to do."""
-        run = self.apply(vms)
-        self.assertEqual((run.status, run.failed), (0, []), run.said)
-        self.assertNotEqual(run.changed, [], run.said)
-        again = self.node.apply()
-        self.assertEqual((again.status, again.changed, again.failed), (0, [], []), again.said)
-        self.assertEqual([meta["generation"] for meta in again.messages("applied")], [self.generation], again.said)
-        return run
+        return self.settled(self.apply(vms))
 
     def assert_failed(self, run, *states):
         """That these states have failed, and that the document is not told as applied."""

@@ -34,7 +34,7 @@ pub async fn approve(tx: &Tx, key: &str, generation: i64) -> Result<Approved> {
     let current = &row["desired_generation"];
     if *current != generation {
         let detail = format!("is {current} by now: look at what that removes, and approve it");
-        return Err(Error::Conflict(vec![("generation".to_owned(), detail)]));
+        return Err(Error::conflict("generation", detail));
     }
     let (id, next) = (row.id(), generation + 1);
     let approval = diesel::insert_into(node_approvals::table)

@@ -86,6 +86,11 @@ impl Error {
         Self::Invalid(vec![(name.to_owned(), detail.into())])
     }
 
+    /// One field that does not go with what exists.
+    pub fn conflict(name: &str, detail: impl Into<String>) -> Self {
+        Self::Conflict(vec![(name.to_owned(), detail.into())])
+    }
+
     /// The same error, of a part of a larger body.
     #[must_use]
     pub fn below(self, parent: &str) -> Self {

@@ -66,7 +66,7 @@ async fn resolve_one(work: &mut Work<'_>, target: &'static dyn Kind, given: Valu
         // Boxed, for a change that contains a change is a future that contains itself.
         Some(id) => match Box::pin(change::is_as_given(work, target, id, given)).await {
             Ok(true) => Ok(id),
-            Ok(false) => Err(Error::Conflict(vec![(name.to_owned(), "exists, and is not as given here".into())])),
+            Ok(false) => Err(Error::conflict(name, "exists, and is not as given here")),
             Err(error) => Err(error.below(name)),
         },
         None if plain || given.get("id").is_some() => {

@@ -91,8 +91,7 @@ pub async fn detach(tx: &Tx, key: &str, what: &Detached) -> Result<i64> {
             give(&mut work, FloatingIp::KIND, &ip, Value::Null).await?;
         }
         Detached::Interface(name) => {
-            let id = work.named(Interface::KIND, "interface", Some(name)).await?;
-            let id = id.ok_or_else(|| Error::field("interface", "is required"))?;
+            let id = id_of(&mut work, Interface::KIND, "interface", name).await?;
             // Who may write a VM may take an interface from it, though interfaces are the operators' to write.
             tx.as_server(async || {
                 let interface = lock_of(tx, Interface::KIND, &id.to_string()).await?;
@@ -108,9 +107,13 @@ pub async fn detach(tx: &Tx, key: &str, what: &Detached) -> Result<i64> {
     Ok(vm.id())
 }
 
+async fn id_of(work: &mut Work<'_>, kind: &'static dyn Kind, field: &str, name: &Value) -> Result<i64> {
+    work.named(kind, field, Some(name)).await?.ok_or_else(|| Error::field(field, "is required"))
+}
+
 /// What is named, nobody else's until the transaction ends.
 async fn named(work: &mut Work<'_>, kind: &'static dyn Kind, field: &str, name: &Value) -> Result<Row> {
-    let id = work.named(kind, field, Some(name)).await?.ok_or_else(|| Error::field(field, "is required"))?;
+    let id = id_of(work, kind, field, name).await?;
     lock_of(work.tx, kind, &id.to_string()).await
 }
 
@@ -129,12 +132,8 @@ fn has(vm: &Row, object: &Row, field: &str) -> Result<bool> {
     match object["vm"].as_i64() {
         None => Ok(false),
         Some(id) if id == vm.id() => Ok(true),
-        Some(_) => Err(conflict(field, "is another VM's: detach it there first")),
+        Some(_) => Err(Error::conflict(field, "is another VM's: detach it there first")),
     }
-}
-
-fn conflict(field: &str, detail: &str) -> Error {
-    Error::Conflict(vec![(field.to_owned(), detail.to_owned())])
 }
 
 async fn give(work: &mut Work<'_>, kind: &'static dyn Kind, object: &Row, vm: Value) -> Result<()> {
@@ -154,13 +153,8 @@ async fn refuse_unfit(tx: &Tx, vm: &Row, volume: &Row) -> Result<()> {
         let sql = sql.one(volume.id().to_string(), "int8");
         let (kept, cluster, bytes, iops, disk_bps): (String, i64, i64, i64, i64) =
             Statement::<(Text, BigInt, BigInt, BigInt, BigInt)>::from(sql).get_result(&mut tx.conn()).await?;
-        let storage = match kept.as_str() {
-            "rbd" => Storage::Ceph(cluster),
-            "lvm" => Storage::Group(bytes),
-            _ => Storage::File(bytes),
-        };
         let nothing_more = Needs::nothing_more(vm["virt_method"].as_i64().unwrap_or_default());
-        let needs = Needs { storage: vec![storage], iops, disk_bps, ..nothing_more };
+        let needs = Needs { storage: vec![Storage::of(&kept, cluster, bytes)], iops, disk_bps, ..nothing_more };
         keep(tx, &needs, hypervisor, "volume").await
     })
     .await
@@ -169,10 +163,10 @@ async fn refuse_unfit(tx: &Tx, vm: &Row, volume: &Row) -> Result<()> {
 /// A local volume would be on a hypervisor of which nobody knows any more, and what a VM boots from is not pulled out while it runs.
 async fn refuse_needed(tx: &Tx, vm: &Row, volume: &Row) -> Result<()> {
     if volume["ceph_pool"].is_null() && !vm["hypervisor"].is_null() {
-        return Err(conflict("volume", "is on the VM's hypervisor: only volumes of type rbd can be elsewhere"));
+        return Err(Error::conflict("volume", "is on the VM's hypervisor: only volumes of type rbd can be elsewhere"));
     }
     if shall_run(tx, vm).await? && boot_volume(tx, vm).await? == Some(volume.id()) {
-        return Err(conflict("volume", "is what the VM boots from: stop it first"));
+        return Err(Error::conflict("volume", "is what the VM boots from: stop it first"));
     }
     Ok(())
 }
@@ -181,7 +175,7 @@ async fn refuse_without_interface(tx: &Tx, vm: &Row) -> Result<()> {
     if interfaces(tx, vm).await? > 0 {
         return Ok(());
     }
-    Err(conflict("floating_ip", "has nowhere to go: the VM has no interface"))
+    Err(Error::conflict("floating_ip", "has nowhere to go: the VM has no interface"))
 }
 
 /// Floating IPs are routed to an interface.
@@ -191,7 +185,7 @@ async fn refuse_last_of_floating(tx: &Tx, vm: &Row) -> Result<()> {
     if floating == 0 || interfaces(tx, vm).await? > 1 {
         return Ok(());
     }
-    Err(conflict("interface", "is the VM's only one, and has its floating IPs: detach them first"))
+    Err(Error::conflict("interface", "is the VM's only one, and has its floating IPs: detach them first"))
 }
 
 async fn interfaces(tx: &Tx, vm: &Row) -> Result<i64> {

@@ -45,7 +45,7 @@ pub async fn migrate(tx: &Tx, key: &str, to: Option<&Value>) -> Result<i64> {
 
 /// What it has where it is.
 async fn needs(tx: &Tx, vm: &Row, only: Option<i64>) -> Result<Needs> {
-    let conflict = |detail: &str| Error::Conflict(vec![("hypervisor".to_owned(), detail.to_owned())]);
+    let conflict = |detail: &str| Error::conflict("hypervisor", detail);
     let from = vm["hypervisor"].as_i64().ok_or_else(|| conflict("is none: the VM has not been placed yet"))?;
     let number = |name: &str| vm[name].as_i64();
     let claims = claims(tx, vm).await?;

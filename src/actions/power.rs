@@ -47,7 +47,7 @@ async fn reboot(tx: &Tx, key: &str) -> Result<i64> {
     tx.as_server(async || {
         if !shall_run(tx, &vm).await? {
             let detail = "is not running: what shall not run is not restarted";
-            return Err(Error::Conflict(vec![("state".to_owned(), detail.to_owned())]));
+            return Err(Error::conflict("state", detail));
         }
         let mut work = Work::new(tx);
         count_restart(&mut work, &vm).await?;

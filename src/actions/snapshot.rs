@@ -73,7 +73,7 @@ pub async fn restore(tx: &Tx, key: &str, what: &Restored) -> Result<i64> {
     lock_structure(tx, false).await?;
     let vm = lock(tx, key).await?;
     if vm["hypervisor"].is_null() {
-        return Err(Error::Conflict(vec![("hypervisor".into(), "is none: the VM has not been placed yet".into())]));
+        return Err(Error::conflict("hypervisor", "is none: the VM has not been placed yet"));
     }
     let name = what.snapshot.as_str().ok_or_else(|| Error::field("snapshot", "must be the name of a snapshot"))?;
     let mut work = Work::new(tx);
@@ -103,7 +103,7 @@ async fn volumes(tx: &Tx, vm: &Row, only: Option<i64>) -> Result<Vec<Meant>> {
         return if found.is_empty() { Err(Error::field("volume", "is not one of this VM")) } else { Ok(found) };
     }
     if found.is_empty() {
-        return Err(Error::Conflict(vec![("volume".into(), "is none: the VM has no volumes".into())]));
+        return Err(Error::conflict("volume", "is none: the VM has no volumes"));
     }
     Ok(found)
 }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use crate::auth::failures::HELD;
 use crate::auth::identify::find_by_secret;
 use crate::auth::session::{self, SessionSecret};
-use crate::auth::{Actor, Authority, Identities, Origin, Password, Scope, digest_of};
+use crate::auth::{Actor, Authority, Identities, Origin, Password, Scope, token_digest};
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::sightings::{self, Login, Object};
@@ -38,7 +38,7 @@ impl Identities {
                 HELD.as_secs(),
             ));
         }
-        let opened = match digest_of(password.expose()) {
+        let opened = match token_digest(password.expose()) {
             Some(digest) => self.open_by_token(&digest, origin).await?,
             None => match self.verify(name, password).await? {
                 Some(user) => Some(self.open_by_password(&user, origin).await?),

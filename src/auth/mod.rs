@@ -19,5 +19,5 @@ pub use login::Found;
 pub use openid::{OpenId, Pending};
 pub use password::Password;
 pub use rates::Rates;
-pub use secret::{Secret, digest_of, issue};
+pub use secret::{Secret, issue, token_digest};
 pub use session::{FormToken, SessionLimits, SessionSecret, end_all, forget_old};

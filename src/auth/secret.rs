@@ -49,7 +49,7 @@ impl Secret {
 
 /// What is kept of what somebody has sent, if it can be a secret: that itself is copied nowhere.
 #[must_use]
-pub fn digest_of(given: &str) -> Option<[u8; 32]> {
+pub fn token_digest(given: &str) -> Option<[u8; 32]> {
     let shaped = given.starts_with(MARK) && given.len() < 100 && given.bytes().all(|byte| byte.is_ascii_graphic());
     shaped.then(|| digest(given))
 }
@@ -90,9 +90,9 @@ mod tests {
         assert_ne!(one.digest(), other.digest());
         assert!(one.expose().starts_with(one.prefix()) && one.prefix().len() == 16);
         assert_eq!(format!("{one:?}"), "Secret(SecretBox<str>([REDACTED]))");
-        assert_eq!(digest_of(one.expose()), Some(one.digest()));
+        assert_eq!(token_digest(one.expose()), Some(one.digest()));
         for wrong in ["", "Bearer x", "virtapi_\n", &format!("virtapi_{}", "x".repeat(100))] {
-            assert!(digest_of(wrong).is_none(), "{wrong}");
+            assert!(token_digest(wrong).is_none(), "{wrong}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use rocket::{Route, State, get, put, routes};
 use serde_json::{Value, json};
 
-use crate::auth::{Identities, Password, digest_of};
+use crate::auth::{Identities, Password, token_digest};
 use crate::credentials;
 use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
@@ -72,7 +72,7 @@ async fn prove(
         return Ok(());
     }
     let current = current.unwrap_or_default();
-    let is_right = match digest_of(&current) {
+    let is_right = match token_digest(&current) {
         Some(digest) => identities.identify(digest, own.from).await?.is_some_and(|of| of.user() == Some(name)),
         None => identities.verify(name, Password::given(current)).await?.is_some(),
     };

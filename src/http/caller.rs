@@ -14,7 +14,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::auth::{Actor, Identities, Rates, digest_of};
+use crate::auth::{Actor, Identities, Rates, token_digest};
 use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
 use crate::events::Feed;
@@ -226,10 +226,10 @@ fn digest(header: &str) -> Option<[u8; 32]> {
     let (scheme, rest) = header.split_once(' ')?;
     let is = |name: &str| scheme.eq_ignore_ascii_case(name);
     if is("Bearer") || is("Token") {
-        return digest_of(rest.trim());
+        return token_digest(rest.trim());
     }
     let text = BASE64.decode(rest.trim()).ok().filter(|_| is("Basic"))?;
-    digest_of(str::from_utf8(&text).ok()?.split_once(':')?.1)
+    token_digest(str::from_utf8(&text).ok()?.split_once(':')?.1)
 }
 
 /// Refuses a request that changes something and comes from a page that is not ours. A browser that was given a password

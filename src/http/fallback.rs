@@ -41,12 +41,7 @@ impl<'r> FromRequest<'r> for PlainObject {
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Infallible> {
         let path = parts(request);
         let is_own = match path.as_slice() {
-            // Beside the kinds.
-            [_, name] => {
-                resources::kind(stem(name)).is_none()
-                    && covering(request, &path).any(|route| !route.uri.path().contains('<'))
-            }
-            // Below what is no kind.
+            // Beside the kinds, or below what is none.
             [_, name, ..] if resources::kind(stem(name)).is_none() => covering(request, &path).next().is_some(),
             // `/v1/<kind>/<key>` and nothing after it has none.
             _ => path.len() > 3 && covering(request, &path).any(|route| !ends_anyhow(route.uri.path())),

@@ -51,10 +51,14 @@ impl Headers {
         }
     }
 
-    /// Records a refusal. Who it was is asked again, for it was known a moment ago; but not what is known by nothing, for
-    /// that would count as another attempt.
+    /// Records a refusal. Who it was is not kept with each request, but asked again: that is answered from memory.
     async fn note_refusal(&self, request: &Request<'_>, status: u16) {
-        let actor = if status == 401 { None } else { caller::of(request).await.ok() };
+        let actor = match status {
+            // Of somebody who is not known: to ask again would count as another attempt.
+            401 => None,
+            // Nor is the page of another site known to be anybody's.
+            _ => caller::of(request).await.inspect_err(|why| tracing::debug!(%why, "refused, and nobody's")).ok(),
+        };
         self.sightings.note(&Seen::refusal(request, actor.as_ref(), status));
     }
 }

@@ -57,7 +57,7 @@ async fn next(tx: &Tx, mut subnets: Vec<Subnet>, wanted: Option<i64>, family: i3
             return Ok(format!("{ip}/{length}"));
         }
     }
-    Err(Error::Conflict(vec![(String::new(), format!("has no IPv{family} address left"))]))
+    Err(Error::conflict("", format!("has no IPv{family} address left")))
 }
 
 /// This one and no other.
@@ -76,7 +76,7 @@ async fn take(tx: &Tx, network: i64, address: IpAddr) -> Result<String> {
 }
 
 fn taken() -> Error {
-    Error::Conflict(vec![("address".to_owned(), "is already taken".to_owned())])
+    Error::conflict("address", "is already taken")
 }
 
 /// A MAC address that nobody has.
@@ -86,7 +86,5 @@ fn taken() -> Error {
 pub async fn free_mac(tx: &Tx) -> Result<String> {
     let sql = Sql::new("SELECT free_mac()::text");
     let found: Option<String> = Statement::<Nullable<Text>>::from(sql).get_result(&mut tx.conn()).await?;
-    found.ok_or_else(|| {
-        Error::Conflict(vec![(String::new(), "finds no MAC address left in the range of this server".into())])
-    })
+    found.ok_or_else(|| Error::conflict("", "finds no MAC address left in the range of this server"))
 }

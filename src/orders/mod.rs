@@ -180,8 +180,11 @@ async fn next_name(tx: &Tx, vm: &Row) -> Result<String> {
     let sql = Sql::new("SELECT name::text FROM interfaces WHERE name IS NOT NULL AND vm_id = ");
     let sql = sql.one(vm.id().to_string(), "int8");
     let taken: Vec<String> = Statement::<Text>::from(sql).load(&mut tx.conn()).await?;
-    let mut names = (0..).map(|number| format!("eth{number}")).filter(|name| !taken.contains(name));
-    Ok(names.next().unwrap_or_default())
+    let mut number = 0;
+    while taken.contains(&format!("eth{number}")) {
+        number += 1;
+    }
+    Ok(format!("eth{number}"))
 }
 
 /// Of those of its hypervisor that nobody has.

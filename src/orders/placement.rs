@@ -65,6 +65,17 @@ pub enum Storage {
     Ceph(i64),
 }
 
+impl Storage {
+    /// Of a volume with so many bytes, by the name of its storage type; the cluster is that of its pool, if it has one.
+    pub fn of(storage_type: &str, cluster: i64, bytes: i64) -> Self {
+        match storage_type {
+            "rbd" => Self::Ceph(cluster),
+            "lvm" => Self::Group(bytes),
+            _ => Self::File(bytes),
+        }
+    }
+}
+
 /// A hypervisor, and why it was refused.
 #[derive(Debug, Serialize)]
 pub struct Candidate {
@@ -289,7 +300,7 @@ pub async fn keep(tx: &Tx, needs: &Needs, hypervisor: i64, field: &str) -> Resul
     if refused.is_empty() {
         return Ok(());
     }
-    Err(Error::Conflict(vec![(field.to_owned(), format!("does not fit: its hypervisor {}", refused.join("; ")))]))
+    Err(Error::conflict(field, format!("does not fit: its hypervisor {}", refused.join("; "))))
 }
 
 /// Every hypervisor, the best first, with all that is in its way.

@@ -192,16 +192,13 @@ impl Order {
     /// What its hypervisor must have.
     pub fn needs(&self, body: &Value) -> Needs {
         let number = |name: &str| body[name].as_i64();
-        let storage = match (self.storage.as_str(), self.volume) {
-            ("rbd", _) | (_, Some(_)) => Storage::Ceph(self.ceph_cluster),
-            ("lvm", None) => Storage::Group(self.disk_bytes),
-            (_, None) => Storage::File(self.disk_bytes),
-        };
+        // A volume that was kept is in a pool, whatever the flavor's would be.
+        let storage_type = if self.volume.is_some() { "rbd" } else { &self.storage };
         Needs {
             virt_method: number("virt_method").unwrap_or_default(),
             cores: number("cores").unwrap_or_default(),
             ram_bytes: number("ram_bytes").unwrap_or_default(),
-            storage: vec![storage],
+            storage: vec![Storage::of(storage_type, self.ceph_cluster, self.disk_bytes)],
             iops: self.iops.unwrap_or_default(),
             disk_bps: self.disk_bps.unwrap_or_default(),
             gpus: self.gpus.clone(),

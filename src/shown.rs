@@ -2,8 +2,7 @@
 //! so. It knows the statements of the kinds, and not what a document looks like.
 
 use diesel::sql_types::{BigInt, Nullable};
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
-use futures_util::future::try_join_all;
+use diesel_async::RunQueryDsl;
 use std::collections::BTreeSet;
 
 use crate::error::Result;
@@ -24,7 +23,7 @@ pub struct Shown {
 impl Shown {
     /// Those that show a row now.
     pub async fn add(&mut self, tx: &Tx, kind: &'static dyn Kind, id: i64) -> Result<()> {
-        let places = places(tx, kind, vec![id.to_string()]).await?;
+        let places = places(tx, vec![(kind, vec![id.to_string()])]).await?;
         self.take(places);
         Ok(())
     }
@@ -46,10 +45,8 @@ impl Shown {
     /// changes never wait for each other.
     pub async fn raise_generations(&mut self, tx: &Tx) -> Result<()> {
         let later = std::mem::take(&mut self.later);
-        let found = try_join_all(later.into_iter().map(|(kind, ids)| places(tx, kind, ids))).await?;
-        for places in found {
-            self.take(places);
-        }
+        let places = places(tx, later).await?;
+        self.take(places);
         for (table, generation, column, ids) in [
             ("nodes", "desired_generation", "node_id", &self.nodes),
             ("ceph_clusters", "generation", "cluster_id", &self.clusters),
@@ -59,9 +56,10 @@ impl Shown {
             }
             let ids = ids.iter().map(ToString::to_string).collect();
             let locked = Sql::new(format!("WITH locked AS (SELECT id FROM {table} WHERE id = ")).any(ids, "int8");
+            // As an array, for rows that are joined may all be read to find these.
             let raise = locked.text(format!(
-                " ORDER BY id FOR NO KEY UPDATE), raised AS (UPDATE {table} SET {generation} = {generation} + 1 FROM locked \
-                 WHERE {table}.id = locked.id RETURNING {table}.id) \
+                " ORDER BY id FOR NO KEY UPDATE), raised AS (UPDATE {table} SET {generation} = {generation} + 1 \
+                 WHERE id = ANY(ARRAY(SELECT id FROM locked)) RETURNING id) \
                  INSERT INTO events ({column}) SELECT id FROM raised ORDER BY id"
             ));
             Statement::<BigInt>::from(raise).execute(&mut tx.conn()).await?;
@@ -73,14 +71,18 @@ impl Shown {
 /// A node or a cluster.
 type Place = (Option<i64>, Option<i64>);
 
-/// Whose document shows these rows.
-async fn places(tx: &Tx, kind: &'static dyn Kind, ids: Vec<String>) -> Result<Vec<Place>> {
-    if kind.shown_in().is_empty() {
+/// Whose document shows these rows, of any kinds.
+async fn places(tx: &Tx, rows: Vec<(&'static dyn Kind, Vec<String>)>) -> Result<Vec<Place>> {
+    let mut sql = Sql::default();
+    for (kind, ids) in rows.into_iter().filter(|(kind, _)| !kind.shown_in().is_empty()) {
+        // The statement of a kind names its parameter more than once, and a bound value stands in one place.
+        let one = Sql::new("SELECT shown.* FROM unnest(").many(ids, "int8");
+        let one = one.text(format!(") AS changed (id), LATERAL ({}) AS shown", kind.shown_in()));
+        sql = if sql.is_empty() { one } else { sql.text(" UNION ").then(one) };
+    }
+    if sql.is_empty() {
         return Ok(vec![]);
     }
-    // The statement names its parameter more than once, and a bound value stands in one place.
-    let sql = Sql::new("SELECT DISTINCT shown.* FROM unnest(").many(ids, "int8");
-    let sql = sql.text(format!(") AS changed (id), LATERAL ({}) AS shown", kind.shown_in()));
     let statement: Statement<(Nullable<BigInt>, Nullable<BigInt>)> = sql.into();
     Ok(statement.load(&mut tx.conn()).await?)
 }
@@ -94,7 +96,7 @@ pub async fn lock_structure(tx: &Tx, alone: bool) -> Result<()> {
     }
     let how = if alone { "" } else { "_shared" };
     // Any number that nobody else uses.
-    let lock = format!("SELECT pg_advisory_xact_lock{how}(7306)");
-    let mut conn = tx.conn();
-    Ok(conn.batch_execute(&lock).await?)
+    let lock = Sql::new(format!("SELECT pg_advisory_xact_lock{how}(7306)"));
+    Statement::<BigInt>::from(lock).execute(&mut tx.conn()).await?;
+    Ok(())
 }

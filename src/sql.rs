@@ -53,6 +53,11 @@ impl Sql {
         self.text(format!("::{sql_type}[]"))
     }
 
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether this stands anywhere in it, values included.
     pub fn holds(&self, character: char) -> bool {
         self.0.iter().any(|part| match part {

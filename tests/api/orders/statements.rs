@@ -36,7 +36,7 @@ async fn ask_of_one_order() -> (Vec<String>, usize) {
 async fn an_order_looks_nothing_up_twice_and_prepares_nothing_anew() {
     let (statements, trips) = ask_of_one_order().await;
     let shown = statements.join("\n");
-    assert!(statements.len() <= 42, "{} statements:\n{shown}", statements.len());
+    assert!(statements.len() <= 39, "{} statements:\n{shown}", statements.len());
     // A statement that is not kept is described to Postgres each time, which is one more.
     assert!(trips <= 29, "{trips} round trips for {} statements", statements.len());
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();

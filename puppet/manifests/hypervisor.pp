@@ -147,7 +147,7 @@ class virtapi::hypervisor (
           interfaces         => $vm['interfaces'],
           volumes            => $vm['volumes'],
           gpus               => $vm['gpus'] ? { undef => [], default => $vm['gpus'] },
-          seed               => $vm['seed'] =~ NotUndef,
+          seed               => Sensitive($vm['seed'] ? { undef => 'none', default => unwrap($vm['seed']) }),
           restarts           => $vm['restarts'],
           security_rules     => $vm['security_rules'] ? { undef => 'none', default => $vm['security_rules'] },
           lxc_path           => $lxc_path,

@@ -1,17 +1,23 @@
 """What is done to one container, in which order; with a stand-in for LXC's programs. What LXC itself does is the lab's to say."""
 
+import json
+import os
 import re
 
 import pytest
 import salt.utils.path
 import virtapi_command
 import virtapi_container_config
+import virtapi_seed_files
 from salt.exceptions import CommandExecutionError
 from test_plan import interface, machine, volume
 from test_states import states, uuid
 
 NAME = "vm-7"
 ROOT = dict(volume(1), type="raw")
+SECRET = "correct horse battery staple"
+FIRST = {"meta-data": "instance-id: ä\n", "user-data": "#!/bin/sh\n" + SECRET}
+SECOND = dict(FIRST, **{"meta-data": "instance-id: b\n"})
 
 
 class Lxc:
@@ -39,7 +45,10 @@ class Lxc:
             raise CommandExecutionError(program + ": no")
         if program == "lxc-start":
             self.states[self.name] = "RUNNING"
-            self.started.write_text(re.search("pre-start = </dev/null; echo (.*?) >", self.config.read_text()).group(1))
+            config = self.config.read_text()
+            self.started.write_text(re.search("pre-start = </dev/null; echo (.*?) >", config).group(1))
+            # LXC would not start it without what it mounts.
+            assert all(os.path.isdir(place) for place in re.findall(r"lxc\.mount\.entry = (\S+) ", config))
         elif program == "lxc-unfreeze":
             self.states[NAME] = "RUNNING"
         elif program == "lxc-stop" and ("--kill" in rest or self.obeys):
@@ -64,16 +73,28 @@ def lxc(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(lxc, states):
+def seeds(tmp_path, monkeypatch):
+    """The directory of seeds, which nobody has made yet; whose something is, only root says."""
+    monkeypatch.setattr(virtapi_seed_files, "DIRECTORY", str(tmp_path / "seeds"))
+    owners = {}
+    monkeypatch.setattr(os, "chown", lambda path, *owner: owners.update({os.path.basename(path): owner}))
+    return tmp_path / "seeds", owners
+
+
+@pytest.fixture
+def run(lxc, seeds, opts, states):
     """Run the state once: what it returns, and the commands that it gave; limits are the kernel's, and left out."""
 
-    def call(test=False, name=uuid(1), **other):
+    def call(test=False, name=uuid(1), seed=None, **other):
+        opts["pillar"] = {"virtapi": {"hypervisor": {"vms": {name: {"seed": seed}}}}}
         vm = dict(machine(state="running"), virt_method="LXC", volumes=[ROOT], interfaces=[interface(1)])
+        vm["seed"] = seed and sorted(seed)
         loaded = states(test)
         loaded["virtapi_container.mod_init"]({})
         lxc.commands.clear()
         ret = loaded["virtapi_container.present"](name, dict(vm, **other), lxc_path=str(lxc.path), shutdown_timeout=0)
         ret["changes"].pop("limits", None)
+        assert SECRET not in json.dumps(ret)
         return ret, [command for command in lxc.commands if command != "lxc-cgroup"]
 
     return call
@@ -181,3 +202,81 @@ def test_what_others_have_made_is_left_alone(lxc, run):
 def test_what_is_no_name_of_ours_reaches_no_command(lxc, run, name, domain):
     ret, commands = run(name=name, domain=domain)
     assert (ret["result"], commands, lxc.path.exists()) == (False, [], False)
+
+
+def directory(seed, group=1000000):
+    return os.path.basename(virtapi_seed_files.directory(uuid(1), seed, group))
+
+
+def test_a_seed_is_written_once_for_its_contents(lxc, run, seeds):
+    place, owners = seeds
+    ret, _ = run(test=True, seed=FIRST)
+    assert (sorted(ret["changes"]), place.exists()) == (["container", "seed", "state"], False)
+    ret, _ = run(seed=FIRST)
+    digest = virtapi_seed_files.digest(FIRST)
+    assert (ret["result"], ret["changes"]["seed"]) == (True, {"old": "none", "new": digest})
+    assert os.listdir(str(place)) == [directory(FIRST)]
+    found = place / directory(FIRST)
+    assert {path.name: path.read_bytes().decode() for path in found.iterdir()} == FIRST
+    assert ({path.stat().st_mode & 0o777 for path in found.iterdir()}, found.stat().st_mode & 0o777) == ({0o640}, 0o750)
+    assert (place.stat().st_mode & 0o777, owners) == (0o711, dict.fromkeys(["files", *FIRST], (0, 1000000)))
+    assert run(seed=FIRST)[0]["changes"] == {}
+
+
+def test_a_seed_that_is_lost_is_written_again(run, seeds):
+    place, _ = seeds
+    run(seed=FIRST)
+    found = place / directory(FIRST)
+    for path in found.iterdir():
+        path.unlink()
+    found.rmdir()
+    (place / (uuid(1) + ".unfinished")).mkdir()
+    # Another machine's.
+    other = place / directory(FIRST).replace(uuid(1), uuid(2))
+    other.mkdir()
+    ret, commands = run(seed=FIRST)
+    assert (list(ret["changes"]), ret["changes"]["seed"]["old"], commands) == (["seed"], "its directory is lost", [])
+    assert sorted(os.listdir(str(place))) == sorted([found.name, other.name])
+
+
+def test_another_seed_waits_for_the_next_start(run, seeds):
+    place, _ = seeds
+    run(seed=FIRST, restarts=1)
+    ret, commands = run(seed=SECOND, restarts=1)
+    assert (sorted(ret["changes"]), commands) == (["config", "seed"], [])
+    again, _ = run(seed=SECOND, restarts=1)
+    assert again["changes"] == {}
+    for each in (ret, again):
+        assert each["warnings"] == ["vm-7: restart needed: its seed changes"]
+    assert sorted(os.listdir(str(place))) == sorted([directory(FIRST), directory(SECOND)])
+    ret, _ = run(seed=SECOND, restarts=2)
+    assert (sorted(ret["changes"]), os.listdir(str(place))) == (["config", "restarts"], [directory(SECOND)])
+    assert run(seed=SECOND, restarts=2)[0]["changes"] == {}
+    # None any more.
+    assert run(restarts=2)[0]["warnings"] == ["vm-7: restart needed: its seed changes"]
+    assert os.listdir(str(place)) == [directory(SECOND)]
+    ret, _ = run(restarts=2, state="stopped")
+    assert (sorted(ret["changes"]), os.listdir(str(place))) == (["config", "state"], [])
+
+
+def test_what_is_not_in_the_pillar_is_an_error(lxc, run, opts):
+    run(seed=FIRST)
+    before = lxc.config.read_text()
+    ret, commands = run(name=uuid(2), seed={}, domain="vm-8")
+    assert ret["result"] is True
+    ret, commands = run(seed={"../x": ""})
+    assert (ret["result"], ret["comment"], commands) == (False, "vm-7: the pillar does not have its seed", [])
+    assert lxc.config.read_text() == before
+
+
+def test_a_seed_that_cannot_be_written_changes_nothing(lxc, run, seeds, monkeypatch):
+    run(seed=FIRST)
+    before = lxc.config.read_text()
+
+    def refuse(path, *owner):
+        raise OSError("no")
+
+    monkeypatch.setattr(os, "chown", refuse)
+    ret, commands = run(seed=SECOND, cores=3)
+    assert (ret["result"], ret["changes"], ret["comment"], commands) == (False, {}, "no", [])
+    assert (lxc.config.read_text(), os.listdir(str(seeds[0]))) == (before, [directory(FIRST)])

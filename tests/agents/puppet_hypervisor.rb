@@ -28,7 +28,7 @@ end
 # What a machine says of its seed, and of a change to it.
 def shown(question)
   Puppet.initialize_settings(['--confdir', Dir.mktmpdir, '--vardir', Dir.mktmpdir]) unless Puppet.settings.app_defaults_initialized?
-  seed = Puppet::Type.type(:virtapi_domain).new(uuid: question['uuid'], seed: question['seed']).parameter(:seed)
+  seed = Puppet::Type.type(question['type']).new(uuid: question['uuid'], seed: question['seed']).parameter(:seed)
   [seed.should, seed.change_to_s('none', seed.should)]
 rescue Puppet::Error => error
   { error: error.message }

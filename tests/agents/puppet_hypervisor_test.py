@@ -213,8 +213,12 @@ class SeedTest(unittest.TestCase):
     SECRET = "correct horse battery staple"
 
     def shown(self, seed):
-        (found,) = ask({"ask": "shown", "uuid": UUID, "seed": seed})
-        self.assertNotIn(self.SECRET, json.dumps(found))
+        (found, same) = ask(*({"ask": "shown", "type": name, "uuid": UUID, "seed": seed} for name in ("virtapi_domain", "virtapi_container")))
+        self.assertNotIn(self.SECRET, json.dumps([found, same]))
+        if "error" in found:
+            self.assertIn("seed must be", same["error"])
+        else:
+            self.assertEqual(found, same)
         return found
 
     def test_what_is_in_it_is_shown_nowhere(self):

@@ -9,10 +9,13 @@ import tempfile
 
 from lab_documents import MIB, document, interface, uuid, vm, volume
 from lab_node import alive, wait_until
+from lab_seed import SECRET, SEEDS, seed
 
 BUSYBOX = pathlib.Path("/bin/busybox")
 DOMAIN = "vm-9001"
 ADDRESS = "192.0.2.7"
+# Where cloud-init looks for it.
+SEED = "/var/lib/cloud/seed/nocloud"
 # How the kernel counts a processor.
 PERIOD = 100000
 
@@ -77,6 +80,17 @@ class Containers:
         """What it has written into its own root."""
         return pathlib.Path(f"/proc/{self.pid()}/root/log").read_text(encoding="utf-8")
 
+    def inside(self, *words, check=True):
+        """What a busybox says that runs as root of the container."""
+        return self.node.run("lxc-attach", "-n", DOMAIN, "--", "/bin/busybox", *words, check=check)
+
+    def seeds(self):
+        directory = self.node.path(SEEDS)
+        return sorted(path.name for path in directory.iterdir()) if directory.exists() else []
+
+    def assert_read(self, given):
+        self.assertEqual({name: self.inside("cat", f"{SEED}/{name}") for name in self.inside("ls", SEED).split()}, given)
+
     def limit(self, kind, key):
         groups = (line.split(":") for line in pathlib.Path(f"/proc/{self.pid()}/cgroup").read_text(encoding="ascii").splitlines())
         (path,) = (path for _, kinds, path in groups if kind in kinds.split(","))
@@ -107,6 +121,63 @@ class Containers:
         self.assertIn("master br-9001-1", outside)
         self.assertIn("mtu 9000 ", outside)
         self.node.run("ping", "-c", "1", "-W", "5", "-M", "do", "-s", "8972", ADDRESS)
+
+    def test_a_seed_is_where_cloud_init_looks_for_it(self):
+        first, second = seed(1), seed(2)
+        self.dry({uuid(1): self.container(seed=first)})
+        self.assertEqual(self.seeds(), [])
+        run = self.converge({uuid(1): self.container(seed=first)})
+        self.assertNotIn(SECRET, run.said)
+        self.assert_read(first)
+        (name,) = self.seeds()
+        place = self.node.path(SEEDS) / name
+        seen = {(path.stat().st_mode & 0o777, path.stat().st_uid, path.stat().st_gid) for path in place.iterdir()}
+        self.assertEqual(((place.stat().st_mode & 0o777, place.stat().st_uid), seen), ((0o750, 0), {(0o640, 0, 1000000)}))
+        # Its root writes nothing there, not even where it gets around the mount.
+        for words in (("touch", f"{SEED}/x"), ("mount", "-o", "remount,rw,bind", SEED), ("touch", f"{SEED}/x"),
+                      ("sh", "-c", f"echo x >{SEED}/user-data"), ("chmod", "666", f"{SEED}/user-data"), ("rm", f"{SEED}/user-data")):
+            self.inside(*words, check=False)
+        self.assert_read(first)
+        # Another one waits for the next start, and what runs keeps its own.
+        pid = self.pid()
+        run = self.converge({uuid(1): self.container(seed=second)})
+        for again in (run, self.node.apply()):
+            self.assertIn("vm-9001: restart needed: its seed changes", again.said)
+            self.assertNotIn(SECRET, again.said)
+        self.assertEqual((self.pid(), len(self.seeds())), (pid, 2))
+        self.assert_read(first)
+        self.converge({uuid(1): self.container(seed=second, state="stopped")})
+        (name,) = self.seeds()
+        # It is lost: LXC would not start the container.
+        shutil.rmtree(self.node.path(SEEDS) / name)
+        run = self.converge({uuid(1): self.container(seed=second)})
+        self.assertNotIn("restart needed", run.said)
+        self.assert_read(second)
+        # None any more.
+        self.assertIn("restart needed: its seed changes", self.converge({uuid(1): self.container(restarts=1)}).said)
+        self.converge({uuid(1): self.container(restarts=2)})
+        self.assertEqual((self.inside("ls", SEED), self.seeds()), ("", []))
+
+    def test_a_seed_goes_with_its_container(self):
+        self.converge({uuid(1): self.container(seed=seed(1), state="stopped")})
+        # Another machine's.
+        (self.node.path(SEEDS) / self.seeds()[0].replace(uuid(1), uuid(2))).mkdir()
+        over = {"name": "guest 9001", "domain": DOMAIN, "not_before": "2020-01-01T00:00:00Z"}
+        run = self.removed({"vms": {uuid(1): over}, "volumes": {}})
+        self.assertEqual((self.containers(), [name[:36] for name in self.seeds()]), ({}, [uuid(2)]), run.said)
+        self.assertEqual(self.seen(run)["removed"], [uuid(1)])
+
+    def test_a_seed_that_cannot_be_written_is_an_error_of_its_container_alone(self):
+        self.converge({uuid(1): self.container(seed=seed(1))})
+        pid, seeds, config = self.pid(), self.seeds(), self.config()
+        self.node.run("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", SEEDS)
+        self.addCleanup(self.node.run, "umount", SEEDS, check=False)
+        run = self.failed({uuid(1): self.container(seed=seed(2), cores=2), uuid(2): vm(9002, state="stopped")})
+        self.assertIn("Read-only file system", run.said)
+        self.assertNotIn(SECRET, run.said)
+        self.node.run("umount", SEEDS)
+        self.assertEqual((self.pid(), self.seeds(), self.config()), (pid, seeds, config))
+        self.assertEqual(self.seen(run)["vms"], {uuid(1): "running", uuid(2): "stopped"})
 
     def test_a_killed_container_comes_back_and_a_frozen_one_goes_on(self):
         self.converge({uuid(1): self.container()})
@@ -172,7 +243,7 @@ class Containers:
         self.assertIn("is killed", run.said)
 
     def test_what_it_cannot_have_is_an_error_of_it_alone(self):
-        refused = {uuid(1): self.container(security_rules=[], gpus=[{"address": "0000:3b:00.0"}]), uuid(2): vm(9002, state="stopped")}
+        refused = {uuid(1): self.container(seed=seed(1), security_rules=[], gpus=[{"address": "0000:3b:00.0"}]), uuid(2): vm(9002, state="stopped")}
         run = self.failed(refused)
         self.assertIn("vm-9001: LXC cannot have devices that are passed through, a packet filter", run.said)
         self.assertEqual((self.containers(), self.seen(run)["vms"], run.messages("applied")), ({}, {uuid(2): "stopped"}, []))

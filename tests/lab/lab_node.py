@@ -277,5 +277,6 @@ class Node(Puppet):
         links = [link["ifname"] for link in json.loads(self.run("ip", "-json", "link", "show")) if link]
         for name in filter(re.compile("(br|up|vlan|vxlan|vx|vt)").match, links):
             self.run("ip", "link", "del", name, check=False)
+        shutil.rmtree(self.path("/var/lib/libvirt/virtapi-seeds"), ignore_errors=True)
         for path in self.storage.iterdir():
             path.unlink()

@@ -10,12 +10,14 @@ import re
 
 import virtapi_container_config
 import virtapi_domain_xml
+import virtapi_seed_files
 from salt.exceptions import CommandExecutionError
 
 _REASONS = {
     "interfaces": "its interfaces become others",
     "root": "its root becomes another",
     "settings": "its ids or its profile become others",
+    "seed": "its seed changes",
 }
 
 
@@ -39,7 +41,8 @@ def present(
     name
         The machine's UUID.
     vm
-        The machine as the document has it. Its bridges and its volume must be there: require them.
+        The machine as the document has it. Its bridges and its volume must be there: require them. Of its seed it has no more
+        than the names of the files: what is in them is read where it stands, in the pillar, and is in no log or return.
     lxc_path
         The directory of all containers.
     container_ids
@@ -59,7 +62,7 @@ def present(
         return ret
     settings = {"lxc_path": lxc_path, "container_ids": container_ids, "container_apparmor": container_apparmor}
     try:
-        container = _Container(name, vm, settings, ret)
+        container = _Container(name, dict(vm, seed=virtapi_seed_files.of_pillar(__pillar__, name, vm)), settings, ret)
         changes = container.differences()
         if not changes:
             ret.update(result=True, comment="{} is as it should be".format(vm["domain"]))
@@ -79,6 +82,7 @@ class _Container:
 
     def __init__(self, uuid, vm, settings, ret):
         self.vm = vm
+        self.uuid = uuid
         self.name = vm["domain"]
         self.path = settings["lxc_path"]
         self.ret = ret
@@ -91,6 +95,9 @@ class _Container:
         # Only one that shall run: where it is interrupted, that state starts it again.
         self.to_be_restarted = self.restart_asked and vm["state"] == "running"
         number = vm.get("restarts")
+        there = __salt__["virtapi_seed.images"](uuid)
+        self.seed_missing = self.wanted.seed is not None and self.wanted.seed not in there
+        self.seeds_left = self.without_started(there, self.found)
         self.to_be_noted = self.running and number is not None and not self.restart_asked and kept != str(number)
 
     def lxc(self, function, *arguments, **named):
@@ -136,15 +143,30 @@ class _Container:
             self.warn_of_restart()
         if self.to_be_restarted or self.to_be_noted:
             changes["restarts"] = {"old": self.found["started"].get("restarts"), "new": self.vm["restarts"]}
+        defined = virtapi_container_config.seed(self.found["config"]) if self.found else None
+        if defined != self.wanted.seed or self.seed_missing or self.seeds_left:
+            changes["seed"] = {"old": self.told_of_seed(defined), "new": _digest(self.wanted.seed)}
         state = self.found["state"] if self.found else "stopped"
         if (self.vm["state"] == "running" and state != "running") or (self.to_be_off and self.running):
             changes["state"] = {"old": state, "new": self.vm["state"]}
         return changes
 
+    def told_of_seed(self, defined):
+        """Return what a report says of the seed that it has."""
+        if defined != self.wanted.seed:
+            return _digest(defined)
+        return "its directory is lost" if self.seed_missing else "with directories that it had before"
+
+    def without_started(self, directories, found):
+        """Return those of them that it is neither defined with nor, where it runs, was started with."""
+        kept = found["started"].get("seed") if found and found["state"] != "stopped" else None
+        return [each for each in directories if each != self.wanted.seed and virtapi_container_config.digest([each]) != kept]
+
     def warn_of_restart(self):
         """Tell what waits for its next start."""
         started = self.found["started"]
-        reasons = [_REASONS[part] for part, digest in self.wanted.fixed().items() if started.get(part) != digest]
+        fixed = self.wanted.fixed()
+        reasons = [reason for part, reason in _REASONS.items() if started.get(part) != fixed.get(part)]
         if self.restart_asked:
             reasons.append("a restart is asked for")
         if reasons:
@@ -153,6 +175,9 @@ class _Container:
     def converge(self, changes, shutdown_timeout):
         """Do it, and note what is done, whatever fails afterwards."""
         done = self.ret["changes"]
+        # Before anything is done: where it fails, what runs is left as it is.
+        if self.seed_missing:
+            __salt__["virtapi_seed.spread"](self.uuid, self.vm["seed"], self.wanted.group)
         for what in ("container", "config"):
             if what in changes:
                 self.lxc("define", self.name, self.text)
@@ -169,7 +194,14 @@ class _Container:
             self.stop(shutdown_timeout)
         if self.to_be_restarted or ("state" in changes and not self.to_be_off):
             self.start()
-        done.update({what: changes[what] for what in ("restarts", "state") if what in changes})
+        self.clear_seeds()
+        done.update({what: changes[what] for what in ("seed", "restarts", "state") if what in changes})
+
+    def clear_seeds(self):
+        """Delete those that it is neither defined with nor, as it is by now, was started with."""
+        there = __salt__["virtapi_seed.images"](self.uuid)
+        if set(there) - {self.wanted.seed}:
+            __salt__["virtapi_seed.delete"](self.without_started(there, self.lxc("containers")[self.name]))
 
     def start(self):
         """Start it, or let it go on."""
@@ -191,6 +223,10 @@ class _Container:
     def warn(self, what):
         """Tell it in the run's return."""
         self.ret.setdefault("warnings", []).append("{}: {}".format(self.name, what))
+
+
+def _digest(directory):
+    return virtapi_seed_files.digest_of(directory) if directory else "none"
 
 
 def _lines(lines, others):

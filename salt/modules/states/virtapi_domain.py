@@ -71,7 +71,7 @@ def present(name, vm, accelerate=True, switch="linux", rbd_user="libvirt", clust
         if not found and name in __salt__["virtapi_lxc.uuids"](lxc_path):
             message = "{}: a container of LXC has this UUID, and no domain is made beside it"
             raise CommandExecutionError(message.format(vm["domain"]))
-        machine = _Machine(name, dict(vm, seed=_seed(name, vm)), settings, found, ret)
+        machine = _Machine(name, dict(vm, seed=virtapi_seed_files.of_pillar(__pillar__, name, vm)), settings, found, ret)
         changes = machine.differences()
         if not changes:
             ret.update(result=True, comment="{} is as it should be".format(vm["domain"]))
@@ -348,16 +348,6 @@ class _Machine:
 
 def _libvirt(function, *arguments):
     return __salt__["virtapi_libvirt." + function](*arguments)
-
-
-def _seed(uuid, vm):
-    """Return what is in the files of its seed; None without one."""
-    if not vm.get("seed"):
-        return None
-    found = __pillar__.get("virtapi", {}).get("hypervisor", {}).get("vms", {}).get(uuid, {}).get("seed")
-    if not found or not virtapi_seed_files.is_seed(found) or sorted(found) != sorted(vm["seed"]):
-        raise CommandExecutionError("{}: the pillar does not have its seed".format(vm["domain"]))
-    return found
 
 
 def _rules(vm):

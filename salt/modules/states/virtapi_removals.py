@@ -195,9 +195,14 @@ class _Removals:
         if uuid in plan["stop"]:
             self.change(name, container["state"], "stopped", lambda: self.stop_container(name, container["state"]))
         if uuid in plan["undefine"]:
-            self.change(name, container["state"], "absent", lambda: self.lxc("undefine", name))
+            self.change(name, container["state"], "absent", lambda: self.undefine_container(uuid, name))
             # It has its volume no more; that shows in a dry run, too.
             del self.containers[uuid]
+
+    def undefine_container(self, uuid, name):
+        """Delete what LXC has of a container, and its seed."""
+        self.lxc("undefine", name)
+        self.delete_images(uuid)
 
     def stop_container(self, name, state):
         """Shut a container down, or kill it."""

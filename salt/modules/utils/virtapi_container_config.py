@@ -6,6 +6,7 @@ tests/golden/containers the examples. It knows nothing of what there is already,
 import hashlib
 import re
 
+import virtapi_seed_files
 from virtapi_domain_xml import IOTUNE, PERIOD, tap
 
 METHOD = "LXC"
@@ -13,6 +14,8 @@ METHOD = "LXC"
 TYPES = ("raw", "lvm")
 # Memory is counted in these.
 _PAGE = 4096
+# Where cloud-init looks for a seed that is no disk.
+_SEED = "var/lib/cloud/seed/nocloud"
 _INCLUDED = "/usr/share/lxc/config/"
 _HEAD = "# Made by virtapi: what is changed here is undone."
 # Of a line that virtapi reads, and LXC does not.
@@ -35,8 +38,6 @@ def refusals(vm):
         found.append("restore of a volume")
     if vm.get("gpus"):
         found.append("devices that are passed through")
-    if vm.get("seed"):
-        found.append("a seed")
     if vm.get("security_rules") is not None:
         found.append("a packet filter")
     return found
@@ -62,6 +63,17 @@ def started(line):
     return dict(re.findall(r"(\w+)=([0-9a-f]+)", line))
 
 
+def seed(text):
+    """Return the directory of the seed that a configuration has; None without one."""
+    found = re.search(r"^lxc\.mount\.entry *= *(\S+) " + re.escape(_SEED) + " ", text, re.MULTILINE)
+    return found and found.group(1)
+
+
+def digest(lines):
+    """Return by what a start tells what it was with."""
+    return hashlib.sha256("\n".join(lines).encode("utf-8")).hexdigest()[:16]
+
+
 class Config:
     """
     One container as it should be.
@@ -76,11 +88,15 @@ class Config:
         self._settings = settings
         self.directory = "{}/{}".format(settings["lxc_path"], vm["domain"])
         self.source = source(vm["volumes"][0])
+        # That of the hypervisor's which its root is in.
+        self.group = settings["container_ids"][0] if self._own_ids else 0
+        # The directory of its seed; None without one.
+        self.seed = virtapi_seed_files.directory(uuid, vm["seed"], self.group) if vm.get("seed") else None
 
     def build(self, autostart=False):
         """Return the text; ``autostart`` is whether it starts with the hypervisor, where its state does not say."""
         limits = ["lxc.{} = {}".format(*each) for each in self.limits().items()]
-        lines = [_HEAD, *self._metadata(), *self._system(autostart), *self._root(), *self._network(), *limits]
+        lines = [_HEAD, *self._metadata(), *self._system(autostart), *self._root(), *self._mounted(), *self._network(), *limits]
         return "\n".join(lines) + "\n"
 
     def limits(self):
@@ -105,7 +121,10 @@ class Config:
 
     def fixed(self):
         """Return by what one that runs is compared with what it should be: each needs another start."""
-        return {"interfaces": _digest(self._network()), "root": _digest([self.source]), "settings": _digest(self._confinement())}
+        parts = {"interfaces": self._network(), "root": [self.source], "settings": self._confinement()}
+        if self.seed:
+            parts["seed"] = [self.seed]
+        return {name: digest(lines) for name, lines in parts.items()}
 
     def _metadata(self):
         kept = {"uuid": self._uuid, "restarts": self._vm.get("restarts"), "source": self.source}
@@ -147,6 +166,9 @@ class Config:
             lines.append("lxc.rootfs.options = idmap=container")
         return [*lines, "lxc.hook.pre-start = " + hook, "lxc.hook.post-stop = umount {} #".format(mount)]
 
+    def _mounted(self):
+        return ["lxc.mount.entry = {} {} none bind,ro,create=dir 0 0".format(self.seed, _SEED)] if self.seed else []
+
     def _network(self):
         if not self._vm["interfaces"]:
             # With none at all it would be in the hypervisor's own.
@@ -159,10 +181,6 @@ class Config:
                 device["mtu"] = interface["mtu"]
             lines += ["lxc.net.{}.{} = {}".format(index, *each) for each in device.items()]
         return lines
-
-
-def _digest(lines):
-    return hashlib.sha256("\n".join(lines).encode("utf-8")).hexdigest()[:16]
 
 
 def _quoted(word):

@@ -1,11 +1,14 @@
 """
-The NoCloud seed of a VM, from which cloud-init in its guest has keys, user data and network: what its image is called.
+The NoCloud seed of a VM, from which cloud-init in its guest has keys, user data and network: what its image is called, or the
+directory that a container has.
 
 docs/convergence.md has the rules. It looks at no disk: that is the module ``virtapi_seed``'s.
 """
 
 import hashlib
 import re
+
+from salt.exceptions import CommandExecutionError
 
 # Where QEMU comes to, whoever it runs as, also on a hypervisor without a directory for volumes.
 DIRECTORY = "/var/lib/libvirt/virtapi-seeds"
@@ -19,6 +22,16 @@ def is_seed(value):
     return isinstance(value, dict) and all(
         isinstance(name, str) and re.fullmatch(_NAME, name) and isinstance(text, str) for name, text in value.items()
     )
+
+
+def of_pillar(pillar, uuid, vm):
+    """Return what is in the files of a VM's seed; None without one."""
+    if not vm.get("seed"):
+        return None
+    found = pillar.get("virtapi", {}).get("hypervisor", {}).get("vms", {}).get(uuid, {}).get("seed")
+    if not found or not is_seed(found) or sorted(found) != sorted(vm["seed"]):
+        raise CommandExecutionError("{}: the pillar does not have its seed".format(vm["domain"]))
+    return found
 
 
 def files(seed):
@@ -39,7 +52,12 @@ def path(uuid, seed):
     return "{}/{}-{}.iso".format(DIRECTORY, uuid, digest(seed))
 
 
+def directory(uuid, seed, group):
+    """Return what a container has of it, whose root is in this group of the hypervisor."""
+    return "{}/{}-{}-{}".format(DIRECTORY, uuid, digest(seed), group)
+
+
 def digest_of(image):
-    """Return the digest of an image by its path, or the path where it is none of ours."""
-    found = re.search(r"-([0-9a-f]{32})\.iso$", image)
+    """Return the digest of an image or a directory by its path, or the path where it is none of ours."""
+    found = re.search(r"-([0-9a-f]{32})(?:\.iso|-[0-9]+)$", image)
     return found.group(1) if found else image

@@ -58,11 +58,6 @@ Puppet::Type.newtype(:virtapi_container) do
     defaultto { [] }
   end
 
-  newparam(:seed) do
-    desc 'Whether the document has a seed for it: LXC cannot give it one.'
-    defaultto false
-  end
-
   newparam(:security_rules) do
     desc 'What may come in and go out by its interfaces, or none: nothing is filtered. LXC cannot filter, and it is not run without.'
     defaultto 'none'
@@ -154,7 +149,7 @@ Puppet::Type.newtype(:virtapi_container) do
     limit = self[:cputime_limit]
     { 'domain' => self[:domain], 'cores' => self[:cores], 'ram_bytes' => self[:ram_bytes],
       'cputime_limit' => limit == 'none' ? nil : limit, 'state' => self[:state], 'interfaces' => self[:interfaces],
-      'volumes' => self[:volumes], 'gpus' => self[:gpus], 'seed' => self[:seed] || nil, 'restarts' => self[:restarts],
+      'volumes' => self[:volumes], 'gpus' => self[:gpus], 'seed' => parameter(:seed).files, 'restarts' => self[:restarts],
       'security_rules' => self[:security_rules] == 'none' ? nil : self[:security_rules] }
   end
 

@@ -4,7 +4,6 @@ require_relative '../../puppet_x/virtapi/domain_xml'
 require_relative '../../puppet_x/virtapi/evaluated'
 require_relative '../../puppet_x/virtapi/machine_parameters'
 require_relative '../../puppet_x/virtapi/network_filter'
-require_relative '../../puppet_x/virtapi/seed'
 
 Puppet::Type.newtype(:virtapi_domain) do
   @doc = <<-DOC
@@ -109,31 +108,6 @@ Puppet::Type.newtype(:virtapi_domain) do
       resource.class.in_short(value, 'address')
     end
     alias_method :should_to_s, :is_to_s
-  end
-
-  newproperty(:seed) do
-    desc <<-DOC
-      The files of its NoCloud seed by name, of type Sensitive, or none. What is shown and compared is a digest of them.
-    DOC
-    # As the document has them; nil for none.
-    attr_reader :files
-
-    defaultto 'none'
-    validate do |value|
-      texts = value.is_a?(Hash) && value.all? { |name, text| name =~ /\A[a-z-]+\z/ && text.is_a?(String) }
-      # The reason that Puppet itself gives would have the texts.
-      raise ArgumentError, 'seed must be texts by the names of files, or none' unless texts || value == 'none'
-    end
-    munge do |value|
-      next value unless value.is_a?(Hash)
-
-      @files = value
-      PuppetX::Virtapi::Seed.digest(value)
-    end
-
-    def insync?(_is)
-      provider.seed_right?
-    end
   end
 
   newproperty(:security_rules, array_matching: :all) do

@@ -4,6 +4,7 @@
 # It knows nothing of what there is already, and starts nothing.
 require 'digest'
 require_relative 'domain_xml'
+require_relative 'seed'
 
 module PuppetX
   module Virtapi
@@ -17,6 +18,8 @@ module PuppetX
       # What a root can be on.
       TYPES = %w[raw lvm].freeze
       INCLUDED = '/usr/share/lxc/config/'.freeze
+      # Where cloud-init looks for a seed that is no disk.
+      SEED = 'var/lib/cloud/seed/nocloud'.freeze
       HEAD = '# Made by virtapi: what is changed here is undone.'.freeze
       # Of a line that virtapi reads, and LXC does not.
       MARK = '# virtapi.'.freeze
@@ -32,7 +35,6 @@ module PuppetX
         refusals.concat(DomainXml::IOTUNE.keys.sort.select { |limit| volumes.any? { |volume| volume[limit] } }.map { |limit| "#{limit} of a volume" })
         refusals << 'restore of a volume' if volumes.any? { |volume| volume['restore'] }
         refusals << 'devices that are passed through' unless Array(machine['gpus']).empty?
-        refusals << 'a seed' if machine['seed']
         refusals << 'a packet filter' if machine['security_rules']
         refusals
       end
@@ -57,6 +59,11 @@ module PuppetX
         line.to_s.scan(/(\w+)=(\h+)/).to_h
       end
 
+      # By which a start tells what it was with.
+      def self.digest(lines)
+        Digest::SHA256.hexdigest(lines.join("\n"))[0, 16]
+      end
+
       # @param uuid [String]
       # @param machine [Hash] the VM as the document has it, of which nothing is refused
       # @param settings [Hash] `lxc_path`; `container_ids`, the first of the host's ids that it has and how many, or `none`;
@@ -69,7 +76,7 @@ module PuppetX
 
       # @param autostart [Boolean] whether it starts with the hypervisor, where its state does not say
       def build(autostart: false)
-        lines = [HEAD, *metadata, *system(autostart), *root, *network, *limits.map { |key, value| "lxc.#{key} = #{value}" }]
+        lines = [HEAD, *metadata, *system(autostart), *root, *mounted, *network, *limits.map { |key, value| "lxc.#{key} = #{value}" }]
         "#{lines.join("\n")}\n"
       end
 
@@ -90,7 +97,18 @@ module PuppetX
 
       # By what one that runs is compared with what it should be: each needs another start.
       def fixed
-        { 'interfaces' => digest(network), 'root' => digest([source]), 'settings' => digest(confinement) }
+        { 'interfaces' => digest(network), 'root' => digest([source]), 'settings' => digest(confinement),
+          'seed' => seed && digest([seed]) }.compact
+      end
+
+      # The directory of its seed; nil without one.
+      def seed
+        @machine['seed'] && Seed.directory(@uuid, @machine['seed'], group)
+      end
+
+      # That of the hypervisor's which its root is in.
+      def group
+        own_ids? ? @settings['container_ids'].first : 0
       end
 
       def directory
@@ -100,7 +118,7 @@ module PuppetX
       private
 
       def digest(lines)
-        Digest::SHA256.hexdigest(lines.join("\n"))[0, 16]
+        self.class.digest(lines)
       end
 
       def source
@@ -142,6 +160,10 @@ module PuppetX
          "lxc.hook.pre-start = </dev/null; echo #{started} >#{quoted("#{directory}/started")} && " \
            "{ ! mountpoint -q #{quoted(mount)} || umount #{quoted(mount)}; } && mount -o #{options} #{quoted(source)} #{quoted(mount)} #",
          "lxc.hook.post-stop = umount #{quoted(mount)} #"]
+      end
+
+      def mounted
+        seed ? ["lxc.mount.entry = #{seed} #{SEED} none bind,ro,create=dir 0 0"] : []
       end
 
       def quoted(word)

@@ -28,6 +28,16 @@ module PuppetX
           ContainerConfig.started(line)
         end
 
+        # The directory of the seed that it is defined with; nil without one.
+        def seed
+          text[/^lxc\.mount\.entry *= *(\S+) #{Regexp.escape(ContainerConfig::SEED)} /, 1]
+        end
+
+        # Whether it runs, and was started with this directory for a seed.
+        def started_with?(directory)
+          running? && started['seed'] == ContainerConfig.digest([directory])
+        end
+
         def running?
           state != 'stopped'
         end

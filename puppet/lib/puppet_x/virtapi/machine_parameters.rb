@@ -1,4 +1,5 @@
 # Which machine is meant, and what is the same of all machines: what the types have in common that are of one.
+require_relative 'seed'
 
 module PuppetX
   module Virtapi
@@ -26,6 +27,28 @@ module PuppetX
         type.newproperty(:domain) do
           desc "The machine's name in libvirt or in LXC."
           newvalues(/\Avm-[1-9]\d*\z/)
+        end
+        type.newproperty(:seed) do
+          desc 'The files of its NoCloud seed by name, of type Sensitive, or none. What is shown and compared is a digest of them.'
+          # As the document has them; nil for none.
+          attr_reader :files
+
+          defaultto 'none'
+          validate do |value|
+            texts = value.is_a?(Hash) && value.all? { |name, text| name =~ /\A[a-z-]+\z/ && text.is_a?(String) }
+            # The reason that Puppet itself gives would have the texts.
+            raise ArgumentError, 'seed must be texts by the names of files, or none' unless texts || value == 'none'
+          end
+          munge do |value|
+            next value unless value.is_a?(Hash)
+
+            @files = value
+            Seed.digest(value)
+          end
+
+          def insync?(_is)
+            provider.seed_right?
+          end
         end
       end
     end

@@ -1,5 +1,5 @@
-# The NoCloud seed of a VM, from which cloud-init in its guest has keys, user data and network: what its image is called.
-# docs/convergence.md has the rules. It looks at no disk: that is SeedImages'.
+# The NoCloud seed of a VM, from which cloud-init in its guest has keys, user data and network: what its image is called, or the
+# directory that a container has. docs/convergence.md has the rules. It looks at no disk: that is SeedImages'.
 require 'digest'
 
 module PuppetX
@@ -26,9 +26,14 @@ module PuppetX
         "#{DIRECTORY}/#{uuid}-#{digest(seed)}.iso"
       end
 
-      # The digest of an image by its path, or the path where it is none of ours.
+      # What a container has of it, whose root is in this group of the hypervisor.
+      def self.directory(uuid, seed, group)
+        "#{DIRECTORY}/#{uuid}-#{digest(seed)}-#{group}"
+      end
+
+      # The digest of an image or a directory by its path, or the path where it is none of ours.
       def self.digest_of(path)
-        path[/-(\h{32})\.iso\z/, 1] || path
+        path[/-(\h{32})(?:\.iso|-\d+)\z/, 1] || path
       end
     end
   end

@@ -1,12 +1,13 @@
 # Containers, by LXC's own programs.
 require_relative '../../../puppet_x/virtapi/lxc'
+require_relative '../../../puppet_x/virtapi/seed_images'
 require_relative '../../../puppet_x/virtapi/virsh'
 
 Puppet::Type.type(:virtapi_container).provide(:lxc) do
   desc 'Containers of LXC.'
 
   REASONS = { 'interfaces' => 'its interfaces become others', 'root' => 'its root becomes another',
-              'settings' => 'its ids or its profile become others' }.freeze
+              'settings' => 'its ids or its profile become others', 'seed' => 'its seed changes' }.freeze
 
   attr_writer :found, :others, :domains
 
@@ -74,6 +75,16 @@ Puppet::Type.type(:virtapi_container).provide(:lxc) do
     text == wanted_text
   end
 
+  def seed
+    directory = @found.seed
+    directory ? PuppetX::Virtapi::Seed.digest_of(directory) : 'none'
+  end
+
+  # Its directory is there, is what it is defined with, and is the only one but that of what runs.
+  def seed_right?
+    @found&.seed == wanted.seed && !seed_missing? && images.all.all? { |path| path == wanted.seed || @found.started_with?(path) }
+  end
+
   def limits
     running? ? lxc.limits(@found.pid) : {}
   end
@@ -100,7 +111,7 @@ Puppet::Type.type(:virtapi_container).provide(:lxc) do
     @found.state
   end
 
-  %i[config= limits= restarts=].each do |setter|
+  %i[config= seed= limits= restarts=].each do |setter|
     define_method(setter) { |_value| @changed = true }
   end
 
@@ -109,6 +120,8 @@ Puppet::Type.type(:virtapi_container).provide(:lxc) do
   end
 
   def flush
+    # Before anything is done: where it fails, what runs is left as it is.
+    images.spread(resource.machine['seed'], wanted.group) if seed_missing?
     lxc.define(resource[:domain], wanted_text) if @created || text != wanted_text
     change if @changed && running?
     if @changed && restart?
@@ -117,6 +130,7 @@ Puppet::Type.type(:virtapi_container).provide(:lxc) do
     elsif @created || @state
       bring_to(resource[:state])
     end
+    clear_images
   end
 
   private
@@ -127,6 +141,23 @@ Puppet::Type.type(:virtapi_container).provide(:lxc) do
 
   def wanted
     @wanted ||= PuppetX::Virtapi::ContainerConfig.new(resource[:uuid], resource.machine, resource.settings)
+  end
+
+  def images
+    @images ||= PuppetX::Virtapi::SeedImages.new(resource[:uuid])
+  end
+
+  def seed_missing?
+    !wanted.seed.nil? && !images.paths.include?(wanted.seed)
+  end
+
+  # What runs may have the old one yet.
+  def clear_images
+    old = images.all - [wanted.seed]
+    return if old.empty?
+
+    now = lxc.containers.find { |container| container.uuid == resource[:uuid] }
+    images.delete(old.reject { |path| now.started_with?(path) })
   end
 
   def running?
@@ -153,7 +184,7 @@ Puppet::Type.type(:virtapi_container).provide(:lxc) do
 
   def restart_reasons
     started = @found.started
-    reasons = wanted.fixed.reject { |part, digest| started[part] == digest }.keys.map { |part| REASONS.fetch(part) }
+    reasons = REASONS.reject { |part, _| started[part] == wanted.fixed[part] }.values
     reasons << 'a restart is asked for' if restart_asked?
     reasons
   end

@@ -85,6 +85,7 @@ Puppet::Type.type(:virtapi_removals).provide(:virsh) do
           raise Puppet::Error, "#{container.name} still runs, and is not undefined" if container.running?
 
           removals.lxc.undefine(container.name)
+          delete_seed(container.uuid)
         end
       end
     end

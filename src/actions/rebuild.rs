@@ -92,11 +92,11 @@ async fn old(tx: &Tx, vm: &Row, volume: Option<i64>) -> Result<Row> {
     if volume["vm"] != vm.id() {
         return Err(Error::field("volume", "is not one of this VM"));
     }
-    let sql = Sql::new("SELECT id FROM storage_types WHERE name::text = 'qcow2' AND id = ");
+    let sql = Sql::new("SELECT id FROM storage_types WHERE name::text IN ('qcow2', 'raw') AND id = ");
     let sql = sql.one(volume["storage_type"].to_string(), "int8");
-    let qcow2: Vec<i64> = Statement::<BigInt>::from(sql).load(&mut tx.conn()).await?;
-    if qcow2.is_empty() {
-        return Err(Error::field("volume", "is not of type qcow2: no other is made from an image"));
+    let made_from_images: Vec<i64> = Statement::<BigInt>::from(sql).load(&mut tx.conn()).await?;
+    if made_from_images.is_empty() {
+        return Err(Error::field("volume", "is not of type qcow2 or raw: no other is made from an image"));
     }
     Ok(volume)
 }

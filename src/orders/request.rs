@@ -155,8 +155,8 @@ impl Order {
         let image_bytes = image.as_ref().and_then(|row| number(&row["size_bytes"])).unwrap_or_default();
         let disk =
             given.get("disk_bytes").and_then(number).or_else(|| number(&flavor["disk_bytes"])).unwrap_or_default();
-        if image.is_some() && storage.0 != "qcow2" {
-            return Err(Error::field("image", "needs a flavor whose volumes are of type qcow2"));
+        if image.is_some() && !matches!(storage.0.as_str(), "qcow2" | "raw") {
+            return Err(Error::field("image", "needs a flavor whose volumes are of type qcow2 or raw"));
         }
         if let Some(volume) = &volume {
             let kept = volume["ceph_pool"].is_number() && volume["vm"].is_null();

@@ -1,4 +1,4 @@
-//! A golden image: shared read-only by many VMs as the backing file of their volumes.
+//! A golden image: shared read-only by many VMs as the backing file of their volumes, or copied into them.
 
 use super::prelude::*;
 use crate::schema::images;
@@ -30,7 +30,7 @@ pub struct NewImage {
 
 impl Resource for Image {
     const NAME: &'static str = "images";
-    const ABOUT: &'static str = "A golden image, shared read-only by many VMs as the backing file of their volumes.";
+    const ABOUT: &'static str = "A golden image, from which the volumes of many VMs are made.";
     const KEY: &'static [&'static str] = &["name"];
     const COLUMNS: &'static [Column] = &[
         Column::ID,

@@ -77,7 +77,8 @@ impl Resource for Volume {
         Column::new("ceph_pool", Type::Ref(CephPool::KIND))
             .by_operators()
             .about("Where an rbd volume is; no other volume has one."),
-        Column::new("image", Type::Ref(Image::KIND)).about("The golden image that is its backing file (qcow2 only)."),
+        Column::new("image", Type::Ref(Image::KIND))
+            .about("The golden image that it is made from: below a qcow2 volume, copied into a raw one."),
         Column::new("read_iops_limit", Type::Int).between(1, i64::MAX).by_operators().about("Reads per second."),
         Column::new("write_iops_limit", Type::Int).between(1, i64::MAX).by_operators().about("Writes per second."),
         Column::new("read_bps_limit", Type::Int).between(1, i64::MAX).by_operators().about("Bytes read per second."),
@@ -115,7 +116,7 @@ impl Resource for Volume {
             detail: "is not that of its VM: a volume is in the environment of its VM",
         },
         Rule { constraint: "hypervisor_usage_local_bytes_left", field: "size_bytes", detail: MORE_THAN_LEFT },
-        Rule { constraint: "volumes_image_backing_check", field: "image", detail: "is only for a qcow2 volume" },
+        Rule { constraint: "volumes_image_backing_check", field: "image", detail: "is only for a qcow2 or raw volume" },
         Rule {
             constraint: "volumes_volume_place_check",
             field: "storage_type",

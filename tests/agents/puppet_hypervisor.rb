@@ -3,7 +3,7 @@ require 'json'
 require 'puppet'
 require 'tmpdir'
 $LOAD_PATH.unshift(File.expand_path('../../puppet/lib', __dir__))
-%w[domain_plan virsh links ovs_database qcow2 segment].each { |name| require "puppet_x/virtapi/#{name}" }
+%w[domain_plan golden_image virsh links ovs_database qcow2 segment].each { |name| require "puppet_x/virtapi/#{name}" }
 include PuppetX::Virtapi
 
 # One domain: what the document says, and as which document libvirt has defined and runs it; XML in place of a document
@@ -32,6 +32,15 @@ def shown(question)
   [seed.should, seed.change_to_s('none', seed.should)]
 rescue Puppet::Error => error
   { error: error.message }
+end
+
+# Why no raw volume of so many bytes is made from a golden image; null where one is.
+def golden(question)
+  image = GoldenImage.new('/srv/vol-1.raw', question['backing'])
+  image.check(question['bytes'])
+  image.check_contents
+rescue Puppet::Error => error
+  error.message
 end
 
 def virsh(question)

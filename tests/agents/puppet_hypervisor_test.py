@@ -1,4 +1,5 @@
 """What the Puppet module decides about a hypervisor, and how it reads what the tools there say; without a hypervisor."""
+import hashlib
 import json
 import pathlib
 import re
@@ -231,6 +232,24 @@ class SeedTest(unittest.TestCase):
     def test_what_is_no_seed_is_refused(self):
         for wrong in (self.SECRET, {"User": self.SECRET}, {"../a": self.SECRET}, {"a\n": self.SECRET}, {"user-data": [self.SECRET]}):
             self.assertIn("seed must be texts by the names of files", self.shown(wrong)["error"])
+
+
+class GoldenImageTest(unittest.TestCase):
+    def test_a_raw_volume_is_made_from_the_one_that_the_document_means(self):
+        with tempfile.TemporaryDirectory() as place:
+            path, qcow2 = pathlib.Path(place) / "golden", pathlib.Path(place) / "golden.qcow2"
+            path.write_bytes(b"x" * 600)
+            qcow2.write_bytes(b"QFI\xfb" + struct.pack(">IQIIQ", 3, 0, 0, 16, 700))
+            right = {kind: f"{kind}:{hashlib.new(kind, b'x' * 600).hexdigest()}" for kind in ("sha256", "sha512")}
+            here = f"/srv/vol-1.raw: the golden image {path}"
+            cases = [(path, "raw", 600, None, None), (path, "raw", 600, right["sha256"], None), (path, "raw", 600, right["sha512"], None),
+                     (qcow2, "qcow2", 700, None, None), (path, "raw", 599, None, f"{here} has 600 bytes, the volume only 599"),
+                     (path, "qcow2", 600, None, f"{here} is no qcow2"), (f"{path}x", "raw", 600, None, f"{here}x is not here"),
+                     (path, "raw", 600, f"sha256:{'0' * 64}", f"{here} is another one: its checksum is {right['sha256']}"),
+                     (path, "raw", 600, f"sha512:{'0' * 128}", f"{here} is another one: its checksum is {right['sha512']}")]
+            found = ask(*({"ask": "golden", "bytes": size, "backing": {"path": str(image), "format": kind, "checksum": checksum}}
+                          for image, kind, size, checksum, _ in cases))
+            self.assertEqual(found, [said for *_, said in cases])
 
 
 # What a port of a VXLAN may be, and what is seen in it: nothing where it is somebody else's, None where it is not as it should be.

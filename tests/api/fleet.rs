@@ -235,7 +235,7 @@ async fn vm_interface(app: &App, vm: &Value, vlans: &[Value]) -> Value {
         "addresses": addresses, "mtu": null})
 }
 
-/// One volume of each type; the first is made from an image and has snapshots.
+/// One volume of each type; the files are made from an image, and the first has snapshots.
 async fn volumes(app: &App) -> Vec<Value> {
     let image =
         json!({"name": "~ null", "format": "qcow2", "path": "/srv/golden/%{x} {{ x }}.qcow2", "checksum": null});
@@ -251,11 +251,12 @@ async fn volumes(app: &App) -> Vec<Value> {
         body["storage_type"] = json!(kind);
         body["cache_option"] = json!("none");
         body["ceph_pool"] = json!((kind == "rbd").then_some("1_000"));
-        body["image"] = json!((kind == "qcow2").then_some("~ null"));
+        let from_image = ["qcow2", "raw"].contains(&kind);
+        body["image"] = json!(from_image.then_some("~ null"));
         let id = post(app, "volumes", body).await["id"].clone();
         volume["type"] = json!(kind);
         volume["cache"] = json!("none");
-        volume["backing"] = if kind == "qcow2" { image.clone() } else { Value::Null };
+        volume["backing"] = if from_image { image.clone() } else { Value::Null };
         volume["snapshots"] = json!([]);
         match kind {
             "lvm" => {

@@ -3,6 +3,7 @@
 mod actions;
 mod at_once;
 mod attach;
+mod containers;
 mod history;
 mod kept;
 mod lifecycle;
@@ -200,7 +201,7 @@ async fn what_cannot_be_ordered_is_named_and_leaves_nothing() {
             "not known",
         ),
         (json!({"networks": "customers", "network": null}), Status::UnprocessableEntity, "/networks", "must be a list"),
-        (json!({"flavor": "database"}), Status::UnprocessableEntity, "/image", "type qcow2"),
+        (json!({"flavor": "database"}), Status::UnprocessableEntity, "/image", "type qcow2 or raw"),
         (json!({"name": "web-1"}), Status::Conflict, "/name", "taken"),
         (json!({"disk_bytes": 1_u64 << 50}), Status::Conflict, "/hypervisor", "2 has too little local storage left"),
         (

@@ -208,7 +208,7 @@ async fn follow_rules(app: &App, kind: &dyn Kind, body: &mut Map<String, Value>,
                 "rbd" => body.insert("ceph_pool".into(), "rbd".into()),
                 _ => body.remove("ceph_pool"),
             };
-            if kind != "qcow2" {
+            if !["qcow2", "raw"].contains(&kind) {
                 body.remove("image");
             }
         }

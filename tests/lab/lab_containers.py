@@ -1,5 +1,6 @@
 """What a machine of the lab that is a container goes through, by whichever tool; and its root: a file system in a file, with a
 busybox that sets its address, and ends when it is asked to."""
+import hashlib
 import os
 import pathlib
 import shutil
@@ -29,7 +30,7 @@ while :; do /bin/busybox sleep 60 & wait; done
 """
 
 
-def make_root(path, init=INIT):
+def make_root(path, init=INIT, size=16 * MIB):
     """A root in a file, whose files are root's own."""
     with tempfile.TemporaryDirectory() as tree:
         for name in ("bin", "sbin", "proc", "sys", "dev", "etc", "run", "tmp"):
@@ -38,7 +39,7 @@ def make_root(path, init=INIT):
         if init:
             (pathlib.Path(tree) / "sbin/init").write_text(init, encoding="utf-8")
             (pathlib.Path(tree) / "sbin/init").chmod(0o755)
-        subprocess.run(["mkfs.ext4", "-q", "-F", "-d", tree, path, "16M"], check=True, capture_output=True)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-d", tree, path, f"{size // 1024}K"], check=True, capture_output=True)
 
 
 class Containers:
@@ -64,8 +65,20 @@ class Containers:
             make_root(path)
         return {**volume(number, "raw", path=str(path)), **other}
 
+    def golden(self, kind, **other):
+        """An image of such a root, in a file of root's own; as the document has it."""
+        path = self.node.dir / f"golden.{kind}"
+        make_root(self.node.dir / "golden.raw")
+        if kind == "qcow2":
+            self.node.run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", self.node.dir / "golden.raw", path)
+        checksum = hashlib.sha512(path.read_bytes()).hexdigest()
+        return {"name": "golden", "format": kind, "path": str(path), "checksum": f"sha512:{checksum}", **other}
+
+    def copied(self, backing, number=1, size=64 * MIB):
+        return volume(number, "raw", size, path=str(self.node.storage / f"vol-{number}.raw"), backing=backing)
+
     def container(self, **other):
-        return {**vm(9001, [interface(9001, 1)], [self.root()]), "virt_method": "LXC", **other}
+        return {**vm(9001, [interface(9001, 1)], other.get("volumes") or [self.root()]), "virt_method": "LXC", **other}
 
     def containers(self):
         return {name: state for name, (state, _) in self.node.containers().items()}
@@ -178,6 +191,61 @@ class Containers:
         self.node.run("umount", SEEDS)
         self.assertEqual((self.pid(), self.seeds(), self.config()), (pid, seeds, config))
         self.assertEqual(self.seen(run)["vms"], {uuid(1): "running", uuid(2): "stopped"})
+
+    def test_a_container_that_was_ordered_runs(self):
+        """With an image, a seed and an interface: all that an order gives it, from nothing and in one run."""
+        for kind in ("raw", "qcow2"):
+            with self.subTest(kind):
+                backing, given = self.golden(kind), seed(1)
+                # What an earlier run has left when it was interrupted.
+                (self.node.storage / "vol-1.raw.unfinished").write_bytes(b"x")
+                ordered = self.container(seed=given, volumes=[self.copied(backing)])
+                run = self.converge({uuid(1): ordered})
+                self.assertEqual(self.seen(run)["vms"], {uuid(1): "running"})
+                self.reachable()
+                self.assert_read(given)
+                # Its root is the image's, and as large as was ordered.
+                self.assertEqual(self.inside("cat", "/sbin/init"), INIT)
+                self.assertGreater(int(self.inside("df", "-k", "/").splitlines()[-1].split()[1]), 48 * 1024)
+                (file,) = self.node.storage.iterdir()
+                self.assertEqual((file.name, file.stat().st_size, file.stat().st_mode & 0o777), ("vol-1.raw", 64 * MIB, 0o600))
+                # It is its own from now on.
+                self.inside("sh", "-c", "echo mine >/own")
+                (self.node.dir / f"golden.{kind}").write_bytes(b"")
+                self.assertEqual(self.unchanged({uuid(1): ordered}).messages("applied")[0]["generation"], self.generation)
+                self.converge({uuid(1): {**ordered, "restarts": 1}})
+                self.converge({uuid(1): {**ordered, "restarts": 2}})
+                self.assertEqual(self.inside("cat", "/own"), "mine\n")
+                self.node.clear()
+
+    def test_rebuilt_it_has_another_root(self):
+        backing = self.golden("raw")
+        self.converge({uuid(1): self.container(volumes=[self.copied(backing)], restarts=1)})
+        self.inside("sh", "-c", "echo mine >/own")
+        self.converge({uuid(1): self.container(volumes=[self.copied(backing, 2)], restarts=2)})
+        self.assertEqual(self.inside("sh", "-c", "cat /own || echo none"), "none\n")
+        self.assertEqual(sorted(path.name for path in self.node.storage.iterdir()), ["vol-1.raw", "vol-2.raw"])
+
+    def test_a_root_is_made_from_its_image_or_not_at_all(self):
+        good = self.golden("raw")
+        damaged = self.node.dir / "damaged.raw"
+        # A file system that is one by its mark alone.
+        damaged.write_bytes(bytes(1080) + b"\x53\xef" + bytes(MIB))
+        wrong = f"sha512:{'0' * 128}"
+        for backing, size, said in (({**good, "checksum": wrong}, 64 * MIB, f"is another one: its checksum is {good['checksum']}"),
+                                    ({**good, "path": "/nonexistent.raw"}, 64 * MIB, "the golden image /nonexistent.raw is not here"),
+                                    (good, 8 * MIB, f"has {16 * MIB} bytes, the volume only {8 * MIB}"),
+                                    ({**good, "format": "qcow2"}, 64 * MIB, "is no qcow2"),
+                                    ({**good, "path": str(damaged), "checksum": None}, 64 * MIB, "a file system that is damaged")):
+            with self.subTest(said):
+                run = self.unmade({uuid(1): self.container(volumes=[self.copied(backing, size=size)]), uuid(2): vm(9002, state="stopped")})
+                self.assertIn(said, run.said)
+                self.assertEqual((list(self.node.storage.iterdir()), self.containers()), ([], {}))
+                self.assertEqual(self.seen(run)["vms"], {uuid(2): "stopped"})
+        # What is there is nobody's to overwrite, whatever it is.
+        (self.node.storage / "vol-1.raw").write_bytes(bytes(64 * MIB))
+        self.failed({uuid(1): self.container(volumes=[self.copied(good)])})
+        self.assertEqual((self.node.storage / "vol-1.raw").read_bytes(), bytes(64 * MIB))
 
     def test_a_killed_container_comes_back_and_a_frozen_one_goes_on(self):
         self.converge({uuid(1): self.container()})

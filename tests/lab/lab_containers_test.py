@@ -23,6 +23,9 @@ class ContainersTest(Containers, unittest.TestCase):
     def failed(self, vms):
         return self.run_once((4, CHANGED_AND_FAILED), vms)
 
+    # A volume that is not made is a resource that fails, as a container that does not run.
+    unmade = failed
+
     def dry(self, vms):
         run = self.run_once((UNCHANGED,), vms, "--noop")
         self.assertIn("(noop)", run.said)

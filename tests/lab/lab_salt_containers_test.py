@@ -25,6 +25,12 @@ class SaltContainersTest(Containers, Settles, unittest.TestCase):
         self.assertEqual((run.status, run.failed), (2, [CONTAINER]), run.said)
         return run
 
+    def unmade(self, vms):
+        """Its volume is not made, and so nothing of it."""
+        run = self.run_once(vms)
+        self.assertEqual((run.status, run.failed), (2, [CONTAINER, f"virtapi_volume_{uuid(1001)}"]), run.said)
+        return run
+
     def dry(self, vms):
         run = self.run_once(vms, "test=True")
         self.assertEqual((CONTAINER in run.would, run.failed), (True, []), run.said)

@@ -15,6 +15,7 @@ import salt.utils.path
 import salt.utils.platform
 import virtapi_command
 import virtapi_domain_xml
+import virtapi_golden_image
 import virtapi_open_file
 import virtapi_qcow2
 import virtapi_rbd
@@ -199,32 +200,26 @@ def _file_size(volume, cluster, rbd_user):
 
 def _file_create(volume, cluster, rbd_user):
     path = volume["path"]
+    golden = virtapi_golden_image.GoldenImage(volume) if volume["backing"] else None
+    copied = golden if volume["type"] == "raw" else None
+    if golden:
+        golden.check(volume["size_bytes"])
+    if copied:
+        copied.check_contents()
     # Under another name until it is whole; and nobody else's file is overwritten.
     unfinished = path + ".unfinished"
     if os.path.exists(unfinished):
         os.unlink(unfinished)
-    golden = _golden(volume) if volume["type"] == "qcow2" else []
-    _run("qemu-img", "create", "-q", "-f", volume["type"], *golden, unfinished, volume["size_bytes"])
-    os.chmod(unfinished, 0o600)
-    os.link(unfinished, path)
-    os.unlink(unfinished)
-
-
-def _golden(volume):
-    """Words for qemu-img that say which image a volume is made on."""
-    backing = volume["backing"]
-    if not backing:
-        return []
-    image = backing["path"]
-    here = "{}: the golden image {}".format(volume["path"], image)
-    if not os.path.exists(image):
-        raise CommandExecutionError(here + " is not here")
-    least = qcow2_size(image) if backing["format"] == "qcow2" else os.path.getsize(image)
-    if least is None:
-        raise CommandExecutionError(here + " is no qcow2")
-    if least > volume["size_bytes"]:
-        raise CommandExecutionError("{} has {} bytes, the volume only {}".format(here, least, volume["size_bytes"]))
-    return ["-b", image, "-F", backing["format"]]
+    try:
+        words = golden.words if golden and not copied else []
+        _run("qemu-img", "create", "-q", "-f", volume["type"], *words, unfinished, volume["size_bytes"])
+        os.chmod(unfinished, 0o600)
+        if copied:
+            copied.copy(__salt__, unfinished)
+        os.link(unfinished, path)
+    finally:
+        if os.path.exists(unfinished):
+            os.unlink(unfinished)
 
 
 def _file_grow(volume, cluster, rbd_user, in_use):

@@ -20,7 +20,7 @@ Puppet::Type.newtype(:virtapi_volume) do
   end
 
   newparam(:backing) do
-    desc 'The golden image that it is made on, as the document has it. A volume that is there keeps what it came from.'
+    desc 'The golden image that it is made on (qcow2) or a copy of (raw), as the document has it. A volume that is there keeps what it came from.'
   end
 
   newproperty(:size_bytes) do

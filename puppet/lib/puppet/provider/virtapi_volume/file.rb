@@ -1,9 +1,10 @@
 # Volumes in files, by qemu-img.
+require_relative '../../../puppet_x/virtapi/golden_image'
 require_relative '../../../puppet_x/virtapi/qcow2'
 require_relative '../../../puppet_x/virtapi/volume_provider'
 
 Puppet::Type.type(:virtapi_volume).provide(:file) do
-  desc 'Volumes in files: qcow2, maybe on a golden image, and raw.'
+  desc 'Volumes in files: qcow2, maybe on a golden image, and raw, maybe a copy of one.'
 
   include PuppetX::Virtapi::VolumeProvider
 
@@ -42,33 +43,21 @@ Puppet::Type.type(:virtapi_volume).provide(:file) do
   end
 
   def make(bytes)
+    golden = resource[:backing] && PuppetX::Virtapi::GoldenImage.new(path, resource[:backing])
+    golden&.check(bytes)
+    copied = type == 'raw' && golden
+    copied&.check_contents
     # Under another name until it is whole; and nobody else's file is overwritten.
     unfinished = "#{path}.unfinished"
     File.delete(unfinished) if File.exist?(unfinished)
-    if type == 'qcow2'
-      qemu_img('create', '-q', '-f', 'qcow2', *golden(bytes), unfinished, bytes.to_s)
-    else
-      qemu_img('create', '-q', '-f', 'raw', unfinished, bytes.to_s)
+    begin
+      qemu_img('create', '-q', '-f', type, *(golden && !copied ? golden.words : []), unfinished, bytes.to_s)
+      File.chmod(0o600, unfinished)
+      copied&.copy(unfinished)
+      File.link(unfinished, path)
+    ensure
+      File.delete(unfinished) if File.exist?(unfinished)
     end
-    File.chmod(0o600, unfinished)
-    File.link(unfinished, path)
-    File.delete(unfinished)
-  end
-
-  def golden(bytes)
-    backing = resource[:backing]
-    return [] unless backing
-
-    image = backing['path']
-    raise Puppet::Error, "#{path}: the golden image #{image} is not here" unless File.exist?(image)
-
-    least = backing['format'] == 'qcow2' ? PuppetX::Virtapi::Qcow2.read(image) : File
-    raise Puppet::Error, "#{path}: the golden image #{image} is no qcow2" unless least
-
-    least = least == File ? File.size(image) : least.size
-    raise Puppet::Error, "#{path}: the golden image #{image} has #{least} bytes, the volume only #{bytes}" if least > bytes
-
-    ['-b', image, '-F', backing['format']]
   end
 
   def grow(bytes, disk)

@@ -6,6 +6,7 @@
 //! own doing, for a customer sees no hypervisors.
 
 mod addresses;
+mod containers;
 mod placement;
 mod request;
 

@@ -1,11 +1,12 @@
 //! What an order says: the fields that a VM has not, and what follows from a flavor and a profile. It knows what can be ordered, and
 //! not where it goes.
 
-use diesel::sql_types::{BigInt, Bool};
+use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_async::RunQueryDsl;
 use serde_json::{Map, Value, json};
 
 use super::addresses::Wanted;
+use super::containers;
 use super::placement::{Needs, Storage};
 use crate::auth::Authority;
 use crate::column::Column;
@@ -14,8 +15,8 @@ use crate::kind::Kind;
 use crate::natural_key;
 use crate::resource::Resource;
 use crate::resources::{
-    CacheOption, CephPool, Environment, Flavor, Image, Key, Network, PlacementGroup, Profile, StorageType, Subnet,
-    VirtMethod, VmState, Volume,
+    CacheOption, CephPool, Environment, Flavor, Image, Key, Network, PlacementGroup, Profile, Subnet, VirtMethod,
+    VmState, Volume,
 };
 use crate::row::Row;
 use crate::sql::{Sql, Statement};
@@ -143,7 +144,8 @@ impl Order {
         let flavor = reader.flavor(body).await?;
         let image = reader.row(Image::KIND, "image").await?;
         let volume = reader.row(Volume::KIND, "volume").await?;
-        let storage = reader.storage(&flavor, volume.as_ref()).await?;
+        let (storage, virt_method) = reader.words(&flavor).await?;
+        let ceph_cluster = reader.cluster(volume.as_ref().unwrap_or(&flavor)).await?;
         let networks = reader.networks(environment).await?;
         for (field, value) in
             [("cores", &flavor["cores"]), ("ram_bytes", &flavor["ram_bytes"]), ("virt_method", &flavor["virt_method"])]
@@ -155,7 +157,16 @@ impl Order {
         let image_bytes = image.as_ref().and_then(|row| number(&row["size_bytes"])).unwrap_or_default();
         let disk =
             given.get("disk_bytes").and_then(number).or_else(|| number(&flavor["disk_bytes"])).unwrap_or_default();
-        if image.is_some() && !matches!(storage.0.as_str(), "qcow2" | "raw") {
+        let container = containers::Wanted {
+            virt_method: &virt_method,
+            storage_type: &storage,
+            flavor: &flavor,
+            has_image: image.is_some(),
+            has_volume: volume.is_some(),
+            body,
+        };
+        container.check()?;
+        if image.is_some() && !matches!(storage.as_str(), "qcow2" | "raw") {
             return Err(Error::field("image", "needs a flavor whose volumes are of type qcow2 or raw"));
         }
         if let Some(volume) = &volume {
@@ -171,8 +182,8 @@ impl Order {
             disk_bytes: disk.max(image_bytes),
             storage_type: number(&flavor["storage_type"]).unwrap_or_default(),
             ceph_pool: number(&flavor["ceph_pool"]),
-            ceph_cluster: storage.1,
-            storage: storage.0,
+            ceph_cluster,
+            storage,
             image: image.map(|row| row.id()),
             volume: volume.map(|row| row.id()),
             lifetime: given.get("lifetime").and_then(Value::as_str).unwrap_or("vm").to_owned(),
@@ -346,20 +357,24 @@ impl Reader<'_, '_> {
         Ok(flavor)
     }
 
-    /// The name of the flavor's storage type; and the cluster that is needed, for a volume that was kept or for a new one.
-    async fn storage(&mut self, flavor: &Row, kept: Option<&Row>) -> Result<(String, i64)> {
+    /// The names of the flavor's storage type and virt method.
+    async fn words(&mut self, flavor: &Row) -> Result<(String, String)> {
+        let sql = Sql::new("SELECT s.name::text, m.name::text FROM storage_types s, virt_methods m WHERE s.id = ")
+            .one(flavor["storage_type"].to_string(), "int8")
+            .text(" AND m.id = ")
+            .one(flavor["virt_method"].to_string(), "int8");
+        Ok(Statement::<(Text, Text)>::from(sql).get_result(&mut self.work.tx.conn()).await?)
+    }
+
+    /// The cluster that is needed, for a volume that was kept or for a new one.
+    async fn cluster(&mut self, of: &Row) -> Result<i64> {
         let tx = self.work.tx;
-        let row = async |kind: &'static dyn Kind, id: &Value| {
-            kind.find(tx, &natural_key::condition(kind, &id.to_string())?).await
-        };
+        if of["ceph_pool"].is_null() {
+            return Ok(0);
+        }
         tx.as_server(async || {
-            let name =
-                row(StorageType::KIND, &flavor["storage_type"]).await?["name"].as_str().unwrap_or_default().to_owned();
-            let cluster = match &kept.unwrap_or(flavor)["ceph_pool"] {
-                Value::Null => 0,
-                pool => row(CephPool::KIND, pool).await?["cluster"].as_i64().unwrap_or_default(),
-            };
-            Ok((name, cluster))
+            let key = natural_key::condition(CephPool::KIND, &of["ceph_pool"].to_string())?;
+            Ok(CephPool::KIND.find(tx, &key).await?["cluster"].as_i64().unwrap_or_default())
         })
         .await
     }

@@ -4,7 +4,7 @@ use rocket::http::Status;
 use serde_json::{Value, json};
 
 use crate::harness::App;
-use crate::orders::{told, with};
+use crate::orders::{refused, told, with};
 use crate::relations::demo;
 
 /// The demo fleet, in which containers can be ordered: from an image of a file system.
@@ -62,4 +62,51 @@ async fn a_container_has_a_root_from_its_image_and_a_seed() {
     // Snapshots are of types that hold them.
     let problem = app.post(&format!("{url}/snapshot"), json!({"name": "a"})).await.is(Status::Conflict);
     assert!(told(&problem)[0].1.contains("qcow2 and rbd"), "{problem}");
+}
+
+#[rocket::async_test]
+async fn what_a_container_cannot_have_is_refused_when_it_is_ordered() {
+    let app = fleet().await;
+    let root = |more: Value| flavor("other", more);
+    let rule = json!([{"direction": "ingress", "ethertype": "IPv4", "protocol": "tcp"}]);
+    for (number, (of, order, pointer, part)) in [
+        (json!({"storage_type": "qcow2"}), json!({}), "/flavor", "cannot have a root of type qcow2"),
+        (json!({"storage_type": "lvm"}), json!({}), "/flavor", "cannot have a root of type lvm from an image"),
+        (json!({"storage_type": "rbd", "ceph_pool": "rbd"}), json!({}), "/flavor", "cannot have a root of type rbd"),
+        (json!({"iops": 500, "disk_bps": 1}), json!({}), "/flavor", "iops of a volume, disk_bps of a volume"),
+        (
+            json!({"gpu_model": "L40", "gpu_count": 1}),
+            json!({}),
+            "/flavor",
+            "cannot have devices that are passed through",
+        ),
+        (json!({}), json!({"image": null}), "/image", "is required: the root of a container"),
+        (json!({}), json!({"firewall": "on"}), "/firewall", "has no packet filter"),
+        (json!({}), json!({"security_rules": rule}), "/security_rules", "has no packet filter"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("other-{number}");
+        let mut of = root(of);
+        of["name"] = name.as_str().into();
+        app.post("/v1/flavors", of).await.is(Status::Created);
+        let mut order = container(order);
+        order["flavor"] = name.into();
+        refused(&app, order.clone(), Status::UnprocessableEntity, pointer, part).await;
+        let problem = app.post("/v1/placement/explain", order).await.is(Status::UnprocessableEntity);
+        assert_eq!(told(&problem)[0].0, pointer);
+    }
+    // A volume that was kept is in a pool.
+    let kept = json!({"size_bytes": 1 << 30, "storage_type": "rbd", "ceph_pool": "rbd", "cache_option": "none", "environment": "acme/shop"});
+    let kept = app.post("/v1/volumes", kept).await.is(Status::Created)["id"].clone();
+    let order = container(json!({"image": null, "volume": kept}));
+    refused(&app, order, Status::UnprocessableEntity, "/volume", "cannot be the root of a container").await;
+    // All that is wrong is said at once.
+    let order = container(json!({"flavor": "other-0", "image": null, "firewall": "on"}));
+    let problem = app.post("/v1/vms", order).await.is(Status::UnprocessableEntity);
+    let pointers: Vec<String> = told(&problem).into_iter().map(|(pointer, _)| pointer).collect();
+    assert_eq!(pointers, ["/flavor", "/image", "/firewall"]);
+    // A list of no rules is none.
+    app.post("/v1/vms", container(json!({"security_rules": []}))).await.is(Status::Created);
 }

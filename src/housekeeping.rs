@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::auth::{self, Actor};
 use crate::config::Settings;
 use crate::db::Db;
-use crate::{approval, events, http, leaving, reports, telling};
+use crate::telling::Gone;
+use crate::{approval, deleted, events, http, leaving, reports, telling};
 
 /// How often it is counted how many are in sync.
 const COUNT_EVERY: Duration = Duration::from_mins(1);
@@ -77,17 +78,19 @@ async fn keep_clearing(db: Db) {
     }
 }
 
-/// Takes away the tombstones of what agents have found gone, and of what has come back, and ends old approvals. What fails is
-/// tried again the next time.
+/// Takes away the tombstones of what agents have found gone, and of what has come back, and ends old approvals; tells of VMs that are
+/// gone by that, and forgets those that have been for a while. What fails is tried again the next time.
 pub async fn clear_removals(db: &Db) {
     let cleared = db.write(Actor::system("tombstones"), false, async |tx| {
         let approvals = approval::end_old(tx).await?;
-        Ok((leaving::clear(tx).await?, approvals))
+        let tombstones = leaving::clear(tx).await?;
+        telling::tell_of_gone(tx, Gone::Any).await?;
+        Ok((tombstones, deleted::forget(tx).await?, approvals))
     });
     match cleared.await {
-        Ok((0, 0)) => {}
-        Ok((tombstones, approvals)) => {
-            tracing::info!(tombstones, approvals, "took away tombstones of what is gone, and old approvals");
+        Ok((0, 0, 0)) => {}
+        Ok((tombstones, vms, approvals)) => {
+            tracing::info!(tombstones, vms, approvals, "took away tombstones of what is gone, and old approvals");
         }
         Err(error) => tracing::warn!(%error, "tombstones of what is gone stay for now, and so do old approvals"),
     }

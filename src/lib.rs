@@ -18,6 +18,7 @@ mod consequences;
 mod count;
 mod credentials;
 pub mod db;
+mod deleted;
 pub mod demo;
 mod dependents;
 mod directory;

@@ -1,6 +1,7 @@
 //! The life of a VM: its states and their words. What is wanted of a VM and what its agent has seen of it decide which one it is in,
 //! and no timer that pretends; the view `vms_with_status` says so for lists as well: that nobody knows, or that it has failed, counts
-//! most, then what was asked for and is not applied yet, then what was seen. It knows words, and neither requests nor agents.
+//! most, then what was asked for and is not applied yet, then what was seen. Of one that was deleted the view `deleted_vms_with_status`
+//! says it. It knows words, and neither requests nor agents.
 
 /// A state of a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +30,13 @@ pub enum Lifecycle {
     Failed,
     /// Its hypervisor has been silent for too long.
     Unknown,
+    /// It was deleted, and not every hypervisor where it was has said that it is gone.
+    Deleting,
+    /// It was deleted, and is gone.
+    Deleted,
 }
 
-/// The words of all of them.
+/// The words for one that is there.
 pub static WORDS: [&str; 12] = [
     Lifecycle::Requested.word(),
     Lifecycle::Scheduled.word(),
@@ -46,6 +51,9 @@ pub static WORDS: [&str; 12] = [
     Lifecycle::Failed.word(),
     Lifecycle::Unknown.word(),
 ];
+
+/// The words for one that was deleted.
+pub static LAST_WORDS: [&str; 2] = [Lifecycle::Deleting.word(), Lifecycle::Deleted.word()];
 
 impl Lifecycle {
     /// As the API and the database call it.
@@ -64,6 +72,8 @@ impl Lifecycle {
             Self::Migrating => "migrating",
             Self::Failed => "failed",
             Self::Unknown => "unknown",
+            Self::Deleting => "deleting",
+            Self::Deleted => "deleted",
         }
     }
 }

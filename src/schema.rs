@@ -141,6 +141,33 @@ diesel::table! {
 }
 
 diesel::table! {
+    deleted_vms (id) {
+        id -> Int8,
+        uuid -> Uuid,
+        name -> Text,
+        environment_id -> Nullable<Int8>,
+        organization_id -> Nullable<Int8>,
+        object -> Json,
+        deleted_at -> Timestamptz,
+        gone_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    deleted_vms_with_status (id) {
+        id -> Int8,
+        uuid -> Uuid,
+        name -> Text,
+        environment_id -> Nullable<Int8>,
+        lifecycle -> Text,
+        failure -> Nullable<Text>,
+        object -> Json,
+        deleted_at -> Timestamptz,
+        gone_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     environments (id) {
         id -> Int8,
         organization_id -> Int8,
@@ -632,6 +659,13 @@ diesel::table! {
         last_used_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    tombstone_generations (tombstone_id) {
+        tombstone_id -> Int8,
+        generation -> Int8,
     }
 }
 

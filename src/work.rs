@@ -10,7 +10,7 @@ use crate::audit::Trail;
 use crate::error::{Error, Result};
 use crate::shown::Shown;
 use crate::sql::{Sql, Statement};
-use crate::{db::Tx, kind::Kind, natural_key, telling};
+use crate::{db::Tx, deleted, kind::Kind, natural_key, telling};
 
 /// The work of one transaction.
 pub struct Work<'t> {
@@ -102,6 +102,7 @@ impl<'t> Work<'t> {
             // Last, for it reads what all that has made of the objects.
             let events = trail.write(tx).await?;
             telling::tell(tx, &events).await?;
+            deleted::keep(tx, &events).await?;
             Ok(shown)
         })
         .await

@@ -8,7 +8,7 @@ use crate::resources;
 
 /// The navigation: collections that people look for together. A kind that is not named here stands in the last group.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Compute", &["nodes", "hypervisors", "vms", "images", "runs"]),
+    ("Compute", &["nodes", "hypervisors", "vms", "deleted-vms", "images", "runs"]),
     ("Network", &["interfaces", "bonds", "addresses", "vlans", "networks"]),
     ("Storage", &["volumes", "snapshots", "tombstones"]),
     ("Ceph", &["ceph-clusters", "ceph-mons", "ceph-osds", "ceph-pools"]),

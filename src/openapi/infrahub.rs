@@ -50,7 +50,7 @@ fn instance() -> Value {
         "properties": {
             "id": {"type": "integer", "format": "int64"}, "uuid": {"type": "string", "format": "uuid"}, "name": {"type": "string"},
             "environment_name": {"type": "string"}, "flavor_name": {"type": "string"},
-            "state": {"type": "string", "description": "Its `lifecycle`."}, "failure": {"type": ["string", "null"]},
+            "state": {"type": "string", "description": "Its `lifecycle`; of one that was deleted, `deleting` or `deleted`."}, "failure": {"type": ["string", "null"]},
             "public_ip": {"type": ["string", "null"]}, "labels": {"type": "array", "items": {"type": "string"}},
             "created_at": {"type": "string", "format": "date-time"},
             "links": {"type": "object", "properties": {"self": {"type": "string"}, "vm": {"type": "string"}}},

@@ -10,7 +10,7 @@ use super::Report;
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::sql::{Sql, Statement};
-use crate::telling;
+use crate::telling::{self, Gone};
 
 /// How many are kept by one statement.
 const AT_ONCE: usize = 500;
@@ -35,7 +35,9 @@ pub async fn keep(tx: &Tx, reports: &[Report]) -> Result<()> {
         Statement::<BigInt>::from(kept).execute(&mut tx.conn()).await?;
     }
     let nodes: BTreeSet<&str> = new.iter().map(|report| report.node.as_str()).collect();
-    telling::tell_of_runs(tx, nodes.into_iter().map(str::to_owned).collect()).await
+    let nodes: Vec<String> = nodes.into_iter().map(str::to_owned).collect();
+    telling::tell_of_runs(tx, nodes.clone()).await?;
+    telling::tell_of_gone(tx, Gone::From(nodes)).await
 }
 
 /// Makes other reports of these nodes wait, so that one that comes twice at once is seen to be there. In the order of

@@ -14,6 +14,7 @@ mod ceph_pool;
 mod compiler;
 mod convergence;
 mod defaults;
+mod deleted_vm;
 mod environment;
 mod facts;
 mod flavor;
@@ -59,6 +60,7 @@ pub use self::{
     ceph_osd::CephOsd,
     ceph_pool::CephPool,
     compiler::Compiler,
+    deleted_vm::DeletedVm,
     environment::Environment,
     facts::Facts,
     flavor::Flavor,
@@ -136,7 +138,8 @@ pub static KINDS: &[&dyn Kind] = &[
 ];
 
 /// What is recorded, and read in the same ways.
-static RECORDS: &[&dyn Kind] = &[Run::KIND, RunEvent::KIND, Facts::KIND, AuditEvent::KIND, WebhookDelivery::KIND];
+static RECORDS: &[&dyn Kind] =
+    &[Run::KIND, RunEvent::KIND, Facts::KIND, AuditEvent::KIND, WebhookDelivery::KIND, DeletedVm::KIND];
 
 /// Everything that can be read.
 pub fn readable() -> impl Iterator<Item = &'static dyn Kind> {

@@ -75,7 +75,7 @@ impl Resource for Webhook {
         ),
         Column::new("kinds", Type::Labels).about("Of which collections it is told; of all unless given."),
         Column::new("actions", Type::Labels)
-            .about("Of which of create, update, delete, started, stopped and failed; of all unless given."),
+            .about("Of which of create, update, delete, started, stopped, failed and deleted; of all unless given."),
         Column::new("labels", Type::Labels).about("Of objects with one of these labels; of all unless given."),
         Column::new("state", Type::Choice(&["active", "paused"]))
             .required()

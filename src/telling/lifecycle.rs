@@ -1,11 +1,12 @@
-//! What VMs do by themselves, as their agents have seen it: that one runs, runs no longer, or has failed. That is the `lifecycle`
-//! that the API shows. Each is told once, by the transaction in which the report is kept.
+//! What VMs do by themselves, as their agents have seen it: that one runs, runs no longer, or has failed; that one which was deleted is
+//! gone. That is the `lifecycle` that the API shows. Each is told once, by the transaction in which the report is kept.
 
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Json, Nullable, Text};
 use diesel_async::RunQueryDsl;
+use serde_json::Value;
 
 use super::outbox::{Change, tell_changes};
-use super::{FAILED, STARTED, STOPPED};
+use super::{DELETED, FAILED, STARTED, STOPPED};
 use crate::audit;
 use crate::db::Tx;
 use crate::error::Result;
@@ -56,7 +57,61 @@ pub async fn tell_of_runs(tx: &Tx, nodes: Vec<String>) -> Result<()> {
             let (id, state, failure) = news.iter().find(|(id, ..)| *id == kind::id(item))?;
             let action = [STARTED, STOPPED, FAILED].into_iter().find(|action| action == state)?;
             let (before, after, reason) = (Some(item), Some(item), failure.clone());
-            Some(Change { collection: Vm::NAME, id: *id, key, action, before, after, reason })
+            Some(Change { collection: Vm::NAME, id: *id, key, action, before, after, reason, organization: None })
+        })
+        .collect();
+    tell_changes(tx, &changes).await
+}
+
+/// Which of those that were deleted may be gone by now.
+pub enum Gone {
+    /// Those of these ids that have left nothing anywhere.
+    Nowhere(Vec<String>),
+    /// Those that were on these nodes, of which a report was kept.
+    From(Vec<String>),
+    /// Any: the last place of one may have gone without a report.
+    Any,
+}
+
+/// Tells of those among the VMs that were deleted that they are gone now. One of which somebody else is telling is left to him.
+///
+/// # Errors
+/// [`Error::Away`](crate::error::Error::Away).
+pub async fn tell_of_gone(tx: &Tx, gone: Gone) -> Result<()> {
+    let sql = Sql::new(
+        "WITH due AS (SELECT d.id FROM deleted_vms d JOIN deleted_vms_with_status s ON s.id = d.id \
+         WHERE d.gone_at IS NULL AND s.lifecycle = 'deleted'",
+    );
+    let sql = match gone {
+        Gone::Nowhere(ids) => {
+            sql.text(" AND NOT EXISTS (SELECT FROM tombstones t WHERE t.uuid = d.uuid) AND d.id = ").any(ids, "int8")
+        }
+        Gone::From(nodes) => sql
+            .text(
+                " AND d.uuid IN (SELECT t.uuid FROM tombstones t JOIN hypervisors h ON h.id = t.hypervisor_id \
+                 JOIN nodes n ON n.id = h.node_id WHERE t.storage_type_id IS NULL AND n.fqdn = ",
+            )
+            .any(nodes, "text")
+            .text(")"),
+        Gone::Any => sql,
+    };
+    let sql = sql.text(
+        " ORDER BY d.id FOR UPDATE OF d SKIP LOCKED) UPDATE deleted_vms d SET gone_at = now() FROM due WHERE d.id = due.id \
+         RETURNING d.id, d.uuid::text, d.organization_id, d.object",
+    );
+    let news: Vec<(i64, String, Option<i64>, Value)> =
+        Statement::<(BigInt, Text, Nullable<BigInt>, Json)>::from(sql).load(&mut tx.conn()).await?;
+    let changes: Vec<Change<'_>> = news
+        .iter()
+        .map(|(id, key, organization, object)| Change {
+            collection: Vm::NAME,
+            id: *id,
+            key,
+            action: DELETED,
+            before: Some(object),
+            after: None,
+            reason: None,
+            organization: *organization,
         })
         .collect();
     tell_changes(tx, &changes).await

@@ -25,13 +25,13 @@ use crate::value_type::Type;
 
 pub use broker::Publisher;
 pub use courier::{Courier, forget_old, resend};
-pub use lifecycle::tell_of_runs;
+pub use lifecycle::{Gone, tell_of_gone, tell_of_runs};
 pub use outbox::tell;
 pub use secrets::{Signer, issue};
 pub use target::Targets;
 
 /// What objects are told to have done, or to have had done to them.
-pub const ACTIONS: &[&str] = &[CREATE, UPDATE, DELETE, STARTED, STOPPED, FAILED];
+pub const ACTIONS: &[&str] = &[CREATE, UPDATE, DELETE, STARTED, STOPPED, FAILED, DELETED];
 
 const CREATE: &str = "create";
 const UPDATE: &str = "update";
@@ -39,6 +39,7 @@ const DELETE: &str = "delete";
 const STARTED: &str = Lifecycle::Started.word();
 const STOPPED: &str = Lifecycle::Stopped.word();
 const FAILED: &str = Lifecycle::Failed.word();
+const DELETED: &str = Lifecycle::Deleted.word();
 
 /// What each transaction must know of telling.
 #[derive(Debug, Default)]

@@ -35,6 +35,8 @@ pub struct Change<'c> {
     pub after: Option<&'c Value>,
     /// Why, of what an object does by itself.
     pub reason: Option<String>,
+    /// Whose it is, where what says so may be gone.
+    pub organization: Option<i64>,
 }
 
 /// A webhook that is told of new things.
@@ -58,7 +60,7 @@ pub async fn tell(tx: &Tx, events: &[NewAuditEvent]) -> Result<()> {
         .filter_map(|event| {
             let (before, after) = (event.before.as_ref(), event.after.as_ref());
             let (collection, id, key) = (event.collection?, event.object_id?, event.object_key.as_deref()?);
-            Some(Change { collection, id, key, action: event.action, before, after, reason: None })
+            Some(Change { collection, id, key, action: event.action, before, after, reason: None, organization: None })
         })
         .collect();
     tell_changes(tx, &changes).await
@@ -76,7 +78,10 @@ pub async fn tell_changes(tx: &Tx, changes: &[Change<'_>]) -> Result<()> {
     let places = Places::read(tx, changes).await?;
     let (mut deliveries, mut messages) = (vec![], vec![]);
     for change in changes {
-        let place = |item: Option<&Value>| item.map(|item| places.of(change.collection, change.id, item));
+        let place = |item: Option<&Value>| {
+            let place = places.of(change.collection, change.id, item?);
+            Some(Place { organization: place.organization.or(change.organization), ..place })
+        };
         let (event, was, is) = (Uuid::new_v4(), place(change.before), place(change.after));
         deliveries.extend(webhooks.iter().filter_map(|webhook| {
             let told = change.told(event, webhook.sees(was.as_ref()), webhook.sees(is.as_ref()))?;

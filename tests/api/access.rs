@@ -198,8 +198,8 @@ fn is_customers(route: &Route, writes: bool) -> bool {
         Some(kind) => !writes && read.contains(&kind),
         // The forms that are tried are those of nodes.
         None => {
-            // What is told of its own objects.
-            let told = route.url.starts_with("/v1/webhook-deliveries");
+            // What is told of its own objects, and what became of them.
+            let told = ["/v1/webhook-deliveries", "/v1/deleted-vms"].iter().any(|url| route.url.starts_with(url));
             told || ["/", "/v1/", "/search", "/forms/nodes/filter"].contains(&route.url.as_str())
         }
     }

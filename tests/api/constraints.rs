@@ -362,7 +362,9 @@ async fn every_reference_and_every_key_holds_in_the_database() {
             UNION ALL SELECT NULL, id, 'a' FROM organizations;
         INSERT INTO webhook_deliveries (webhook_id, organization_id, event_id, collection, object_id, object_key, action, url, body)
             SELECT id, organization_id, gen_random_uuid(), 'vms', 1, 'a', 'create', url, '{}' FROM webhooks;
-        INSERT INTO vm_tellings (vm_id, state) SELECT id, 'started' FROM vms",
+        INSERT INTO vm_tellings (vm_id, state) SELECT id, 'started' FROM vms;
+        INSERT INTO deleted_vms (id, uuid, name, environment_id, organization_id, object)
+            SELECT id, gen_random_uuid(), name, id, organization_id, '{}' FROM environments",
     )
     .await;
     sql(&app.dsn, "INSERT INTO node_approvals (node_id, generation) SELECT id, 1 FROM nodes").await;

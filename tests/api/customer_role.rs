@@ -16,6 +16,7 @@ async fn every_table_that_customers_reach_shows_them_their_own_rows_only() {
     .await;
     let named = [
         "cache_options",
+        "deleted_vms_with_status",
         "flavors",
         "hypervisor_convergence",
         "images",
@@ -23,6 +24,7 @@ async fn every_table_that_customers_reach_shows_them_their_own_rows_only() {
         "own_organizations",
         "owned_organizations",
         "storage_types",
+        "tombstone_convergence",
         "virt_methods",
         "vm_states",
         "vms_with_status",

@@ -4,6 +4,7 @@ mod actions;
 mod at_once;
 mod attach;
 mod containers;
+mod deleted;
 mod history;
 mod kept;
 mod lifecycle;

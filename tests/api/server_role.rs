@@ -180,6 +180,8 @@ async fn the_server_is_granted_what_it_needs_and_nothing_else() {
                 | "nodes_with_status"
                 | "hypervisor_convergence"
                 | "vms_with_status"
+                | "deleted_vms_with_status"
+                | "tombstone_convergence"
                 | "tombstones_in_force"
                 | "volume_claims"
                 | "ip_claims_in_force"

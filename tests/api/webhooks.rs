@@ -344,6 +344,37 @@ async fn a_vm_calls_back_signed_by_its_organization() {
         assert_eq!(said(&messages), [format!("vms delete {name}")]);
         assert_eq!(signed_with(&messages[0], &secrets), signed);
     }
+    // That they are gone they are told by whoever has seen it, once; though their environment is gone by then.
+    app.json(Method::Delete, "/v1/environments/acme/shop", Value::Null).await.is(Status::NoContent);
+    fleet.report(&[json!({"observed": {"vms": {}}})], "changed", false).await;
+    assert!(sent().await.is_empty());
+    let gone = [fleet.applied().await, json!({"observed": {"vms": {}}})];
+    fleet.report(&gone, "changed", false).await;
+    let mut messages = sent().await;
+    messages.sort_by_key(|message| message.body["object"]["id"].as_i64());
+    assert_eq!(said(&messages), ["vms deleted acmes", "vms deleted fleets"]);
+    for (message, signed) in messages.iter().zip([[true, false, false], [false, false, true]]) {
+        assert_eq!(signed_with(message, &secrets), signed);
+    }
+    assert_eq!(messages[0].body["object"]["uuid"], uuids[0]);
+    fleet.report(&gone, "changed", false).await;
+    app.clear_removals().await;
+    assert!(sent().await.is_empty());
+    // One that was nowhere is gone at once.
+    let vm = json!({"name": "nowhere", "cores": 1, "ram_bytes": 1, "state": "running", "virt_method": "KVM", "callback_url": receiver.url});
+    let vm = app.post("/v1/vms", vm).await.is(Status::Created);
+    let url = format!("/v1/vms/{}", vm["id"]);
+    app.json(Method::Delete, &format!("{url}?dry_run=true"), Value::Null).await;
+    app.json(Method::Delete, &url, Value::Null).await.is(Status::NoContent);
+    let mut about = vec![];
+    loop {
+        let messages = sent().await;
+        if messages.is_empty() {
+            break;
+        }
+        about.extend(said(&messages));
+    }
+    assert_eq!(about, ["vms create nowhere", "vms delete nowhere", "vms deleted nowhere"]);
     let inside = json!({"name": "x", "cores": 1, "ram_bytes": 1, "state": "running", "virt_method": "KVM",
         "callback_url": "https://169.254.169.254/latest"});
     let answer = app.post("/v1/vms", inside).await;

@@ -261,16 +261,18 @@ class OrderedGuest:
         self.assertTrue(old.exists())
 
     def assert_it_is_deleted(self):
-        """For the customer at once; on its hypervisor it stops and is kept. Then nobody answers to its address any more."""
+        """No VM any more at once; on its hypervisor it stops and is kept. Then nobody answers to its address, and that is told."""
         seeds = self.images()
         self.ask("DELETE", self.path)
-        self.wait_for_telling("create", *2 * ["started", "stopped"], "started", "delete")
-        self.assertEqual(self.receiver.messages()[-1]["object"]["uuid"], self.uuid)
         self.assertFalse(self.is_known())
         # The guest still answers.
         with self.assertRaisesRegex(AssertionError, "has no IPv4 address left"):
             self.order("web-2", "?dry_run=true")
-        self.wait_for_node()
+        self.wait_for_telling("create", *2 * ["started", "stopped"], "started", "delete", "deleted")
+        for message in self.receiver.messages()[-2:]:
+            self.assertEqual(message["object"]["uuid"], self.uuid)
+        instance = self.ask("GET", f"/v1/core/virtual-machines/{self.uuid}")["instance"]
+        self.assertEqual((instance["name"], instance["state"]), ("web-1", "deleted"))
         self.assertEqual(self.node.virsh("domstate", self.domain, "--reason").strip(), "shut off (shutdown)")
         self.assertTrue(self.disk.exists())
         self.assertEqual(self.images(), seeds)

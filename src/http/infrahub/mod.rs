@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 use crate::http::ask::{Ask, Key};
 use crate::http::body::{Body, FormBody};
 use crate::http::idempotency::{Answer, Claim};
-use crate::http::infrahub::target::{Target, by_id, is_environment, labelled, one, target};
-use crate::http::infrahub::words::{in_these_words, show, translated};
+use crate::http::infrahub::target::{Target, by_id, is_environment, labelled, one, one_deleted, target};
+use crate::http::infrahub::words::{in_these_words, show, show_deleted, translated};
 use crate::http::reply::Reply;
 use crate::query::{MAX_LIMIT, Query};
 use crate::resource::Resource;
@@ -45,12 +45,13 @@ async fn find(key: Result<Key>, ask: Result<Ask>, db: &State<Db>) -> Result<Repl
         return instances(&ask, Some(&key), db).await;
     }
     Query::none(&ask.pairs)?;
-    let work = async |tx: &Tx| {
-        let row = one(tx, &key).await?;
-        show(tx, vec![row]).await
+    let work = async |tx: &Tx| match one(tx, &key).await {
+        Ok(row) => Ok(show(tx, vec![row]).await?.pop()),
+        Err(Error::NotFound) => Ok(Some(show_deleted(&one_deleted(tx, &key).await?))),
+        Err(error) => Err(error),
     };
-    let mut shown = db.read(ask.actor.clone(), work).await?;
-    Ok(Reply::new(200, ask.format, json!({"status": true, "instance": shown.pop()})))
+    let shown = db.read(ask.actor.clone(), work).await?;
+    Ok(Reply::new(200, ask.format, json!({"status": true, "instance": shown})))
 }
 
 /// An order: one VM, or `count` of them.

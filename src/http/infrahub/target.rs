@@ -6,7 +6,7 @@ use crate::http::ask::Ask;
 use crate::natural_key;
 use crate::query::{MAX_LIMIT, Query};
 use crate::resource::Resource;
-use crate::resources::{Environment, Vm};
+use crate::resources::{DeletedVm, Environment, Vm};
 use crate::row::Row;
 
 /// One VM, or those of an environment that have a label.
@@ -39,6 +39,19 @@ pub async fn one(tx: &Tx, key: &str) -> Result<Row> {
     let pairs =
         [("environment".to_owned(), environment_id(tx, environment).await?.to_string()), ("name".into(), name.into())];
     let rows = Vm::KIND.list(tx, &Query::parse(Vm::KIND, &pairs)?).await?;
+    rows.into_iter().next().ok_or(Error::NotFound)
+}
+
+/// The VM that was deleted, likewise; of several of a name the last.
+pub async fn one_deleted(tx: &Tx, key: &str) -> Result<Row> {
+    let kind = DeletedVm::KIND;
+    let Some((environment, name)) = key.rsplit_once('/') else {
+        return kind.find(tx, &natural_key::condition(kind, key)?).await;
+    };
+    let environment = environment_id(tx, environment).await?.to_string();
+    let pairs = [("environment", environment.as_str()), ("name", name), ("sort", "-id"), ("limit", "1")];
+    let pairs = pairs.map(|(field, value)| (field.to_owned(), value.to_owned()));
+    let rows = kind.list(tx, &Query::parse(kind, &pairs)?).await?;
     rows.into_iter().next().ok_or(Error::NotFound)
 }
 

@@ -10,10 +10,11 @@ use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::http::infrahub::HERE;
 use crate::http::infrahub::target::environment_id;
+use crate::kind::Kind;
 use crate::query::{MAX_LIMIT, Query};
 use crate::refs;
 use crate::resource::Resource;
-use crate::resources::{FloatingIp, Vm};
+use crate::resources::{DeletedVm, FloatingIp, Vm};
 use crate::row::Row;
 use crate::sql::{Sql, Statement};
 
@@ -45,16 +46,26 @@ pub async fn show(tx: &Tx, rows: Vec<Row>) -> Result<Vec<Value>> {
         .into_iter()
         .map(|vm| {
             let public = floating.iter().find(|ip| ip["vm"] == vm["id"]).map(|ip| ip["ip"].clone());
-            let environment = text(&vm["environment"]);
-            let environment = environment.rsplit('/').next().unwrap_or_default();
-            json!({
-                "id": vm["id"], "uuid": vm["uuid"], "name": vm["name"], "environment_name": environment,
-                "state": vm["lifecycle"], "failure": vm["failure"], "public_ip": public, "flavor_name": text(&vm["flavor"]),
-                "labels": vm["labels"], "created_at": vm["created_at"],
-                "links": {"self": format!("{HERE}/{}", vm["id"]), "vm": refs::href(Vm::KIND, vm["id"].as_i64().unwrap_or_default())},
-            })
+            instance(Vm::KIND, &vm, (&vm["lifecycle"], &vm["failure"]), public)
         })
         .collect())
+}
+
+/// One that was deleted, as it was shown last. What it had of addresses may be another's by now.
+pub fn show_deleted(deleted: &Row) -> Value {
+    instance(DeletedVm::KIND, &deleted["object"], (&deleted["lifecycle"], &deleted["failure"]), None)
+}
+
+/// What a VM is, where in its life it is, and of which kind that is said.
+fn instance(kind: &dyn Kind, vm: &Value, (state, failure): (&Value, &Value), public: Option<Value>) -> Value {
+    let environment = text(&vm["environment"]);
+    let environment = environment.rsplit('/').next().unwrap_or_default();
+    json!({
+        "id": vm["id"], "uuid": vm["uuid"], "name": vm["name"], "environment_name": environment,
+        "state": state, "failure": failure, "public_ip": public, "flavor_name": text(&vm["flavor"]),
+        "labels": vm["labels"], "created_at": vm["created_at"],
+        "links": {"self": format!("{HERE}/{}", vm["id"]), "vm": refs::href(kind, vm["id"].as_i64().unwrap_or_default())},
+    })
 }
 
 /// What was sent, as an order.

@@ -152,8 +152,19 @@ async fn a_customer_orders_looks_and_deletes() {
     }
     assert_eq!(common().1["restarts"], 2);
     assert_eq!(walk.customer("DELETE", "/shop/front", &Value::Null), (204, Value::Null));
-    for key in [vm["id"].to_string(), "shop/front".into()] {
-        assert_eq!(walk.get(&format!("/{key}")).0, 404, "{key}");
+    // It is no VM any more, and what becomes of it is told where it was.
+    for key in [vm["id"].to_string(), vm["uuid"].as_str().unwrap().to_owned(), "shop/front".into()] {
+        let (status, found) = walk.get(&format!("/{key}"));
+        let instance = &found["instance"];
+        assert_eq!(
+            (status, &instance["state"], &instance["public_ip"]),
+            (200, &json!("deleting"), &Value::Null),
+            "{key}"
+        );
+        assert_eq!(
+            (&instance["name"], &instance["id"], &instance["labels"]),
+            (&json!("front"), &vm["id"], &json!(["back"]))
+        );
     }
     assert_eq!(common().0, 404);
     assert_eq!(walk.get("").1["instances"], json!([]));

@@ -14,7 +14,7 @@ use crate::writes::kind;
 
 /// What is known of a hypervisor.
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Node {
+pub enum Node {
     None,
     NeverReported,
     Silent,
@@ -23,14 +23,14 @@ enum Node {
     Pending,
     InSync,
 }
-const NODES: [Node; 6] =
+pub const NODES: [Node; 6] =
     [Node::NeverReported, Node::Silent, Node::FailedBefore, Node::FailedSince, Node::Pending, Node::InSync];
 const ACTIONS: [&str; 5] = ["rebooting", "resizing", "rebuilding", "restoring", "migrating"];
 const SEEN: [Option<&str>; 4] = [None, Some("running"), Some("shut off"), Some("paused")];
 const DESIRED: i64 = 5;
 
 impl Node {
-    fn applied(self) -> i64 {
+    pub fn applied(self) -> i64 {
         match self {
             Self::None | Self::NeverReported => 0,
             Self::InSync => DESIRED,
@@ -39,7 +39,7 @@ impl Node {
     }
 
     /// The columns of `node_observations`, but for what it has seen.
-    fn observation(self) -> String {
+    pub fn observation(self) -> String {
         let (age, failed) = match self {
             Self::None | Self::NeverReported => {
                 return "last_report = NULL, has_failed = false, applied_generation = NULL".into();

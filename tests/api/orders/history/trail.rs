@@ -100,8 +100,9 @@ fn told(history: &History, inventory: &Inventory) -> Vec<String> {
     {
         *balance.entry(brief(entry, "collection")).or_default() += 1;
     }
-    // That there is a webhook is the first thing that it is told.
-    for message in inventory.deliveries.iter().filter(|message| message["collection"] != "webhooks") {
+    // That there is a webhook is the first thing that it is told; that what was deleted is gone, is no change.
+    let of_changes = |message: &&Value| message["collection"] != "webhooks" && message["action"] != "deleted";
+    for message in inventory.deliveries.iter().filter(of_changes) {
         *balance.entry(brief(message, "collection")).or_default() -= 1;
     }
     let uneven = balance.into_iter().filter(|(_, count)| *count != 0);

@@ -1,0 +1,6 @@
+DROP VIEW deleted_vms_with_status;
+DROP TABLE deleted_vms;
+DROP VIEW tombstone_convergence;
+DROP TRIGGER tombstones_generation_trigger ON tombstones;
+DROP FUNCTION tombstones_generation();
+DROP TABLE tombstone_generations;

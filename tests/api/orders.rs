@@ -1,6 +1,7 @@
 //! Orders: a VM by a flavor, an image and a network; where it goes, which addresses it gets, and what is said when it can go nowhere.
 
 mod actions;
+mod addresses;
 mod at_once;
 mod attach;
 mod containers;

@@ -1,0 +1,35 @@
+CREATE OR REPLACE FUNCTION free_ip(subnet bigint) RETURNS inet LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    s subnets;
+    low inet;
+    high inet;
+    candidate inet;
+    wait boolean;
+BEGIN
+    SELECT * INTO s FROM subnets WHERE id = subnet;
+    low := first_ip(s);
+    high := last_ip(s);
+    candidate := COALESCE((SELECT ip + 1 FROM ip_claims WHERE ip BETWEEN low AND high ORDER BY ip DESC LIMIT 1), low);
+    WHILE candidate <= high LOOP
+        IF candidate IS DISTINCT FROM s.gateway AND take_ip(candidate, FALSE) THEN
+            RETURN candidate;
+        END IF;
+        candidate := candidate + 1;
+    END LOOP;
+    FOREACH wait IN ARRAY ARRAY[FALSE, TRUE] LOOP
+        FOR candidate IN
+            SELECT DISTINCT place FROM (
+                SELECT low AS place UNION ALL SELECT unnest(ARRAY[ip, ip + 1]) FROM ip_claims WHERE ip BETWEEN low AND high
+                UNION ALL SELECT s.gateway + 1 WHERE s.gateway BETWEEN low AND high) AS places
+            WHERE place <= high AND NOT EXISTS (SELECT FROM ip_claims_in_force c WHERE c.ip = place) ORDER BY place
+        LOOP
+            WHILE candidate <= high AND NOT EXISTS (SELECT FROM ip_claims_in_force WHERE ip = candidate) LOOP
+                IF candidate IS DISTINCT FROM s.gateway AND take_ip(candidate, wait) THEN
+                    RETURN candidate;
+                END IF;
+                candidate := candidate + 1;
+            END LOOP;
+        END LOOP;
+    END LOOP;
+    RETURN NULL;
+END $$;

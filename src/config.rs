@@ -110,6 +110,9 @@ pub struct Settings {
     /// A broker to which all that is told is published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amqp_url: Option<AmqpUrl>,
+    /// PEM file of authorities that it may have its certificate from, besides those of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amqp_ca: Option<PathBuf>,
     /// The exchange there.
     pub amqp_exchange: String,
     /// How many seconds requests under way get to finish when the server is told to stop.
@@ -158,6 +161,7 @@ impl Default for Settings {
             webhook_ca: None,
             webhook_retention: 30,
             amqp_url: None,
+            amqp_ca: None,
             amqp_exchange: "virtapi".to_owned(),
             shutdown_grace: 30,
             log_format: LogFormat::Text,

@@ -20,6 +20,7 @@ pub struct Server {
     openid: Option<Arc<auth::OpenId>>,
     sightings: Arc<Sightings>,
     courier: telling::Courier,
+    publisher: Option<telling::Publisher>,
     metrics: PrometheusHandle,
 }
 
@@ -48,6 +49,7 @@ impl Server {
             openid: auth::OpenId::new(settings)?.map(Arc::new),
             sightings,
             courier: telling::Courier::new(db.clone(), settings)?,
+            publisher: telling::Publisher::new(db.clone(), settings)?,
             db,
             metrics,
         })
@@ -57,7 +59,7 @@ impl Server {
     pub fn keep_house(&self) {
         housekeeping::start(&self.db, &self.settings);
         tokio::spawn(self.courier.clone().keep_sending());
-        if let Some(publisher) = telling::Publisher::new(self.db.clone(), &self.settings) {
+        if let Some(publisher) = self.publisher.clone() {
             tokio::spawn(publisher.keep_publishing());
         }
         tokio::spawn(self.sightings.clone().keep_recording());

@@ -160,6 +160,10 @@ pub struct Flags {
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed_broker")]
     pub amqp_url: Option<AmqpUrl>,
+    /// PEM file of authorities of that broker, besides the system's [env: VIRTAPI_AMQP_CA]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amqp_ca: Option<PathBuf>,
     /// The exchange to publish to [env: VIRTAPI_AMQP_EXCHANGE] [default: virtapi]
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,7 +200,7 @@ fn size(text: &str) -> Result<ByteUnit, String> {
 }
 
 /// Every setting's name.
-pub const KEYS: [&str; 38] = [
+pub const KEYS: [&str; 39] = [
     "address",
     "port",
     "tls_certificate",
@@ -231,6 +235,7 @@ pub const KEYS: [&str; 38] = [
     "webhook_ca",
     "webhook_retention",
     "amqp_url",
+    "amqp_ca",
     "amqp_exchange",
     "shutdown_grace",
     "log_format",
@@ -238,7 +243,7 @@ pub const KEYS: [&str; 38] = [
 ];
 
 /// Settings whose values are taken as they stand: a directory may well be called `1e3`.
-const VERBATIM: [&str; 18] = [
+const VERBATIM: [&str; 19] = [
     "tls_certificate",
     "tls_key",
     "tls_client_ca",
@@ -253,6 +258,7 @@ const VERBATIM: [&str; 18] = [
     "webhook_networks",
     "webhook_ca",
     "amqp_url",
+    "amqp_ca",
     "amqp_exchange",
     "mac_range",
     "vlan_pool",

@@ -6,8 +6,13 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions};
+use lapin::tcp::OwnedTLSConfig;
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, DefaultConnectionBuilder, ExchangeKind};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -32,14 +37,17 @@ const AT_ONCE: usize = 100;
 const PERSISTENT: u8 = 2;
 
 /// Publishes messages.
+#[derive(Clone)]
 pub struct Publisher {
     db: Db,
     url: AmqpUrl,
+    /// Authorities that the broker may have its certificate from besides those of the system, in PEM.
+    authorities: Option<String>,
     exchange: String,
     /// What holds the lease.
     name: Uuid,
     /// Nothing, until there is something to publish; and after a failure.
-    open: Mutex<Option<Open>>,
+    open: Arc<Mutex<Option<Open>>>,
 }
 
 /// A connection, and the channel on it that confirms.
@@ -50,10 +58,14 @@ struct Open {
 
 impl Publisher {
     /// One for the broker of the settings, if they name one. It is not connected yet.
-    #[must_use]
-    pub fn new(db: Db, settings: &Settings) -> Option<Self> {
-        let url = settings.amqp_url.clone()?;
-        Some(Self { db, url, exchange: settings.amqp_exchange.clone(), name: Uuid::new_v4(), open: Mutex::default() })
+    ///
+    /// # Errors
+    /// When the file of authorities cannot be read, or holds none.
+    pub fn new(db: Db, settings: &Settings) -> Result<Option<Self>, Failure> {
+        let Some(url) = settings.amqp_url.clone() else { return Ok(None) };
+        let authorities = settings.amqp_ca.as_deref().map(authorities).transpose()?;
+        let (exchange, name, open) = (settings.amqp_exchange.clone(), Uuid::new_v4(), Arc::default());
+        Ok(Some(Self { db, url, authorities, exchange, name, open }))
     }
 
     /// Publishes what there is, time and again, for ever; after a failure less and less often, up to once a minute.
@@ -107,7 +119,9 @@ impl Publisher {
     async fn connect(&self) -> Result<Open, Failure> {
         cryptography::choose();
         let properties = ConnectionProperties::default().with_connection_name("virtapi".into());
-        let connection = Connection::connect(self.url.expose(), properties).await?;
+        let builder = DefaultConnectionBuilder::new()?.with_uri_str(self.url.expose().to_owned());
+        let tls = OwnedTLSConfig { identity: None, cert_chain: self.authorities.clone() };
+        let connection = builder.with_properties(properties).with_tls_config(tls).connect().await?;
         let channel = connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
@@ -175,6 +189,17 @@ impl Publisher {
         let sql = sql.any(ids.iter().map(ToString::to_string).collect(), "int8");
         let work = async |tx: &Tx| Ok(Statement::<BigInt>::from(sql).execute(&mut tx.conn()).await?);
         self.db.write(Actor::system("broker"), false, work).await.map(drop)
+    }
+}
+
+/// What a file of authorities says. Of one that is none the connection would only say that nobody knows who the broker is.
+fn authorities(path: &Path) -> Result<String, Failure> {
+    let wrong = |reason: String| Failure::from(format!("amqp_ca {}: {reason}", path.display()));
+    let pem = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    match CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>() {
+        Ok(found) if found.is_empty() => Err(wrong("holds no certificate in PEM".to_owned())),
+        Ok(_) => Ok(pem),
+        Err(error) => Err(wrong(format!("is no PEM: {error}"))),
     }
 }
 

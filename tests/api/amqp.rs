@@ -17,7 +17,8 @@ use virtapi::db::Db;
 use virtapi::telling::Publisher;
 
 use self::broker::Broker;
-use crate::harness::{App, database, rows};
+use crate::harness::{App, database, rows, sql};
+use crate::tls::authority::Authority;
 
 const EXCHANGE: &str = "virtapi";
 
@@ -26,7 +27,7 @@ fn settings(broker: &Broker) -> Settings {
 }
 
 fn publisher(app: &App, settings: &Settings) -> Publisher {
-    Publisher::new(Db::new(&app.dsn, 2).expect("a pool"), settings).expect("there is a broker")
+    Publisher::new(Db::new(&app.dsn, 2).expect("a pool"), settings).expect("settings that fit").expect("a broker")
 }
 
 /// A durable queue for what these keys get, and who reads it.
@@ -58,6 +59,11 @@ async fn next(consumer: &mut Consumer) -> (String, String, Value) {
     assert_eq!(properties.content_type().as_ref().map(ShortString::as_str), Some("application/json"));
     let said = format!("{} {}", body["kind"].as_str().unwrap(), body["action"].as_str().unwrap());
     (delivery.routing_key.as_str().to_owned(), said, body)
+}
+
+/// Whoever publishes has not for a minute.
+async fn release(app: &App) {
+    sql(&app.dsn, "UPDATE broker_leases SET leased_until = now() - interval '1 second'").await;
 }
 
 async fn waiting(app: &App) -> String {
@@ -102,15 +108,15 @@ async fn what_a_hypervisor_has_is_published_for_its_queue_and_nothing_is_lost() 
     }
 
     // While one server publishes, another does not.
-    let other = Publisher::new(Db::new(&app.dsn, 1).expect("a pool"), &settings).expect("a broker");
+    let other = self::publisher(&app, &settings);
     app.json(Method::Delete, "/v1/vlans/blue", Value::Null).await.is(Status::NoContent);
     assert_eq!(other.publish_due().await.expect("asks"), 0);
-    crate::harness::sql(&app.dsn, "UPDATE broker_leases SET leased_until = now() - interval '1 second'").await;
+    release(&app).await;
     assert_eq!(other.publish_due().await.expect("publishes"), 1);
     assert_eq!(next(&mut all).await.1, "vlans delete");
 
     // What the broker has not confirmed is published when it is there again.
-    crate::harness::sql(&app.dsn, "UPDATE broker_leases SET leased_until = now() - interval '1 second'").await;
+    release(&app).await;
     broker.kill();
     app.json(Method::Delete, "/v1/volumes/b0000000-0000-4000-8000-000000000001", Value::Null)
         .await
@@ -132,4 +138,43 @@ async fn what_a_hypervisor_has_is_published_for_its_queue_and_nothing_is_lost() 
         deleted.extend((!said.ends_with("create")).then_some(said));
     }
     assert_eq!(deleted, ["volumes delete", "vms delete"]);
+}
+
+#[rocket::async_test]
+async fn over_tls_only_the_broker_that_is_meant_is_told_and_nothing_is_lost() {
+    let (ours, others) = (Authority::new("Brokers"), Authority::new("Others"));
+    let broker = Broker::start_with_tls(&ours.issue_for_servers("broker", 7), &ours.bundle()).await;
+    let files = tempfile::tempdir().expect("a directory");
+    for (name, text) in [("ours", ours.bundle()), ("others", others.bundle()), ("none", "nothing".into())] {
+        std::fs::write(files.path().join(name), text).expect("writes");
+    }
+    let settings = |host: &str, ca: Option<&str>| Settings {
+        amqp_url: Some(broker.tls_url(host).into()),
+        amqp_ca: ca.map(|name| files.path().join(name)),
+        ..settings(&broker)
+    };
+    let app = App::with(&database().await, settings("127.0.0.1", Some("ours"))).await;
+    let (_open, mut all) = queue(&broker, "all", &["#"]).await;
+    app.post("/v1/vlans", json!({"name": "blue", "tag": 7})).await.is(Status::Created);
+    for (host, ca, why) in [
+        ("127.0.0.1", None, "UnknownIssuer"),
+        ("127.0.0.1", Some("others"), "UnknownIssuer"),
+        ("localhost", Some("ours"), "not valid for name \"localhost\""),
+    ] {
+        let refused =
+            publisher(&app, &settings(host, ca)).publish_due().await.expect_err("it is not the one that is meant");
+        // As the log says it.
+        let said = refused.to_string();
+        assert!(said.contains("invalid peer certificate") && said.contains(why), "{host} {ca:?}: {said}");
+        assert!(!said.contains("guest"), "{said}");
+        assert_eq!(waiting(&app).await, "1");
+        release(&app).await;
+    }
+    assert_eq!(publisher(&app, &settings("127.0.0.1", Some("ours"))).publish_due().await.expect("publishes"), 1);
+    assert_eq!((next(&mut all).await.1, waiting(&app).await), ("vlans create".to_owned(), "0".to_owned()));
+    for (ca, why) in [("none", "holds no certificate in PEM"), ("missing", "No such file")] {
+        let db = Db::new(&app.dsn, 1).expect("a pool");
+        let Err(wrong) = Publisher::new(db, &settings("127.0.0.1", Some(ca))) else { panic!("{ca}") };
+        assert!(wrong.to_string().starts_with("amqp_ca ") && wrong.to_string().contains(why), "{wrong}");
+    }
 }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::tls::authority::Leaf;
+
 /// Where Debian's package has it.
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
@@ -19,10 +21,43 @@ pub struct Broker {
     epmd_port: u16,
     epmd: Child,
     server: Option<Child>,
+    /// Where it speaks TLS.
+    tls_port: Option<u16>,
 }
 
 impl Broker {
     pub async fn start() -> Self {
+        let mut broker = Self::new();
+        broker.run().await;
+        broker
+    }
+
+    /// One that speaks TLS as well, with this certificate.
+    pub async fn start_with_tls(leaf: &Leaf, bundle: &str) -> Self {
+        let mut broker = Self::new();
+        let port = free_port();
+        let path = |name: &str| broker.dir.path().join(name).display().to_string();
+        let conf = format!(
+            "listeners.ssl.default = 127.0.0.1:{port}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
+             ssl_options.cacertfile = {}\nssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n",
+            path("certificate.pem"),
+            path("key.pem"),
+            path("ca.pem")
+        );
+        for (name, text) in [
+            ("certificate.pem", &*leaf.certificate),
+            ("key.pem", &*leaf.key),
+            ("ca.pem", bundle),
+            ("rabbitmq.conf", &*conf),
+        ] {
+            std::fs::write(path(name), text).expect("writes");
+        }
+        broker.tls_port = Some(port);
+        broker.run().await;
+        broker
+    }
+
+    fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let (port, epmd_port) = (free_port(), free_port());
         // Else the server would start one that outlives it.
@@ -30,9 +65,7 @@ impl Broker {
         epmd.args(["-address", "127.0.0.1", "-port", &epmd_port.to_string()]);
         let epmd = epmd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let epmd = epmd.expect("epmd is installed: scripts/setup-rabbitmq");
-        let mut broker = Self { dir, port, epmd_port, epmd, server: None };
-        broker.run().await;
-        broker
+        Self { dir, port, epmd_port, epmd, server: None, tls_port: None }
     }
 
     /// Starts it, again after it was stopped: it has what it had.
@@ -46,7 +79,7 @@ impl Broker {
             ("RABBITMQ_LOG_BASE", path("log")),
             ("RABBITMQ_PID_FILE", path("pid")),
             ("RABBITMQ_ENABLED_PLUGINS_FILE", path("plugins")),
-            ("RABBITMQ_CONFIG_FILE", path("none")),
+            ("RABBITMQ_CONFIG_FILE", path(if self.tls_port.is_some() { "rabbitmq.conf" } else { "none" })),
             ("RABBITMQ_CONF_ENV_FILE", path("none")),
         ] {
             command.env(name, value);
@@ -63,7 +96,8 @@ impl Broker {
             .stdout(log);
         self.server = Some(command.spawn().expect("RabbitMQ is installed: scripts/setup-rabbitmq"));
         let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        let ports = || std::iter::once(self.port).chain(self.tls_port);
+        while ports().any(|port| TcpStream::connect(("127.0.0.1", port)).is_err()) {
             let said = || std::fs::read_to_string(self.dir.path().join("output")).unwrap_or_default();
             assert!(begun.elapsed() < PATIENCE, "it does not start: {}", said());
             sleep(Duration::from_millis(100)).await;
@@ -72,6 +106,11 @@ impl Broker {
 
     pub fn url(&self) -> String {
         format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
+    }
+
+    /// The same over TLS, by a name of this machine.
+    pub fn tls_url(&self, host: &str) -> String {
+        format!("amqps://guest:guest@{host}:{}/%2f", self.tls_port.expect("speaks TLS"))
     }
 
     /// As a failure of its machine ends it.

@@ -48,14 +48,14 @@ pub async fn keep(tx: &Tx, events: &[NewAuditEvent]) -> Result<()> {
 /// For how long one that is gone is shown, if its tombstones are gone as well.
 const SHOWN_FOR: &str = "1 hour";
 
-/// Forgets those that have been gone for a while and have left nothing behind, and those that have come back; says how many.
+/// Forgets those that have been gone for a while and have left nothing behind; says how many.
 ///
 /// # Errors
 /// [`Error::Away`].
 pub async fn forget(tx: &Tx) -> Result<usize> {
     let sql = Sql::new(format!(
         "DELETE FROM deleted_vms d WHERE d.gone_at < now() - interval '{SHOWN_FOR}' \
-         AND NOT EXISTS (SELECT FROM tombstones t WHERE t.uuid = d.uuid) OR EXISTS (SELECT FROM vms v WHERE v.uuid = d.uuid)"
+         AND NOT EXISTS (SELECT FROM tombstones t WHERE t.uuid = d.uuid)"
     ));
     Ok(Statement::<BigInt>::from(sql).execute(&mut tx.conn()).await?)
 }

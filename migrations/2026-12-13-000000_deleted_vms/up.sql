@@ -56,9 +56,15 @@ SELECT d.id, d.uuid, d.name, d.environment_id,
 FROM deleted_vms d LEFT JOIN LATERAL (
     SELECT count(*) > 0 AS waits, bool_or(w.status = 'stale') AS is_silent,
         max(w.last_report) FILTER (WHERE w.status = 'failed') AS last_failure
-    FROM tombstone_convergence w WHERE w.uuid = d.uuid AND NOT w.is_gone) AS c ON true
+    FROM tombstone_convergence w WHERE w.uuid = d.uuid AND NOT w.is_gone) AS c ON true;
+
 -- What has come back was not deleted.
-WHERE NOT EXISTS (SELECT FROM vms v WHERE v.uuid = d.uuid);
+CREATE FUNCTION vms_come_back() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    DELETE FROM deleted_vms WHERE uuid = NEW.uuid;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER vms_come_back AFTER INSERT OR UPDATE OF uuid ON vms FOR EACH ROW EXECUTE FUNCTION vms_come_back();
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON deleted_vms, tombstone_generations TO virtapi_server;
 GRANT SELECT ON tombstone_convergence, deleted_vms_with_status TO virtapi_server;

@@ -5,6 +5,7 @@ import os
 import re
 
 import pytest
+import salt.loader
 import salt.utils.path
 import virtapi_command
 import virtapi_container_config
@@ -280,3 +281,24 @@ def test_a_seed_that_cannot_be_written_changes_nothing(lxc, run, seeds, monkeypa
     ret, commands = run(seed=SECOND, cores=3)
     assert (ret["result"], ret["changes"], ret["comment"], commands) == (False, {}, "no", [])
     assert (lxc.config.read_text(), os.listdir(str(seeds[0]))) == (before, [directory(FIRST)])
+
+
+@pytest.mark.parametrize("mounted, gone", [([True, False], True), ([True, True], False)], ids=["let go of meanwhile", "kept"])
+def test_a_root_that_cannot_be_unmounted_stays_unless_it_is_mounted_no_more(lxc, run, opts, monkeypatch, mounted, gone):
+    run()
+    root = lxc.path / NAME / "rootfs"
+    root.mkdir(exist_ok=True)
+    functions = salt.loader.minion_mods(opts)
+
+    def refuse(functions, *words):
+        assert words == ("umount", str(root))
+        raise CommandExecutionError("umount: no")
+
+    monkeypatch.setattr(virtapi_command, "run", refuse)
+    monkeypatch.setattr(os.path, "ismount", lambda place: mounted.pop(0))
+    if gone:
+        functions["virtapi_lxc.undefine"](NAME, str(lxc.path))
+    else:
+        with pytest.raises(CommandExecutionError):
+            functions["virtapi_lxc.undefine"](NAME, str(lxc.path))
+    assert root.exists() is not gone

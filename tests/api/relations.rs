@@ -294,7 +294,7 @@ async fn rules_between_objects_hold() {
         (422, "/vni", "/v1/vlans/tenant-blue", json!({"vni": 16_777_216})),
         (422, "/ceph_pool", volume, json!({"ceph_pool": "rbd"})),
         (422, "/ceph_pool", volume, json!({"storage_type": "rbd", "image": null})),
-        (422, "/image", volume, json!({"storage_type": "raw"})),
+        (422, "/image", volume, json!({"storage_type": "lvm"})),
         (422, "/size_bytes", volume, json!({"size_bytes": 2_147_483_647})),
         (422, "/min_size", "/v1/ceph-pools/rbd", json!({"size": 1})),
         (422, "/name", "/v1/storage-types/qcow2", json!({"name": "zfs"})),

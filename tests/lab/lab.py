@@ -67,6 +67,8 @@ def hold(by):
         tell(f"they are described: http://{SERVER}:8000, the administrator's token is in {lab.server.dir}/data/admin-token")
         lab.describe()
         lab.order()
+        if not lab.hypervisors[0].group:
+            tell("this kernel has no device mapper, so there are no logical volumes; `make test-lab-full` has a kernel of its own for them")
         tell(f"agents run {by.capitalize()}: three monitors, their cluster and its OSDs; three VMs, with their volumes and bridges")
         lab.start_agents()
         wait_until(lab.is_in_health, PATIENCE, "Ceph is in health")

@@ -42,6 +42,7 @@ for place in proc sys dev; do mount --move /$place /root/$place; done
 mkdir /root/dev/pts /root/dev/shm
 mount -t devpts devpts /root/dev/pts
 mount -t tmpfs tmpfs /root/dev/shm
+mount -t securityfs securityfs /root/sys/kernel/security
 ip link set lo up
 cat /begin >/root/run/begin
 cat /command >/root/run/command

@@ -8,7 +8,7 @@ import json
 import unittest
 
 from lab_documents import MIB, VLAN, uuid, volume
-from lab_lvm import ActiveVolumeGroup
+from lab_lvm import DiskVolumeGroup
 from lab_node import Node, wait_until
 from lab_salt import SaltNode, SaltRun
 
@@ -64,7 +64,7 @@ class KernelScenario:
     def setUp(self):
         self.node = self.make_node()
         self.addCleanup(self.node.remove)
-        self.group = ActiveVolumeGroup(self, self.node)
+        self.group = DiskVolumeGroup(self.addCleanup, self.node)
 
     def converge(self, expected, sizes, vlans, mtu=None):
         """A run with volumes of these sizes, by their number, and a bridge for each list of VLANs."""

@@ -1,4 +1,5 @@
-"""Logical volumes that are active, and VLANs by the kernel alone, in a machine of its own whose kernel has both (lab_kernel_inside)."""
+"""Logical volumes that are active, alone (lab_kernel_inside) and with machines on them (lab_kernel_machines), VLANs by the kernel alone,
+and the second version of control groups, in a machine of its own whose kernel has all of that."""
 import pathlib
 import unittest
 
@@ -11,16 +12,22 @@ PATIENCE = 1800
 
 @unittest.skipUnless(MODULES.exists(), "scripts/setup-lab has a kernel for it on amd64 only")
 class KernelTest(unittest.TestCase):
-    def run_inside(self, name):
+    def run_inside(self, scenario):
         status, said = machine_run(["env", f"--chdir={HERE}", "PYTHONDONTWRITEBYTECODE=1", "python3", "-m", "unittest", "-v",
-                                    f"lab_kernel_inside.{name}"], PATIENCE)
+                                    scenario], PATIENCE)
         self.assertEqual(status, 0, said)
 
     def test_puppet(self):
-        self.run_inside("PuppetInside")
+        self.run_inside("lab_kernel_inside.PuppetInside")
 
     def test_salt(self):
-        self.run_inside("SaltInside")
+        self.run_inside("lab_kernel_inside.SaltInside")
+
+    def test_machines_by_puppet(self):
+        self.run_inside("lab_kernel_machines.PuppetInside")
+
+    def test_machines_by_salt(self):
+        self.run_inside("lab_kernel_machines.SaltInside")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ class LvmTest(unittest.TestCase):
     def setUp(self):
         self.node = Node()
         self.addCleanup(self.node.remove)
-        self.group = VolumeGroup(self, self.node)
+        self.group = VolumeGroup(self.addCleanup, self.node)
         self.group.make("vol-1")
 
     def apply(self, size, expected, *flags):

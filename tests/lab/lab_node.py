@@ -25,11 +25,17 @@ from lab_puppet import ROOT, Puppet
 CERTNAME = "lab01.example.com"
 TURN = pathlib.Path("/run/lock/virtapi-lab")
 
-# Keeps the cgroups, which a fresh sysfs would hide; libvirt and lxc look for devices in the sysfs of their own network.
+# Keeps the cgroups, and what a kernel with AppArmor is told by, which a fresh sysfs would hide; libvirt and lxc look for devices in the
+# sysfs of their own network.
 ENTER = """
-mkdir "$1/cgroups"; mount --rbind /sys/fs/cgroup "$1/cgroups"
-mount -t sysfs sysfs /sys; mount --rbind "$1/cgroups" /sys/fs/cgroup; umount -l "$1/cgroups"
-rmdir "$1/cgroups"
+for place in fs/cgroup kernel/security; do
+    ! mountpoint -q "/sys/$place" || { mkdir -p "$1/kept/$place"; mount --rbind "/sys/$place" "$1/kept/$place"; }
+done
+mount -t sysfs sysfs /sys
+for place in fs/cgroup kernel/security; do
+    [ ! -e "$1/kept/$place" ] || { mount --rbind "$1/kept/$place" "/sys/$place"; umount -l "$1/kept/$place"; }
+done
+rm -r "$1/kept"
 mount -t tmpfs tmpfs /run; mkdir -p /run/lock /run/libvirt /run/openvswitch
 for place in etc var; do
     mkdir -p "$1/$place/upper" "$1/$place/work"

@@ -261,7 +261,7 @@ class SaltLvmRemovalsTest(Removals):
         self.generation = 0
         self.node = SaltNode()
         self.addCleanup(self.node.remove)
-        self.group = VolumeGroup(self, self.node)
+        self.group = VolumeGroup(self.addCleanup, self.node)
         self.node.site({})
 
     def test_a_logical_volume(self):

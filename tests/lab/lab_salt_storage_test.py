@@ -16,7 +16,7 @@ class SaltLvmTest(unittest.TestCase):
     def setUp(self):
         self.node = SaltNode()
         self.addCleanup(self.node.remove)
-        self.group = VolumeGroup(self, self.node)
+        self.group = VolumeGroup(self.addCleanup, self.node)
         self.group.make("vol-1", "foreign")
         self.node.site({})
 

@@ -6,6 +6,7 @@ import subprocess
 from typing import NamedTuple
 
 from lab_documents import MIB, uuid
+from lab_lvm import ActiveVolumeGroup, can_activate
 from lab_node import Node
 from lab_server import LabServer
 from lab_storage import SETTINGS, Cluster, StorageNode
@@ -30,6 +31,10 @@ class HypervisorNode(Node):
         self.start_openvswitch()
         self.run("ovs-vsctl", "add-br", "uplink0", "--", "set", "bridge", "uplink0", "datapath_type=netdev", "--",
                  "add-port", "uplink0", "trunk0")
+        # On a kernel without the device mapper there are no logical volumes in the lab.
+        self.group = ActiveVolumeGroup(self._cleanups.callback, self) if can_activate(self) else None
+        # Whoever has its volumes open ends before it.
+        self._cleanups.callback(self._end_guests)
         self.settle({"keys": {"ceph": {"client": cluster.keys["client"]}}, "settings": SETTINGS, "init": "direct"})
 
     def settle(self, ceph):
@@ -97,14 +102,15 @@ class Lab:
         for node in self.hypervisors:
             post("nodes", fqdn=node.certname, state="running")
             post("hypervisors", node=node.certname, cores=4, ram_bytes=4096 * MIB, virt_methods=["KVM"],
-                 local_storage_path=str(node.storage))
+                 local_storage_path=str(node.storage), vg_name=node.group and node.group.name)
 
     def order(self):
         """A VM on each hypervisor, with a volume of each type that can be had here, and one on the second that has only a volume
         in a pool, so that it can move."""
-        pooled = ("rbd", {"ceph_pool": "rbd"})
-        everywhere = (("qcow2", {}), ("raw", {}), pooled)
         first, second = self.hypervisors
+        pooled = ("rbd", {"ceph_pool": "rbd"})
+        logical = [("lvm", {})] if first.group else []
+        everywhere = (("qcow2", {}), ("raw", {}), *logical, pooled)
         return [self._order(1, "web-1", first, everywhere), self._order(2, "web-2", second, everywhere),
                 self._order(3, "moving", second, [pooled])]
 

@@ -89,9 +89,13 @@ def undefine(name, path=PATH):
     directory = os.path.join(path, name)
     root = os.path.join(directory, "rootfs")
     if os.path.isdir(root):
-        # Who ended its monitor has left the root there.
+        # Who ended its monitor has left the root there; and one that ends by itself may let go of it in this moment.
         if os.path.ismount(root):
-            virtapi_command.run(__salt__, "umount", root)
+            try:
+                virtapi_command.run(__salt__, "umount", root)
+            except CommandExecutionError:
+                if os.path.ismount(root):
+                    raise
         # Before all that says whose it is: what is mounted yet stays.
         os.rmdir(root)
     shutil.rmtree(directory)

@@ -96,12 +96,22 @@ module PuppetX
         place = directory(name)
         root = "#{place}/rootfs"
         if File.directory?(root)
-          # Who ended its monitor has left the root there.
-          Puppet::Util::Execution.execute(['umount', root], failonfail: true) if File.stat(root).dev != File.stat(place).dev
+          let_go_of(root) if mounted?(root)
           # Before all that says whose it is: what is mounted yet stays.
           Dir.rmdir(root)
         end
         FileUtils.rm_r(place)
+      end
+
+      # Who ended its monitor has left the root there; and one that ends by itself may let go of it in this moment.
+      def let_go_of(root)
+        Puppet::Util::Execution.execute(['umount', root], failonfail: true)
+      rescue Puppet::ExecutionFailure
+        raise if mounted?(root)
+      end
+
+      def mounted?(place)
+        File.stat(place).dev != File.stat(File.dirname(place)).dev
       end
 
       def start(name)

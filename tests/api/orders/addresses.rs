@@ -1,6 +1,7 @@
 //! Addresses beside a model that is slow and obviously right: it has a list of all addresses of each subnet, walks it in order, and says
 //! which one is given, or that there is none. It remembers what was given back, as long as a guest may still answer by it.
 
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use rocket::http::{Method, Status};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use virtapi::config::Settings;
 
-use crate::harness::{App, database, sql};
+use crate::harness::{App, database, rows, sql};
+use crate::orders::{order, with};
+use crate::relations::demo;
 use crate::writes::Dice;
 
 const GIB: i64 = 1 << 30;
@@ -424,4 +427,40 @@ async fn every_address_is_the_one_that_a_slow_model_gives() {
         (given, refused) = (given + more, refused + fewer);
     }
     assert!(given > 60 && refused > 60, "{given} were given and {refused} refused: that says little");
+}
+
+#[rocket::async_test]
+async fn an_address_is_held_until_the_agent_has_applied_the_document_without_it() {
+    let app = demo().await;
+    let vm = app.post("/v1/vms", order()).await.is(Status::Created);
+    let of_vm = "FROM vms v JOIN hypervisors h ON h.id = v.hypervisor_id JOIN nodes n ON n.id = h.node_id";
+    let of_vm = format!("{of_vm} JOIN interfaces i ON i.vm_id = v.id JOIN addresses a ON a.interface_id = i.id");
+    let query = format!("SELECT n.id, host(a.ip) {of_vm} WHERE v.id = {} AND family(a.ip) = 4", vm["id"]);
+    let found = rows(&app.dsn, &query).await;
+    let [node, address] = found[0].as_slice() else { panic!("{found:?}") };
+    let applied = async |generation: &str| {
+        let sets = format!("last_report = now(), applied_generation = {generation}");
+        sql(
+            &app.dsn,
+            &format!("UPDATE node_observations SET {sets} FROM nodes n WHERE n.id = node_id AND n.id = {node}"),
+        )
+        .await;
+    };
+    let again = with(json!({"name": "web-10", "address": address}));
+    applied("n.desired_generation").await;
+
+    // While it is deleted, somebody else changes the same document.
+    let raise = format!("UPDATE nodes SET desired_generation = desired_generation + 1 WHERE id = {node}");
+    let mut deletes = AsyncPgConnection::establish(&app.dsn).await.expect("connects");
+    let id = &vm["id"];
+    let delete = format!("BEGIN; DELETE FROM volumes WHERE vm_id = {id}; DELETE FROM vms WHERE id = {id}");
+    deletes.batch_execute(&delete).await.expect("deleted");
+    sql(&app.dsn, &raise).await;
+    deletes.batch_execute(&format!("{raise}; COMMIT")).await.expect("committed");
+
+    // That one has the VM yet.
+    applied("n.desired_generation - 1").await;
+    app.post("/v1/vms", again.clone()).await.is(Status::Conflict);
+    applied("n.desired_generation").await;
+    app.post("/v1/vms", again).await.is(Status::Created);
 }

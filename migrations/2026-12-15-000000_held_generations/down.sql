@@ -1,2 +1,2 @@
-DROP TRIGGER ip_claims_hold_until_applied ON ip_claims;
+DROP TRIGGER ip_claims_hold_until_applied_trigger ON ip_claims;
 DROP FUNCTION hold_until_applied();

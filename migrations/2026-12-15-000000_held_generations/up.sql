@@ -6,5 +6,5 @@ BEGIN
     WHERE c.ip = NEW.ip AND n.id = c.held_node_id;
     RETURN NULL;
 END $$;
-CREATE CONSTRAINT TRIGGER ip_claims_hold_until_applied AFTER UPDATE OF held_node_id ON ip_claims DEFERRABLE INITIALLY DEFERRED
+CREATE CONSTRAINT TRIGGER ip_claims_hold_until_applied_trigger AFTER UPDATE OF held_node_id ON ip_claims DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (NEW.held_node_id IS NOT NULL) EXECUTE FUNCTION hold_until_applied();

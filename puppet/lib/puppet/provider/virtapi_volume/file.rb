@@ -45,7 +45,7 @@ Puppet::Type.type(:virtapi_volume).provide(:file) do
   def make(bytes)
     golden = resource[:backing] && PuppetX::Virtapi::GoldenImage.new(path, resource[:backing])
     golden&.check(bytes)
-    copied = type == 'raw' && golden
+    copied = golden if type == 'raw'
     copied&.check_contents
     # Under another name until it is whole; and nobody else's file is overwritten.
     unfinished = "#{path}.unfinished"

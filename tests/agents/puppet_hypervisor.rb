@@ -43,6 +43,18 @@ rescue Puppet::Error => error
   error.message
 end
 
+# Which words of qemu-img make a volume, and what is left in its directory; the program itself is not asked.
+def made(question)
+  Puppet.initialize_settings(['--confdir', Dir.mktmpdir, '--vardir', Dir.mktmpdir]) unless Puppet.settings.app_defaults_initialized?
+  place = "#{question['directory']}/vol-1"
+  settings = { uuid: question['uuid'], provider: :file, type: question['type'], place: place, size_bytes: 1024, backing: question['backing'] }
+  volume = Puppet::Type.type(:virtapi_volume).new(settings.compact)
+  asked = []
+  volume.provider.define_singleton_method(:qemu_img) { |*words| asked << words && File.write(words[-2], '') }
+  volume.provider.send(:make, 1024)
+  [asked, Dir.children(question['directory']).sort]
+end
+
 def virsh(question)
   found = Virsh.parse_domains(question['text'], question['persistent'], question['autostart'], question['mark'])
   found.map { |domain| [domain.uuid, domain.state, domain.reason, domain.persistent, domain.autostart, domain.defined.name, domain.running&.cores] }

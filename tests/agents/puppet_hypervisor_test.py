@@ -251,6 +251,19 @@ class GoldenImageTest(unittest.TestCase):
                           for image, kind, size, checksum, _ in cases))
             self.assertEqual(found, [said for *_, said in cases])
 
+    def test_what_is_no_copy_is_made_by_one_command(self):
+        uuid = "a0000000-0000-4000-8000-000000001001"
+        with tempfile.TemporaryDirectory() as place:
+            image = pathlib.Path(place) / "golden"
+            image.write_bytes(b"x" * 600)
+            below = {"path": str(image), "format": "raw", "checksum": None}
+            for number, (kind, backing, words) in enumerate((("qcow2", None, []), ("qcow2", below, ["-b", str(image), "-F", "raw"]), ("raw", None, []))):
+                directory = pathlib.Path(place) / str(number)
+                directory.mkdir()
+                (found,) = ask({"ask": "made", "uuid": uuid, "type": kind, "backing": backing, "directory": str(directory)})
+                unfinished = f"{directory}/vol-1.unfinished"
+                self.assertEqual(found, [[["create", "-q", "-f", kind, *words, unfinished, "1024"]], ["vol-1"]])
+
 
 # What a port of a VXLAN may be, and what is seen in it: nothing where it is somebody else's, None where it is not as it should be.
 RIGHT = "vx1a4be59c6e0c"
